@@ -1,0 +1,41 @@
+/* Judges an Entra access token: azure.md A.7, every step, in that order. */
+#ifndef BARKEEP_AUTH_ENTRA_H
+#define BARKEEP_AUTH_ENTRA_H
+
+#include "auth/identity.h"
+#include "auth/key_set.h"
+#include "config/config.h"
+#include "core/reason.h"
+
+enum token_outcome {
+    TOKEN_ACCEPTED,
+    TOKEN_REFUSED,
+    TOKEN_NEEDS_KEYS, /* the key set of (tenant, version) is missing or does not hold this kid: ask
+                         the keeper, then again */
+};
+
+struct token_result {
+    enum reason
+        reason; /* why refused; with TOKEN_NEEDS_KEYS the reason to give when asking did not help */
+    char detail[200]; /* for the operator's log and, while expose_reasons, the response; nothing of
+                         the token's secret parts */
+    struct identity *identity; /* TOKEN_ACCEPTED: one reference for the caller */
+    size_t tenant_index;       /* once the tenant is known, else CONFIG_NONE */
+    int version;               /* 1, 2; 0 while unknown */
+    char kid[128]; /* as far as readable and printable, for the audit line; "" otherwise */
+    char uti[64];
+    unsigned char key_fingerprint[32]; /* of the key that signed, when accepted */
+};
+
+/* `token` is the text after "Bearer ". `now_sec` is wall time. Thread-safe: reads only. */
+enum token_outcome entra_verify(const struct config *config, const struct key_ring *ring,
+                                struct slice token, int64_t now_sec,
+                                struct token_result *out_result);
+
+/* The bearer token of an Authorization header value: scheme (any case), exactly one SP, one
+ * token68. Else refused with its reason: token_missing for another scheme, token_malformed for a
+ * broken one. */
+enum status entra_bearer_token(struct slice authorization, struct slice *out_token,
+                               enum reason *out_reason);
+
+#endif

@@ -1,0 +1,38 @@
+/* Who the caller is, as a verified token says. Immutable once built. */
+#ifndef BARKEEP_AUTH_IDENTITY_H
+#define BARKEEP_AUTH_IDENTITY_H
+
+#include "core/slice.h"
+#include "core/status.h"
+
+enum principal_type { PRINCIPAL_USER, PRINCIPAL_APP };
+
+struct identity {
+    uint32_t refs; /* one worker owns it: not atomic */
+    enum principal_type type;
+    struct slice tenant; /* tid, lower case */
+    struct slice oid;    /* lower case */
+    struct slice app;    /* azp or appid, lower case */
+    struct slice uti;    /* empty when absent */
+    struct slice kid;
+    int version; /* 1 or 2 */
+    struct slice *roles;
+    size_t role_count;
+    struct slice *scopes;
+    size_t scope_count;
+    struct slice *groups; /* lower case unless groups are by name */
+    size_t group_count;
+    bool groups_unknown; /* overage: the token says that it does not hold them all */
+    int64_t expires_sec; /* exp, without skew */
+    size_t tenant_index; /* in config entra.tenants */
+    size_t memory_bytes; /* what it occupies, for the cache's bound */
+};
+
+struct identity *identity_ref(struct identity *identity);
+void identity_unref(struct identity *identity); /* NULL is fine */
+
+bool identity_has_role(const struct identity *identity, struct slice role);
+bool identity_has_scope(const struct identity *identity, struct slice scope);
+bool identity_has_group(const struct identity *identity, struct slice group);
+
+#endif

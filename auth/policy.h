@@ -1,0 +1,34 @@
+/* The rules, compiled: who may do what on which route, and with which credential (contract section
+ * 3). Immutable. */
+#ifndef BARKEEP_AUTH_POLICY_H
+#define BARKEEP_AUTH_POLICY_H
+
+#include "auth/identity.h"
+#include "config/config.h"
+#include "core/reason.h"
+
+struct policy;
+
+/* `config` must outlive the policy. NULL without memory. */
+struct policy *policy_new(const struct config *config);
+void policy_free(struct policy *policy);
+
+struct decision {
+    bool is_allowed;
+    enum reason reason; /* REASON_NONE when allowed; no_role, denied, groups_unknown */
+    size_t credential;  /* index, CONFIG_NONE for none */
+    const char *rule;   /* label of the entry that decided, NULL when none matched */
+};
+
+/* `path_below` is the canonical path below the route's prefix. Any matching deny refuses; else the
+ * first matching access entry, the route's before the top-level ones. An entry that could match
+ * only if unknown groups were known gives groups_unknown when nothing else grants; a deny on groups
+ * with unknown groups refuses as groups_unknown. Pure, no allocation. */
+void policy_decide(const struct policy *policy, size_t route, const struct identity *identity,
+                   struct slice method, struct slice path_below, struct decision *out_decision);
+
+/* True when `path` (canonical) matches `pattern`: '*' within a segment, '**' any number of whole
+ * segments. */
+bool path_pattern_matches(struct slice pattern, struct slice path);
+
+#endif

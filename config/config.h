@@ -1,0 +1,266 @@
+/* barkeep.yaml as one immutable, validated tree. Everything hangs in one arena and lives as long as
+ * the last reference. contract section 2 gives every key its meaning and default. */
+#ifndef BARKEEP_CONFIG_CONFIG_H
+#define BARKEEP_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/log.h"
+#include "core/slice.h"
+#include "core/status.h"
+
+/* "not given", for indexes into the arrays of struct config */
+#define CONFIG_NONE SIZE_MAX
+
+struct config_strings {
+    const char **items;
+    size_t count;
+};
+
+/* Where a thing stands in the file: 1-based. */
+struct config_position {
+    uint32_t line;
+    uint32_t column;
+};
+
+struct config_address {
+    bool is_unix;
+    const char *text; /* as written, for messages */
+    const char *host; /* numeric or name; "" and "*" become the any-address; without brackets */
+    uint16_t port;
+    const char *unix_path;
+};
+
+enum config_cloud { CLOUD_PUBLIC, CLOUD_USGOV, CLOUD_CHINA };
+
+struct config_entra {
+    bool is_present;
+    struct config_strings tenants;   /* lower-case GUIDs */
+    struct config_strings audiences; /* as written */
+    enum config_cloud cloud;
+    const char
+        *authority; /* without trailing slash: the login host of the cloud, or the override */
+    bool authority_is_override; /* then the issuers are those the metadata states */
+    bool accepts_v1;
+    bool accepts_v2;
+    uint32_t clock_skew_sec;
+    uint32_t keys_refresh_sec;
+    uint32_t keys_max_stale_sec;
+    bool groups_by_name; /* groups: {form: name} */
+    uint32_t max_token_lifetime_sec;
+};
+
+enum config_identity_kind { IDENTITY_NONE, IDENTITY_MANAGED, IDENTITY_CLIENT_SECRET };
+
+struct config_identity {
+    enum config_identity_kind kind;
+    const char *managed_client_id; /* NULL: system-assigned */
+    const char *client_id;
+    const char *client_secret_file;
+    const char *tenant;    /* default: the first entra tenant */
+    const char *authority; /* default: entra's */
+    const char *endpoint; /* IMDS base URL without trailing slash; default http://169.254.169.254 */
+};
+
+enum config_vault_kind { VAULT_KEY_VAULT, VAULT_FILE };
+
+struct config_vault {
+    const char *name;
+    enum config_vault_kind kind;
+    const char *url;       /* https://x.vault.azure.net without trailing slash */
+    const char *directory; /* of file: vaults */
+    const char
+        *resource; /* token audience for this vault, from the cloud: https://vault.azure.net */
+};
+
+/* One row per distinct VAULT/NAME[/VERSION] that any credential uses. */
+struct config_secret {
+    size_t vault; /* index into vaults */
+    const char *name;
+    const char *version; /* NULL: latest */
+    uint32_t refresh_sec;
+    uint32_t max_stale_sec;
+};
+
+/* A header value: literal text and secrets in turn. A plain literal is one part without a secret.
+ */
+struct config_template_part {
+    struct slice literal;
+    size_t secret; /* index into secrets, or CONFIG_NONE when this part is the literal */
+};
+
+struct config_template {
+    struct config_template_part *parts;
+    size_t count;
+};
+
+enum config_credential_kind { CREDENTIAL_BASIC, CREDENTIAL_BEARER, CREDENTIAL_HEADERS };
+
+struct config_credential_header {
+    const char *name;
+    struct config_template value;
+};
+
+struct config_credential {
+    const char *name;
+    enum config_credential_kind kind;
+    struct config_template username; /* basic; literal or {secret: ...} */
+    size_t password;                 /* basic: index into secrets */
+    size_t bearer;                   /* bearer: index into secrets */
+    struct config_credential_header *headers;
+    size_t header_count;
+    struct config_position position;
+};
+
+/* "METHOD[,METHOD...] PATH": validated here, compiled by auth/policy. */
+struct config_action {
+    struct config_strings methods; /* upper case; empty means any ("*") */
+    const char
+        *pattern; /* canonical path pattern beginning with '/', segments may hold '*', or be '**' */
+    const char *text; /* as written */
+};
+
+struct config_role {
+    const char *name;
+    struct config_action *actions;
+    size_t action_count;
+    struct config_action *not_actions;
+    size_t not_action_count;
+};
+
+/* Keys of one principal are "and", values of one key are "or" (contract 3). Empty lists do not
+ * constrain. GUIDs are lower-case. A principal without any constraint and without everyone does not
+ * occur. */
+struct config_principal {
+    struct config_strings users, groups, apps, app_roles, scopes, tenants;
+    bool everyone;
+};
+
+struct config_entry {
+    const char *label; /* "routes.rabbitmq.access[0]", "deny[2]": the rule's name in audit and
+                          explanations */
+    size_t role; /* index into roles; CONFIG_NONE when actions are given inline, or in a deny of
+                    everything */
+    struct config_action *actions;
+    size_t action_count;
+    struct config_principal *to;
+    size_t to_count;
+    size_t credential; /* access entries; CONFIG_NONE: the route's */
+    struct config_position position;
+};
+
+struct config_entries {
+    struct config_entry *items;
+    size_t count;
+};
+
+struct config_upstream {
+    const char *text; /* the URL as written */
+    bool is_unix;     /* http+unix is written unix:/path */
+    const char *unix_path;
+    const char *host; /* name or numeric address, no brackets */
+    uint16_t port;
+    const char *host_header; /* host[:port] as sent in Host */
+    const char *base_path;   /* "" or "/base", canonical, no trailing slash */
+    bool is_loopback;        /* loopback address, "localhost" or unix */
+};
+
+struct config_route {
+    const char *name;
+    const char *host; /* lower-case exact host, "*.suffix", or NULL for any */
+    const char *path; /* canonical prefix without trailing slash, or "/" */
+    struct config_upstream *upstreams;
+    size_t upstream_count;
+    bool pass_encoded_slashes;
+    struct config_entries access;
+    struct config_entries deny;
+    size_t credential; /* default for its access entries */
+    uint32_t connect_timeout_ms;
+    uint32_t head_timeout_ms;
+    uint32_t idle_timeout_ms;
+    uint64_t body_limit_bytes; /* UINT64_MAX: none */
+    bool preserve_host;
+    bool retry_safe;
+    bool allow_plaintext_credential;
+    struct config_position position;
+};
+
+struct config_limits {
+    uint32_t connections;
+    uint32_t header_bytes;
+    uint32_t headers;
+    uint32_t token_bytes;
+    uint32_t head_timeout_ms;
+    uint32_t idle_timeout_ms;
+};
+
+struct config {
+    const char *path; /* the file */
+    char hash[65];    /* lower-case hex SHA-256 of the file's bytes */
+
+    struct config_address *listen;
+    size_t listen_count;
+    bool admin_is_on;
+    struct config_address admin;
+    uint32_t workers; /* 0: one per core ("auto") */
+
+    struct config_entra entra;
+    struct config_identity identity;
+    struct config_vault *vaults;
+    size_t vault_count;
+    struct config_secret *secrets;
+    size_t secret_count;
+    struct config_credential *credentials;
+    size_t credential_count;
+    struct config_role *roles; /* the built-in Reader and Contributor come first */
+    size_t role_count;
+    struct config_route *routes; /* file order */
+    size_t route_count;
+    struct config_entries access; /* top level: every route */
+    struct config_entries deny;
+
+    const char *audit_file; /* NULL: stdout */
+    enum log_level log_level;
+    bool audit_full_drops; /* log.on_full: drop; default refuse */
+    struct config_limits limits;
+    uint32_t drain_ms;
+    bool expose_reasons;
+};
+
+enum problem_severity { PROBLEM_ERROR, PROBLEM_WARNING };
+
+/* One line of `barkeep check`: "FILE:LINE:COL: error: PATH: text". */
+struct problem {
+    enum problem_severity severity;
+    struct config_position position; /* line 0: the file as a whole */
+    char path[160];                  /* "routes[0].upstream" */
+    char text[400];
+};
+
+/* Collected while loading: the first 100 are kept, the rest is counted. */
+struct problem_list {
+    struct problem *items;
+    size_t count;
+    size_t error_count;
+    size_t dropped;
+};
+
+void problem_list_done(struct problem_list *list);
+/* "FILE:LINE:COL: error|warning: PATH: text" without newline, into `out_text`. */
+void problem_format(const char *file, const struct problem *problem, char *out_text, size_t size);
+
+/* Reads and validates `path`; never touches the network. On any error returns NULL; problems say
+ * why, warnings included. `out_problems` must be zeroed by the caller and is done with
+ * problem_list_done() in every case. */
+struct config *config_load(const char *path, struct problem_list *out_problems);
+/* The same from memory; `name` stands for the file in messages. */
+struct config *config_parse(const char *name, struct slice yaml, struct problem_list *out_problems);
+
+struct config *config_ref(struct config *config); /* thread-safe */
+void config_unref(struct config *config);         /* thread-safe; NULL is fine */
+
+/* True for 8-4-4-4-12 hexadecimal digits in either case. */
+bool config_is_guid(struct slice text);
+
+#endif

@@ -1,0 +1,32 @@
+/* barkeep's own identity towards Azure: tokens by IMDS or by client secret, cached, refreshed in
+ * the background at min(half life, exp - 5 min), one request in flight per resource. Lives on the
+ * keeper's loop. azure.md C.1, C.5, C.10. */
+#ifndef BARKEEP_VAULT_AZURE_IDENTITY_H
+#define BARKEEP_VAULT_AZURE_IDENTITY_H
+
+#include "config/config.h"
+#include "core/http_client.h"
+#include "core/loop.h"
+#include "core/secret.h"
+
+struct azure_identity;
+
+struct azure_identity *azure_identity_new(struct loop *loop, struct http_client *client,
+                                          const struct config *config, struct error *err);
+void azure_identity_free(struct azure_identity *identity);
+
+/* `token` is NULL when none can be had; err says why. The callee takes its own reference. */
+typedef void azure_identity_on_token(void *owner, struct secret *token, const struct error *err);
+
+/* A token for `resource` ("https://vault.azure.net", no "/.default"). The callback may come before
+ * this returns (cached token) or later, always exactly once unless cancelled by
+ * azure_identity_forget(owner). */
+void azure_identity_get(struct azure_identity *identity, const char *resource,
+                        azure_identity_on_token *on_token, void *owner);
+/* No callback for `owner` follows. */
+void azure_identity_forget(struct azure_identity *identity, void *owner);
+/* The vault said 401: drop the cached token for `resource`, so that the next get asks again (at
+ * most once a minute). */
+void azure_identity_invalidate(struct azure_identity *identity, const char *resource);
+
+#endif

@@ -1,0 +1,86 @@
+/* The cabinet: every secret the configuration names, fetched at start, refreshed in the background,
+ * served stale within bounds, dropped at once on 403 and 404; and the credentials rendered from
+ * them. Lives on the keeper's loop and publishes immutable snapshots. contract section 4, azure.md
+ * D. */
+#ifndef BARKEEP_VAULT_SECRET_STORE_H
+#define BARKEEP_VAULT_SECRET_STORE_H
+
+#include "config/config.h"
+#include "core/http_client.h"
+#include "core/loop.h"
+#include "core/secret.h"
+#include "vault/azure_identity.h"
+
+/* Which version of which secret a rendered credential was made of: goes to the audit line. */
+struct secret_used {
+    const char *vault;
+    const char *name;
+    char version[33]; /* "" for file: vaults */
+};
+
+struct rendered_header {
+    const char *name;
+    struct secret *line; /* "Name: value\r\n", complete, in secret memory */
+};
+
+/* What one credential puts into a request. */
+struct rendered_credential {
+    bool is_available; /* every secret it needs is there and usable */
+    struct rendered_header *headers;
+    size_t header_count;
+    struct secret_used *used;
+    size_t used_count;
+};
+
+/* An immutable snapshot. */
+struct cabinet;
+struct cabinet *cabinet_ref(struct cabinet *cabinet); /* thread-safe */
+void cabinet_unref(
+    struct cabinet *cabinet); /* thread-safe; NULL is fine; wipes with the last one */
+/* By index into config->credentials. Lives as long as the cabinet. */
+const struct rendered_credential *cabinet_credential(const struct cabinet *cabinet,
+                                                     size_t credential);
+
+struct secret_store;
+
+/* Someone who waits for a credential. Embed; zero-initialise. */
+struct credential_want {
+    struct credential_want *next; /* owned by the store while waiting */
+    size_t credential;
+    void (*on_done)(struct credential_want
+                        *want); /* once; the cabinet published last holds what could be had */
+};
+
+/* `on_cabinet` gets a reference to each new cabinet; it is called before the wants it answers.
+ * `identity` may be NULL when no Key Vault is configured. */
+struct secret_store *secret_store_new(struct loop *loop, struct http_client *client,
+                                      struct azure_identity *identity, const struct config *config,
+                                      void (*on_cabinet)(void *owner, struct cabinet *cabinet),
+                                      void *owner, struct error *err);
+void secret_store_free(struct secret_store *store); /* pending wants are answered first */
+/* Publishes a first cabinet (file: vaults are read at once), fetches everything, keeps refreshing.
+ */
+void secret_store_start(struct secret_store *store);
+/* Asks for the secrets of one credential that are missing: one fetch however many ask, back-off
+ * between failed tries. `on_done` may be called before this returns. */
+void secret_store_want(struct secret_store *store, struct credential_want *want);
+
+struct secret_state {
+    const char *vault;
+    const char *name;
+    bool is_ready;
+    int64_t age_sec;        /* since last good read; -1 before it */
+    const char *last_error; /* "" when the last read was good */
+};
+size_t secret_store_state_count(const struct secret_store *store);
+void secret_store_state(const struct secret_store *store, size_t index,
+                        struct secret_state *out_state);
+
+/* barkeep_vault_requests_total{vault,status}: calls back once per pair seen. status 0 is a
+ * transport failure. */
+void secret_store_each_request_count(const struct secret_store *store,
+                                     void (*on_count)(void *owner, const char *vault, int status,
+                                                      uint64_t count),
+                                     void *owner);
+
+#endif
