@@ -20,6 +20,9 @@ struct http_client_request {
     struct slice body;          /* copied; empty for none */
     uint32_t timeout_ms;        /* whole call; 0 means 10000 */
     size_t max_body_bytes;      /* 0 means 1 MiB */
+    /* Plain http may also go to exactly 169.254.169.254, where Azure's instance metadata service
+     * lives (no other link-local address, no other scheme or spelling is opened by this). */
+    bool allow_link_local;
 };
 
 /* Valid only during the callback. */
