@@ -49,7 +49,8 @@ static inline bool slice_ends_with(struct slice s, struct slice suffix) {
 
 /* The rest after the first `n` bytes (empty when there are fewer). */
 static inline struct slice slice_skip(struct slice s, size_t n) {
-    return n >= s.len ? slice_of(s.ptr + s.len, 0) : slice_of(s.ptr + n, s.len - n);
+    size_t skipped = n < s.len ? n : s.len;
+    return skipped ? slice_of(s.ptr + skipped, s.len - skipped) : s;
 }
 
 /* Position of `byte`, or s.len when it does not occur. */
