@@ -14,7 +14,8 @@ struct mailbox;
 
 /* `receiver` is handed to every on_deliver. NULL without memory or descriptors. */
 struct mailbox *mailbox_new(void *receiver, struct error *err);
-/* Undelivered messages are dropped unfreed: deliver them first with mailbox_deliver(). */
+/* Undelivered messages are dropped unfreed: deliver them first with mailbox_deliver(). No sender
+ * may still be inside mailbox_post(): join the senders first. */
 void mailbox_free(struct mailbox *mailbox);
 
 /* From any thread; never blocks, never fails. Order per sender is kept. */
