@@ -2,9 +2,16 @@
 #
 # MODE picks the flags (release, debug, asan, tsan, coverage); every mode has its own objects under $(BUILD).
 
-MODE  ?= release
-BUILD ?= build
-CC    ?= gcc
+MODE   ?= release
+BUILD  ?= build
+CC      = gcc
+PREFIX ?= /usr/local
+
+# seconds for each fuzz target in `make fuzz`; rounds and seconds per measurement in `make bench`
+FUZZ_SECONDS  ?= 60
+BENCH_ROUNDS  ?= 5
+BENCH_SECONDS ?= 3
+JOBS          ?= $(shell nproc)
 
 ROOMS    := core config vault auth proxy
 PACKAGES := libmicrohttpd libcurl jansson libjwt yaml-0.1 libssl libcrypto
@@ -21,13 +28,18 @@ CFLAGS_debug    := -O0
 CFLAGS_asan     := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 CFLAGS_tsan     := -O1 -fsanitize=thread -fno-omit-frame-pointer
 CFLAGS_coverage := -O0 --coverage
+CFLAGS_fuzz     := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 LDFLAGS_release  := -Wl,-z,relro,-z,now
 LDFLAGS_asan     := -fsanitize=address,undefined
 LDFLAGS_tsan     := -fsanitize=thread
 LDFLAGS_coverage := --coverage
+LDFLAGS_fuzz     := -fsanitize=fuzzer,address,undefined
 
-PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
-PKG_LIBS   = $(shell pkg-config --libs $(PACKAGES))
+# Asked once, and only when something is compiled: a bare system has no pkg-config yet.
+pkg_config = $(if $(shell pkg-config --exists $(PACKAGES) && echo yes),$(shell pkg-config $1 $(PACKAGES)),\
+    $(error missing libraries: run `make deps` as root, or see tests/install/packages.txt))
+PKG_CFLAGS = $(eval PKG_CFLAGS := $$(call pkg_config,--cflags))$(PKG_CFLAGS)
+PKG_LIBS   = $(eval PKG_LIBS := $$(call pkg_config,--libs))$(PKG_LIBS)
 
 ALL_CFLAGS = -std=gnu11 -g $(WARNINGS) -fPIE -pthread -I. -DBARKEEP_VERSION='"$(VERSION)"' \
              $(CFLAGS_$(MODE)) $(PKG_CFLAGS) $(CFLAGS)
@@ -39,9 +51,30 @@ STANDIN_SRC := $(wildcard tests/standin/*.c)
 STANDIN_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(STANDIN_SRC))
 UNIT_SRC    := $(wildcard tests/unit/*/test_*.c)
 UNIT_BIN    := $(patsubst tests/unit/%.c,$(BIN)/unit/%,$(UNIT_SRC))
+FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
+REPLAY_BIN  := $(patsubst tests/fuzz/%.c,$(BIN)/replay/%,$(FUZZ_SRC))
+FUZZ_BIN    := $(patsubst tests/fuzz/%.c,$(BIN)/fuzz/%,$(FUZZ_SRC))
 
-.PHONY: all binaries unit-binaries
+ENSURE := tests/install/ensure.sh
+TESTED  = BARKEEP=$(CURDIR)/$(BIN)/barkeep STANDIN=$(CURDIR)/$(BIN)/barkeep-standin
+
+.PHONY: all binaries unit-binaries replay-binaries fuzz-binaries help deps run test test-run bench fuzz fuzz-run \
+        lint lint-run sanitize valgrind valgrind-run coverage install clean
 all: binaries
+
+help:
+	@echo 'make            build build/barkeep and build/barkeep-standin'
+	@echo 'make run        install what is missing, build, show barkeep at work (ONCE=1: check and exit)'
+	@echo 'make test       install what is missing, run every test (MODE=asan|tsan: under that sanitizer)'
+	@echo 'make bench      CPU per request beside HAProxy, nginx and Apache'
+	@echo 'make fuzz       every fuzz target for FUZZ_SECONDS (60)'
+	@echo 'make lint       clang-format, clang-tidy, cppcheck, both compilers with -Werror'
+	@echo 'make sanitize   make test under ASan+UBSan, then under TSan'
+	@echo 'make valgrind   the unit tests under valgrind'
+	@echo 'make coverage   make test with coverage, report in build/coverage'
+	@echo 'make install    PREFIX=/usr/local DESTDIR='
+	@echo 'make deps       install the packages for building'
+	@echo 'make clean      remove build/'
 
 binaries: $(BIN)/barkeep $(BIN)/barkeep-standin
 
@@ -64,8 +97,95 @@ $(BIN)/unit/%: $(OBJ)/tests/unit/%.o $(OBJ)/rooms.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $< $(OBJ)/rooms.a -lcmocka $(PKG_LIBS)
 
+# The fuzz targets' corpus, fed by the ordinary compiler's build.
+$(BIN)/replay/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay_main.o $(OBJ)/rooms.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< $(OBJ)/tests/fuzz/replay_main.o $(OBJ)/rooms.a $(PKG_LIBS)
+
+replay-binaries: $(REPLAY_BIN)
+
+$(BIN)/fuzz/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/rooms.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< $(OBJ)/rooms.a $(PKG_LIBS)
+
+fuzz-binaries: $(FUZZ_BIN)
+
 $(OBJ)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
+
+# What installs packages runs make again afterwards, so that the build sees them.
+
+deps:
+	@$(ENSURE) build
+
+run:
+	@$(ENSURE) build run
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all
+	@$(TESTED) python3 tests/run/demo.py $(if $(filter-out 0,$(ONCE)),--once)
+
+test:
+	@$(ENSURE) build run test
+	@$(MAKE) --no-print-directory -j$(JOBS) test-run
+
+test-run: all unit-binaries replay-binaries
+	@$(TESTED) MODE=$(MODE) BIN=$(CURDIR)/$(BIN) python3 tests/run_all
+
+bench:
+	@$(ENSURE) build run bench
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all
+	@$(TESTED) python3 tests/bench/bench.py --rounds $(BENCH_ROUNDS) --seconds $(BENCH_SECONDS) --json $(BUILD)/bench.json
+
+fuzz:
+	@$(ENSURE) build clang
+	@$(MAKE) --no-print-directory -j$(JOBS) MODE=fuzz CC=clang fuzz-run
+
+fuzz-run: fuzz-binaries
+	@tests/fuzz/run_all $(FUZZ_SECONDS) $(FUZZ_BIN)
+
+SOURCES = $(wildcard *.c $(ROOMS:%=%/*.[ch]) tests/*/*.[ch] tests/unit/*/*.[ch])
+
+lint:
+	@$(ENSURE) build test clang lint
+	@$(MAKE) --no-print-directory lint-run
+
+lint-run:
+	clang-format --dry-run -Werror $(SOURCES)
+	$(MAKE) --no-print-directory -s -j$(JOBS) BUILD=$(BUILD)/lint/gcc CC=gcc CFLAGS=-Werror all unit-binaries replay-binaries
+	$(MAKE) --no-print-directory -s -j$(JOBS) BUILD=$(BUILD)/lint/clang CC=clang CFLAGS=-Werror all unit-binaries replay-binaries
+	clang-tidy --quiet --warnings-as-errors='*' $(filter %.c,$(SOURCES)) -- $(filter-out -f% -D_FORTIFY%,$(ALL_CFLAGS))
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --suppress=missingIncludeSystem -I. \
+	    $(filter %.c,$(filter-out tests/%,$(SOURCES)))
+
+sanitize:
+	$(MAKE) MODE=asan test
+	$(MAKE) MODE=tsan test
+
+valgrind:
+	@$(ENSURE) build test valgrind
+	@$(MAKE) --no-print-directory -j$(JOBS) MODE=debug valgrind-run
+
+valgrind-run: unit-binaries
+	@set -e; for unit in $(UNIT_BIN); do echo "$$unit"; \
+	    valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite,possible \
+	        --suppressions=tests/install/valgrind.supp $$unit >/dev/null; done
+
+coverage:
+	@$(ENSURE) build run test coverage
+	$(MAKE) MODE=coverage test
+	@mkdir -p $(BUILD)/coverage
+	gcovr --root . --object-directory $(BUILD)/obj/coverage $(ROOMS:%=--filter '%/') --print-summary \
+	    --html-details $(BUILD)/coverage/index.html
+
+install: all
+	install -D -m 755 $(BIN)/barkeep $(DESTDIR)$(PREFIX)/bin/barkeep
+	install -D -m 755 $(BIN)/barkeep-standin $(DESTDIR)$(PREFIX)/bin/barkeep-standin
+	install -D -m 644 packaging/barkeep.8 $(DESTDIR)$(PREFIX)/share/man/man8/barkeep.8
+	install -D -m 644 packaging/barkeep.yaml $(DESTDIR)$(PREFIX)/share/barkeep/barkeep.yaml
+	@mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|@PREFIX@|$(PREFIX)|g' packaging/barkeep.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/barkeep.service
+
+clean:
+	rm -rf $(BUILD)
