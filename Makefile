@@ -6,6 +6,8 @@ MODE   ?= release
 BUILD  ?= build
 CC      = gcc
 PREFIX ?= /usr/local
+# Debian's own: other Pythons do not see Debian's modules
+PYTHON  = /usr/bin/python3
 
 # seconds for each fuzz target in `make fuzz`; rounds and seconds per measurement in `make bench`
 FUZZ_SECONDS  ?= 60
@@ -124,19 +126,19 @@ deps:
 run:
 	@$(ENSURE) build run
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all
-	@$(TESTED) python3 tests/run/demo.py $(if $(filter-out 0,$(ONCE)),--once)
+	@$(TESTED) $(PYTHON) tests/run/demo.py $(if $(filter-out 0,$(ONCE)),--once)
 
 test:
 	@$(ENSURE) build run test
 	@$(MAKE) --no-print-directory -j$(JOBS) test-run
 
 test-run: all unit-binaries replay-binaries
-	@$(TESTED) MODE=$(MODE) BIN=$(CURDIR)/$(BIN) python3 tests/run_all
+	@$(TESTED) MODE=$(MODE) BIN=$(CURDIR)/$(BIN) $(PYTHON) tests/run_all
 
 bench:
 	@$(ENSURE) build run bench
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all
-	@$(TESTED) python3 tests/bench/bench.py --rounds $(BENCH_ROUNDS) --seconds $(BENCH_SECONDS) --json $(BUILD)/bench.json
+	@$(TESTED) $(PYTHON) tests/bench/bench.py --rounds $(BENCH_ROUNDS) --seconds $(BENCH_SECONDS) --json $(BUILD)/bench.json
 
 fuzz:
 	@$(ENSURE) build clang

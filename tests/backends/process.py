@@ -7,33 +7,23 @@ group id, and removes the folder. Waiting is for conditions, never for time alon
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
+
+from lib.net import free_port
 
 
 class StartError(Exception):
     """A child did not come up; the text says which, why, and the end of its log."""
 
 
-def free_port():
-    """A loopback port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def free_ports(count):
-    """Several different ones: all are held open until the last is known."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Several different ones."""
+    ports = set()
+    while len(ports) < count:
+        ports.add(free_port())
+    return list(ports)
 
 
 class Child:

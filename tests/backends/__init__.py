@@ -1,0 +1,1 @@
+"""Real servers to stand behind barkeep."""

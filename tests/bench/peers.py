@@ -1,0 +1,207 @@
+"""The proxies that are measured, each doing its part of the same work on one core:
+
+forward a small request with keep-alive on both sides; those that judge also verify the caller's RS256 token (issuer,
+audience, expiry) and put the backend's Basic credential in its place.
+"""
+
+import os
+import shutil
+
+from backends.process import Child, StartError
+from lib.net import free_port
+
+PROXY_CORE = 0
+LOAD_CORE = 1
+MODULES = "/usr/lib/apache2/modules"
+
+
+def pinned(core, *argv):
+    return ["taskset", "-c", str(core), *argv]
+
+
+def find_program(name):
+    """Debian keeps daemons in sbin, which is not on every user's PATH."""
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+    if not path:
+        raise StartError(f"{name} is not installed: see tests/install/packages.txt")
+    return path
+
+
+class Work:
+    """What every peer is given: where requests go, whose tokens count, what is injected."""
+
+    def __init__(self, upstream_port, token, basic):
+        self.upstream_port = upstream_port
+        self.token = token
+        self.basic = basic  # base64 of user:password
+
+
+class Peer:
+    """One proxy. `judges` says whether it must refuse a token with a wrong signature."""
+
+    name = None
+    judges = False
+
+    def __init__(self, stage, work):
+        self.work = work
+        self.port = free_port()
+        self.folder = stage.folder(self.name.replace(" ", "-"))
+        self.child = Child(self.name, pinned(PROXY_CORE, *self.command()), self.path("log"), cwd=self.folder)
+
+    def command(self):
+        raise NotImplementedError
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def write(self, name, text):
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+        return self.path(name)
+
+    def stop(self):
+        self.child.stop(grace_sec=3)
+
+
+class Upstream(Peer):
+    """nginx answering by itself, on the load generator's core; /seen shows the Authorization it was sent."""
+
+    name = "upstream"
+
+    def __init__(self, stage):
+        self.port = free_port()
+        self.folder = stage.folder(self.name)
+        self.child = Child(self.name, pinned(LOAD_CORE, *self.command()), self.path("log"), cwd=self.folder)
+
+    def command(self):
+        return nginx_command(self, f"""
+    server {{
+        listen 127.0.0.1:{self.port};
+        default_type application/json;
+        location / {{ return 200 '{{"queue":"orders","messages":3,"consumers":1,"state":"running"}}'; }}
+        location ~ /seen$ {{ return 200 "$http_authorization"; }}
+    }}""")
+
+
+def nginx_command(peer, http_block):
+    os.makedirs(peer.path("tmp"), exist_ok=True)
+    temporary = "\n".join(f"    {kind}_temp_path {peer.path('tmp')};"
+                          for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    config = peer.write("nginx.conf", f"""daemon off;
+user root;
+worker_processes 1;
+pid {peer.path("pid")};
+error_log {peer.path("error.log")} error;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    keepalive_requests 100000000;
+{temporary}
+{http_block}
+}}
+""")
+    return [find_program("nginx"), "-e", peer.path("error.log"), "-p", peer.folder, "-c", config]
+
+
+class HaproxyForward(Peer):
+    name = "haproxy"
+
+    rules = ""
+
+    def command(self):
+        config = self.write("haproxy.cfg", f"""global
+    nbthread 1
+    maxconn 1024
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+    http-reuse always
+frontend in
+    bind 127.0.0.1:{self.port}
+{self.rules}    default_backend out
+backend out
+    server upstream 127.0.0.1:{self.work.upstream_port}
+""")
+        return [find_program("haproxy"), "-db", "-q", "-f", config]
+
+
+class HaproxyJwt(HaproxyForward):
+    name = "haproxy jwt_verify"
+    judges = True
+
+    @property
+    def rules(self):
+        token = self.work.token
+        return f"""    http-request set-var(txn.bearer) http_auth_bearer
+    http-request deny deny_status 401 unless {{ var(txn.bearer),jwt_header_query('$.alg') -m str RS256 }}
+    http-request deny deny_status 401 unless {{ var(txn.bearer),jwt_payload_query('$.iss') -m str {token.issuer} }}
+    http-request deny deny_status 401 unless {{ var(txn.bearer),jwt_payload_query('$.aud') -m str {token.audience} }}
+    http-request deny deny_status 401 unless {{ var(txn.bearer),jwt_verify("RS256","{token.public_key_file}") 1 }}
+    http-request set-var(txn.now) date
+    http-request set-var(txn.exp) var(txn.bearer),jwt_payload_query('$.exp','int')
+    http-request deny deny_status 401 if {{ var(txn.exp),sub(txn.now) -m int lt 0 }}
+    http-request set-header Authorization "Basic {self.work.basic}"
+"""
+
+
+class NginxForward(Peer):
+    name = "nginx"
+
+    def command(self):
+        return nginx_command(self, f"""
+    upstream out {{
+        server 127.0.0.1:{self.work.upstream_port};
+        keepalive 128;
+        keepalive_requests 100000000;
+    }}
+    server {{
+        listen 127.0.0.1:{self.port};
+        location / {{
+            proxy_pass http://out;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+        }}
+    }}""")
+
+
+class ApacheOpenidc(Peer):
+    name = "apache mod_auth_openidc"
+    judges = True
+
+    def command(self):
+        token = self.work.token
+        modules = "\n".join(f"LoadModule {module}_module {MODULES}/mod_{module}.so" for module in (
+            "mpm_event", "authn_core", "authz_core", "authz_user", "auth_openidc", "headers", "proxy", "proxy_http"))
+        config = self.write("apache.conf", f"""ServerRoot {self.folder}
+ServerName localhost
+PidFile {self.path("pid")}
+ErrorLog {self.path("error.log")}
+Listen 127.0.0.1:{self.port}
+{modules}
+DefaultRuntimeDir {self.folder}
+Mutex file:{self.folder} default
+User www-data
+Group www-data
+StartServers 1
+ServerLimit 1
+ThreadsPerChild 128
+ThreadLimit 128
+MaxRequestWorkers 128
+AsyncRequestWorkerFactor 4
+KeepAlive On
+MaxKeepAliveRequests 0
+OIDCCacheType shm
+OIDCOAuthVerifyCertFiles {token.kid}#{token.certificate_file}
+OIDCOAuthRemoteUserClaim sub
+<Location />
+    AuthType oauth20
+    Require claim aud:{token.audience}
+    RequestHeader set Authorization "Basic {self.work.basic}"
+    ProxyPass http://127.0.0.1:{self.work.upstream_port}/ keepalive=on
+</Location>
+""")
+        return [find_program("apache2"), "-DFOREGROUND", "-f", config]
+
+ALL = [HaproxyForward, HaproxyJwt, NginxForward, ApacheOpenidc]
