@@ -1,0 +1,111 @@
+/* Strict reading of JSON answers.
+ *
+ * The library's own error texts quote what stands near the error, which may be a secret: they are
+ * never asked for. Depth is checked on the bytes, before the library recurses. */
+#include "vault/azure_answer.h"
+
+#include <jansson.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "core/secret.h"
+
+#define MAX_DEPTH 16
+
+/* Never dereferenced as such: it is the library's tree under another name. */
+struct azure_answer;
+
+/* The usable size is asked of the allocator instead of being kept in front of the block, so that
+ * blocks from plain malloc() may be freed here and the other way round. */
+static void free_wiped(void *block) {
+    if (!block)
+        return;
+    secret_wipe(block, malloc_usable_size(block));
+    free(block);
+}
+
+static void init_once(void) {
+    json_object_seed(0);
+    json_set_alloc_funcs(malloc, free_wiped);
+}
+
+static bool depth_is_bounded(struct slice body) {
+    size_t depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < body.len; i++) {
+        const char c = body.ptr[i];
+        if (in_string) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_string = false;
+            continue;
+        }
+        if (c == '"')
+            in_string = true;
+        else if ((c == '{' || c == '[') && ++depth > MAX_DEPTH)
+            return false;
+        else if ((c == '}' || c == ']') && depth > 0)
+            depth--;
+    }
+    return true;
+}
+
+static struct answer_member member_of(const json_t *value) {
+    if (!value)
+        return (struct answer_member){.kind = ANSWER_ABSENT};
+    switch (json_typeof(value)) {
+    case JSON_NULL:
+        return (struct answer_member){.kind = ANSWER_ABSENT};
+    case JSON_STRING:
+        return (struct answer_member){
+            .kind = ANSWER_STRING,
+            .text = slice_of(json_string_value(value), json_string_length(value))};
+    case JSON_INTEGER:
+        return (struct answer_member){.kind = ANSWER_INTEGER, .number = json_integer_value(value)};
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return (struct answer_member){.kind = ANSWER_BOOLEAN, .flag = json_is_true(value)};
+    case JSON_OBJECT:
+        return (struct answer_member){.kind = ANSWER_OBJECT};
+    default:
+        return (struct answer_member){.kind = ANSWER_OTHER};
+    }
+}
+
+void azure_answer_init(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, init_once);
+}
+
+struct azure_answer *azure_answer_parse(struct slice body, struct error *err) {
+    azure_answer_init();
+    if (!depth_is_bounded(body)) {
+        error_set(err, STATUS_LIMIT, "the answer is nested too deeply");
+        return NULL;
+    }
+    json_t *root =
+        body.len > 0 ? json_loadb(body.ptr, body.len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    if (!json_is_object(root)) {
+        json_decref(root);
+        error_set(err, STATUS_INVALID, "the answer is not one well-formed JSON object");
+        return NULL;
+    }
+    return (struct azure_answer *)root;
+}
+
+void azure_answer_free(struct azure_answer *answer) {
+    json_decref((json_t *)answer);
+}
+
+struct answer_member azure_answer_member(const struct azure_answer *answer, const char *path) {
+    const json_t *value = (const json_t *)answer;
+    struct slice rest = slice_of_str(path);
+    while (rest.len > 0) {
+        const size_t dot = slice_index(rest, '.');
+        value = json_object_getn(value, rest.ptr, dot);
+        rest = slice_skip(rest, dot + 1);
+    }
+    return member_of(value);
+}

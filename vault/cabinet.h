@@ -1,0 +1,10 @@
+/* The cabinet's maker's side; its readers see secret_store.h only. */
+#ifndef BARKEEP_VAULT_CABINET_H
+#define BARKEEP_VAULT_CABINET_H
+
+#include "vault/credential.h"
+
+/* Takes a reference to each of the `count` renderings. NULL without memory. */
+struct cabinet *cabinet_new(struct rendering *const *renderings, size_t count);
+
+#endif

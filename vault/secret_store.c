@@ -1,0 +1,302 @@
+/* The cabinet's keeper: owns the vaults and the stored secrets of one configuration, renders
+ * credentials when a secret of theirs changed, publishes, and answers those who wait.
+ *
+ * Order of every turn: a secret settles, a new cabinet is published if anything changed, then the
+ * wants that this decides are answered. So whoever is answered finds the newest cabinet. */
+#include "vault/secret_store.h"
+
+#include <stdlib.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "vault/azure_answer.h"
+#include "vault/cabinet.h"
+#include "vault/secret_store_pace.h"
+#include "vault/stored_secret.h"
+
+/* One credential: what it needs and what became of it. */
+struct shelf {
+    size_t *secrets; /* indexes */
+    size_t secret_count;
+    struct rendering *rendering;
+    uint64_t rendered_changes; /* sum of its secrets' change counts when it was rendered */
+};
+
+struct secret_store {
+    struct loop *loop;
+    const struct config *config;
+    void (*on_cabinet)(void *owner, struct cabinet *cabinet);
+    void *owner;
+    uint32_t second_ms;
+
+    struct vault_client **vaults;  /* as config->vaults */
+    struct stored_secret *secrets; /* as config->secrets */
+    struct shelf *shelves;         /* as config->credentials */
+    struct secret_view *views;     /* as config->secrets; filled for rendering */
+
+    struct credential_want *wants;
+    bool is_starting; /* the first cabinet waits for the files */
+    bool is_closing;
+    bool is_dirty; /* something changed since the last cabinet */
+};
+
+static void fill_views(struct secret_store *store) {
+    for (size_t i = 0; i < store->config->secret_count; i++) {
+        const struct stored_secret *secret = &store->secrets[i];
+        store->views[i] = (struct secret_view){
+            .vault = vault_client_name(secret->vault),
+            .name = secret->config->name,
+            .version = secret->version,
+            .value = secret->value,
+        };
+    }
+}
+
+static uint64_t change_sum(const struct secret_store *store, const struct shelf *shelf) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < shelf->secret_count; i++)
+        sum += store->secrets[shelf->secrets[i]].change_count;
+    return sum;
+}
+
+static bool has_values(const struct secret_store *store, const struct shelf *shelf) {
+    for (size_t i = 0; i < shelf->secret_count; i++)
+        if (!store->secrets[shelf->secrets[i]].value)
+            return false;
+    return true;
+}
+
+static bool render_shelf(struct secret_store *store, size_t index) {
+    struct shelf *shelf = &store->shelves[index];
+    const uint64_t changes = change_sum(store, shelf);
+    if (shelf->rendering && shelf->rendered_changes == changes)
+        return true;
+    const struct config_credential *credential = &store->config->credentials[index];
+    struct error err = {""};
+    struct rendering *rendering = rendering_new(credential, store->views, &err);
+    if (!rendering)
+        return false;
+    if (!rendering_credential(rendering)->is_available && has_values(store, shelf))
+        LOG_EVENT(LOG_WARNING, "secret", LOG_STR("credential", credential->name),
+                  LOG_STR("what", "unusable"), LOG_STR("error", err.text));
+    rendering_unref(shelf->rendering);
+    shelf->rendering = rendering;
+    shelf->rendered_changes = changes;
+    return true;
+}
+
+static struct cabinet *make_cabinet(struct secret_store *store) {
+    const size_t count = store->config->credential_count;
+    struct rendering **renderings = calloc(count ? count : 1, sizeof *renderings);
+    struct cabinet *cabinet = NULL;
+    if (!renderings)
+        return NULL;
+    fill_views(store);
+    for (size_t i = 0; i < count; i++) {
+        if (!render_shelf(store, i))
+            goto out;
+        renderings[i] = store->shelves[i].rendering;
+    }
+    cabinet = cabinet_new(renderings, count);
+out:
+    free(renderings);
+    return cabinet;
+}
+
+static void publish(struct secret_store *store) {
+    struct cabinet *cabinet = make_cabinet(store);
+    if (!cabinet) {
+        LOG_EVENT(LOG_ERROR, "secret", LOG_STR("what", "not published"),
+                  LOG_STR("error", "no memory"));
+        return;
+    }
+    store->is_dirty = false;
+    store->on_cabinet(store->owner, cabinet);
+}
+
+/* A want waits only while everything that it lacks is on its way. */
+static bool must_wait(const struct secret_store *store, const struct credential_want *want) {
+    const struct shelf *shelf = &store->shelves[want->credential];
+    bool is_missing = false;
+    for (size_t i = 0; i < shelf->secret_count; i++) {
+        const struct stored_secret *secret = &store->secrets[shelf->secrets[i]];
+        if (secret->value)
+            continue;
+        if (!stored_secret_is_reading(secret))
+            return false;
+        is_missing = true;
+    }
+    return is_missing;
+}
+
+/* on_done may bring new wants: they go onto a list of their own and are not looked at twice. */
+static void answer_wants(struct secret_store *store) {
+    struct credential_want *list = store->wants;
+    store->wants = NULL;
+    while (list) {
+        struct credential_want *want = list;
+        list = want->next;
+        if (!store->is_closing && must_wait(store, want)) {
+            want->next = store->wants;
+            store->wants = want;
+        } else {
+            want->next = NULL;
+            want->on_done(want);
+        }
+    }
+}
+
+static void on_settled(struct stored_secret *secret, bool is_changed) {
+    struct secret_store *store = secret->owner;
+    store->is_dirty |= is_changed;
+    if (store->is_starting)
+        return;
+    if (store->is_dirty)
+        publish(store);
+    answer_wants(store);
+}
+
+static void init_secret(struct secret_store *store, size_t index) {
+    const struct config_secret *config = &store->config->secrets[index];
+    struct stored_secret *secret = &store->secrets[index];
+    secret->config = config;
+    secret->vault = store->vaults[config->vault];
+    secret->loop = store->loop;
+    secret->second_ms = &store->second_ms;
+    secret->on_settled = on_settled;
+    secret->owner = store;
+    stored_secret_init(secret);
+}
+
+static void *array_of(size_t count, size_t size) {
+    return calloc(count ? count : 1, size);
+}
+
+static bool make_rooms(struct secret_store *store, struct http_client *client,
+                       struct azure_identity *identity) {
+    const struct config *config = store->config;
+    store->vaults = array_of(config->vault_count, sizeof *store->vaults);
+    store->secrets = array_of(config->secret_count, sizeof *store->secrets);
+    store->shelves = array_of(config->credential_count, sizeof *store->shelves);
+    store->views = array_of(config->secret_count, sizeof *store->views);
+    if (!store->vaults || !store->secrets || !store->shelves || !store->views)
+        return false;
+    for (size_t i = 0; i < config->vault_count; i++)
+        if (!(store->vaults[i] = vault_client_new(client, identity, &config->vaults[i])))
+            return false;
+    for (size_t i = 0; i < config->credential_count; i++)
+        if (!credential_secrets(&config->credentials[i], &store->shelves[i].secrets,
+                                &store->shelves[i].secret_count))
+            return false;
+    for (size_t i = 0; i < config->secret_count; i++)
+        init_secret(store, i);
+    return true;
+}
+
+static void free_rooms(struct secret_store *store) {
+    const struct config *config = store->config;
+    for (size_t i = 0; store->shelves && i < config->credential_count; i++) {
+        free(store->shelves[i].secrets);
+        rendering_unref(store->shelves[i].rendering);
+    }
+    for (size_t i = 0; store->vaults && i < config->vault_count; i++)
+        vault_client_free(store->vaults[i]);
+    free(store->vaults);
+    free(store->secrets);
+    free(store->shelves);
+    free(store->views);
+    free(store);
+}
+
+struct secret_store *secret_store_new(struct loop *loop, struct http_client *client,
+                                      struct azure_identity *identity, const struct config *config,
+                                      void (*on_cabinet)(void *owner, struct cabinet *cabinet),
+                                      void *owner, struct error *err) {
+    azure_answer_init();
+    struct secret_store *store = calloc(1, sizeof *store);
+    if (!store) {
+        error_set(err, STATUS_NO_MEMORY, "no memory");
+        return NULL;
+    }
+    store->loop = loop;
+    store->config = config;
+    store->on_cabinet = on_cabinet;
+    store->owner = owner;
+    store->second_ms = 1000;
+    if (!make_rooms(store, client, identity)) {
+        free_rooms(store);
+        error_set(err, STATUS_NO_MEMORY, "no memory");
+        return NULL;
+    }
+    return store;
+}
+
+void secret_store_free(struct secret_store *store) {
+    if (!store)
+        return;
+    store->is_closing = true;
+    answer_wants(store);
+    for (size_t i = 0; i < store->config->secret_count; i++)
+        stored_secret_done(&store->secrets[i]);
+    free_rooms(store);
+}
+
+void secret_store_set_second_ms(struct secret_store *store, uint32_t second_ms) {
+    store->second_ms = second_ms;
+}
+
+void secret_store_start(struct secret_store *store) {
+    const struct config *config = store->config;
+    store->is_starting = true;
+    for (size_t i = 0; i < config->secret_count; i++)
+        stored_secret_read(&store->secrets[i]);
+    store->is_starting = false;
+    publish(store);
+    answer_wants(store);
+}
+
+void secret_store_want(struct secret_store *store, struct credential_want *want) {
+    const struct shelf *shelf = &store->shelves[want->credential];
+    for (size_t i = 0; i < shelf->secret_count && !store->is_closing; i++) {
+        struct stored_secret *secret = &store->secrets[shelf->secrets[i]];
+        if (!secret->value && !stored_secret_is_backing_off(secret))
+            stored_secret_read(secret);
+    }
+    want->next = NULL;
+    if (store->is_closing || !must_wait(store, want)) {
+        want->on_done(want);
+        return;
+    }
+    want->next = store->wants;
+    store->wants = want;
+}
+
+size_t secret_store_state_count(const struct secret_store *store) {
+    return store->config->secret_count;
+}
+
+void secret_store_state(const struct secret_store *store, size_t index,
+                        struct secret_state *out_state) {
+    const struct stored_secret *secret = &store->secrets[index];
+    *out_state = (struct secret_state){
+        .vault = vault_client_name(secret->vault),
+        .name = secret->config->name,
+        .is_ready = secret->value != NULL,
+        .age_sec =
+            secret->was_read ? (int64_t)((clock_monotonic_ms() - secret->good_ms) / 1000) : -1,
+        .last_error = secret->last_error.text,
+    };
+}
+
+void secret_store_each_request_count(const struct secret_store *store,
+                                     void (*on_count)(void *owner, const char *vault, int status,
+                                                      uint64_t count),
+                                     void *owner) {
+    for (size_t i = 0; i < store->config->vault_count; i++) {
+        for (int status = 0; status < VAULT_CLIENT_STATUS_LIMIT; status++) {
+            const uint64_t count = vault_client_count(store->vaults[i], status);
+            if (count > 0)
+                on_count(owner, store->config->vaults[i].name, status, count);
+        }
+    }
+}

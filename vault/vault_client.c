@@ -1,0 +1,310 @@
+/* Reads secrets from one vault. A fetch moves IDLE -> QUEUED -> TOKEN -> CALL -> IDLE; a 401 leads
+ * back to TOKEN once, with the old token given up. */
+#include "vault/vault_client.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "core/clock.h"
+#include "vault/secret_file.h"
+
+#define MAX_IN_FLIGHT 8
+#define TIMEOUT_MS 10000
+#define MAX_URL_BYTES 4096
+/* A value of 25 KiB may be escaped to six times that; tags and attributes stand beside it. */
+#define MAX_ANSWER_BYTES (256 * 1024)
+
+struct vault_client {
+    struct http_client *http;
+    struct azure_identity *identity;
+    const struct config_vault *config;
+    struct vault_fetch *queue; /* oldest first */
+    struct vault_fetch **queue_end;
+    size_t in_flight;
+    bool is_pumping;
+    uint64_t hold_until_ms;
+    uint64_t counts[VAULT_CLIENT_STATUS_LIMIT];
+};
+
+static const uint8_t phase_follows[] = {
+    [FETCH_IDLE] = 1u << FETCH_QUEUED,
+    [FETCH_QUEUED] = 1u << FETCH_TOKEN | 1u << FETCH_CALL | 1u << FETCH_IDLE,
+    [FETCH_TOKEN] = 1u << FETCH_CALL | 1u << FETCH_IDLE,
+    [FETCH_CALL] = 1u << FETCH_TOKEN | 1u << FETCH_IDLE,
+};
+
+static void pump(struct vault_client *client);
+static void ask_for_token(struct vault_fetch *fetch);
+
+static void enter(struct vault_fetch *fetch, enum fetch_phase phase) {
+    assert(phase_follows[fetch->phase] & 1u << phase);
+    fetch->phase = phase;
+}
+
+static void drop_token(struct vault_fetch *fetch) {
+    secret_unref(fetch->token);
+    fetch->token = NULL;
+}
+
+/* Ends a fetch that has left the queue. The fetch's owner may start it anew from on_done. */
+static void finish(struct vault_fetch *fetch, const struct fetch_outcome *outcome) {
+    struct vault_client *client = fetch->client;
+    drop_token(fetch);
+    enter(fetch, FETCH_IDLE);
+    client->in_flight--;
+    fetch->on_done(fetch, outcome);
+    pump(client);
+}
+
+static void fail(struct vault_fetch *fetch, enum fetch_verdict verdict, const char *error) {
+    finish(fetch, &(struct fetch_outcome){
+                      .verdict = verdict, .version = "", .retry_after_sec = -1, .error = error});
+}
+
+static void count(struct vault_client *client, int http_status) {
+    const bool is_known = http_status > 0 && http_status < VAULT_CLIENT_STATUS_LIMIT;
+    client->counts[is_known ? http_status : 0]++;
+}
+
+static void take_secret(struct vault_fetch *fetch, struct slice body) {
+    struct key_vault_secret secret = {0};
+    struct error err = {""};
+    const enum status status =
+        key_vault_parse_secret(body, fetch->name, fetch->version, clock_wall_sec(), &secret, &err);
+    const struct fetch_outcome outcome = {
+        .verdict = status == STATUS_OK          ? FETCH_GOOD
+                   : status == STATUS_NO_MEMORY ? FETCH_FAILED
+                                                : FETCH_UNUSABLE,
+        .value = secret.value,
+        .version = secret.version,
+        .expires_sec = secret.expires_sec,
+        .retry_after_sec = -1,
+        .error = err.text,
+    };
+    finish(fetch, &outcome);
+    secret_unref(secret.value);
+}
+
+static enum fetch_verdict verdict_of(int http_status) {
+    if (http_status == 403)
+        return FETCH_DENIED;
+    if (http_status == 404)
+        return FETCH_MISSING;
+    return FETCH_FAILED;
+}
+
+static void take_refusal(struct vault_fetch *fetch, const struct http_client_response *response) {
+    struct error err = {""};
+    key_vault_refusal(response->body, response->http_status, &err);
+    finish(fetch, &(struct fetch_outcome){.verdict = verdict_of(response->http_status),
+                                          .version = "",
+                                          .retry_after_sec = response->retry_after_sec,
+                                          .error = err.text});
+}
+
+static void on_answer(void *owner, const struct http_client_response *response) {
+    struct vault_fetch *fetch = owner;
+    struct vault_client *client = fetch->client;
+    fetch->call = NULL;
+    if (response->status != STATUS_OK) {
+        count(client, 0);
+        fail(fetch, response->status == STATUS_LIMIT ? FETCH_UNUSABLE : FETCH_FAILED,
+             response->error.text);
+        return;
+    }
+    count(client, response->http_status);
+    if (response->http_status == 200) {
+        take_secret(fetch, response->body);
+    } else if (response->http_status == 401 && !fetch->has_new_token) {
+        fetch->has_new_token = true;
+        azure_identity_invalidate(client->identity, client->config->resource);
+        ask_for_token(fetch);
+    } else {
+        take_refusal(fetch, response);
+    }
+}
+
+/* The header is built in secret memory, the terminating NUL included. */
+static struct secret *authorization_header(const struct secret *token) {
+    static const char prefix[] = "Authorization: Bearer ";
+    const struct slice bytes = secret_bytes(token);
+    struct secret *header = secret_new_blank(sizeof prefix - 1 + bytes.len + 1);
+    if (!header)
+        return NULL;
+    char *at = secret_writable(header);
+    memcpy(at, prefix, sizeof prefix - 1);
+    memcpy(at + sizeof prefix - 1, bytes.ptr, bytes.len);
+    at[sizeof prefix - 1 + bytes.len] = '\0';
+    return header;
+}
+
+static struct http_call *send_request(struct vault_fetch *fetch, const struct secret *header,
+                                      struct error *err) {
+    struct vault_client *client = fetch->client;
+    const char *const headers[] = {secret_bytes(header).ptr, "Accept: application/json", NULL};
+    struct buf url;
+    buf_init(&url, MAX_URL_BYTES);
+    key_vault_append_url(&url, client->config->url, fetch->name, fetch->version);
+    struct http_call *call = NULL;
+    if (buf_ok(&url)) {
+        const struct http_client_request request = {
+            .method = "GET",
+            .url = url.ptr,
+            .headers = headers,
+            .timeout_ms = TIMEOUT_MS,
+            .max_body_bytes = MAX_ANSWER_BYTES,
+        };
+        call = http_client_send(client->http, &request, on_answer, fetch, err);
+    } else {
+        error_set(err, STATUS_LIMIT, "the secret's URL is too long");
+    }
+    buf_done(&url);
+    return call;
+}
+
+static void send_with_token(struct vault_fetch *fetch, struct secret *token) {
+    struct error err = {""};
+    drop_token(fetch);
+    fetch->token = secret_ref(token);
+    struct secret *header = authorization_header(token);
+    if (header)
+        fetch->call = send_request(fetch, header, &err);
+    else
+        error_set(&err, STATUS_NO_MEMORY, "no secret memory left");
+    secret_unref(header);
+    if (fetch->call)
+        enter(fetch, FETCH_CALL);
+    else
+        fail(fetch, FETCH_FAILED, err.text);
+}
+
+/* After a 401 the identity may still hold the very token that was refused: it is renewed once a
+ * minute at most. Sending it again would be one more refusal. */
+static void on_token(void *owner, struct secret *token, const struct error *err) {
+    struct vault_fetch *fetch = owner;
+    if (!token)
+        fail(fetch, FETCH_FAILED, err->text);
+    else if (fetch->has_new_token && fetch->token && secret_eq(token, fetch->token))
+        fail(fetch, FETCH_FAILED, "the vault refused the identity's token (401)");
+    else
+        send_with_token(fetch, token);
+}
+
+static void ask_for_token(struct vault_fetch *fetch) {
+    struct vault_client *client = fetch->client;
+    enter(fetch, FETCH_TOKEN);
+    if (client->identity)
+        azure_identity_get(client->identity, client->config->resource, on_token, fetch);
+    else
+        fail(fetch, FETCH_FAILED, "no identity is configured");
+}
+
+static void read_file(struct vault_fetch *fetch) {
+    struct error err = {""};
+    struct secret *value = NULL;
+    const enum status status =
+        secret_file_read_at(fetch->client->config->directory, fetch->name, &value, &err);
+    const enum fetch_verdict verdict = status == STATUS_OK          ? FETCH_GOOD
+                                       : status == STATUS_NOT_FOUND ? FETCH_MISSING
+                                       : status == STATUS_DENIED    ? FETCH_DENIED
+                                       : status == STATUS_NO_MEMORY ? FETCH_FAILED
+                                                                    : FETCH_UNUSABLE;
+    finish(fetch, &(struct fetch_outcome){.verdict = verdict,
+                                          .value = value,
+                                          .version = "",
+                                          .retry_after_sec = -1,
+                                          .error = err.text});
+    secret_unref(value);
+}
+
+/* Not re-entered: a fetch that ends at once comes back here through finish(), and the outermost
+ * call carries on. */
+static void pump(struct vault_client *client) {
+    if (client->is_pumping)
+        return;
+    client->is_pumping = true;
+    while (client->queue && client->in_flight < MAX_IN_FLIGHT) {
+        struct vault_fetch *fetch = client->queue;
+        client->queue = fetch->next;
+        if (!client->queue)
+            client->queue_end = &client->queue;
+        client->in_flight++;
+        if (client->config->kind == VAULT_FILE)
+            read_file(fetch);
+        else if (vault_client_held_ms(client) > 0)
+            fail(fetch, FETCH_FAILED, "the vault asked to be left alone for a while");
+        else
+            ask_for_token(fetch);
+    }
+    client->is_pumping = false;
+}
+
+static void unqueue(struct vault_client *client, struct vault_fetch *fetch) {
+    struct vault_fetch **at = &client->queue;
+    while (*at != fetch)
+        at = &(*at)->next;
+    *at = fetch->next;
+    if (!*at)
+        client->queue_end = at;
+}
+
+struct vault_client *vault_client_new(struct http_client *http, struct azure_identity *identity,
+                                      const struct config_vault *config) {
+    struct vault_client *client = calloc(1, sizeof *client);
+    if (!client)
+        return NULL;
+    client->http = http;
+    client->identity = identity;
+    client->config = config;
+    client->queue_end = &client->queue;
+    return client;
+}
+
+void vault_client_free(struct vault_client *client) {
+    free(client);
+}
+
+const char *vault_client_name(const struct vault_client *client) {
+    return client->config->name;
+}
+
+void vault_client_fetch(struct vault_client *client, struct vault_fetch *fetch) {
+    enter(fetch, FETCH_QUEUED);
+    fetch->client = client;
+    fetch->next = NULL;
+    fetch->has_new_token = false;
+    *client->queue_end = fetch;
+    client->queue_end = &fetch->next;
+    pump(client);
+}
+
+void vault_client_cancel(struct vault_client *client, struct vault_fetch *fetch) {
+    if (fetch->phase == FETCH_IDLE)
+        return;
+    if (fetch->phase == FETCH_QUEUED) {
+        unqueue(client, fetch);
+    } else {
+        client->in_flight--;
+        if (fetch->phase == FETCH_TOKEN)
+            azure_identity_forget(client->identity, fetch);
+        else
+            http_call_cancel(fetch->call);
+        fetch->call = NULL;
+        drop_token(fetch);
+    }
+    enter(fetch, FETCH_IDLE);
+}
+
+void vault_client_hold(struct vault_client *client, uint64_t until_ms) {
+    if (until_ms > client->hold_until_ms)
+        client->hold_until_ms = until_ms;
+}
+
+uint64_t vault_client_held_ms(const struct vault_client *client) {
+    const uint64_t now_ms = clock_monotonic_ms();
+    return client->hold_until_ms > now_ms ? client->hold_until_ms - now_ms : 0;
+}
+
+uint64_t vault_client_count(const struct vault_client *client, int http_status) {
+    return client->counts[http_status];
+}
