@@ -28,7 +28,7 @@ struct http_client_request {
 /* Valid only during the callback. */
 struct http_client_response {
     enum status status; /* STATUS_OK: an HTTP answer came, whatever its code. Else STATUS_IO,
-                           _TIMEOUT, _LIMIT */
+                           _TIMEOUT, _LIMIT, _NO_MEMORY */
     struct error error; /* when not STATUS_OK */
     int http_status;
     struct slice body;
@@ -37,7 +37,8 @@ struct http_client_response {
     struct slice www_authenticate;
 };
 
-/* Called exactly once per call unless cancelled, never from inside http_client_send(). */
+/* Called exactly once per call unless cancelled, never from inside http_client_send(). It may start
+ * and cancel calls (cancelling its own has no effect) and free the client. */
 typedef void http_client_on_done(void *owner, const struct http_client_response *response);
 
 /* `ca_file` NULL means the system's store. NULL on failure. */
@@ -45,7 +46,8 @@ struct http_client *http_client_new(struct loop *loop, const char *ca_file, stru
 /* Cancels what is running. */
 void http_client_free(struct http_client *client);
 
-/* Starts a call. On NULL (no memory, bad URL; err says) no callback follows. */
+/* Starts a call. A body without a Content-Type header of the caller's goes out as
+ * application/x-www-form-urlencoded. On NULL (no memory, bad URL; err says) no callback follows. */
 struct http_call *http_client_send(struct http_client *client,
                                    const struct http_client_request *request,
                                    http_client_on_done *on_done, void *owner, struct error *err);

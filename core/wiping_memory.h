@@ -1,0 +1,15 @@
+/* Heap functions for libraries through which secrets pass (libcurl, jansson): as the C library's,
+ * but nothing is given back before it was overwritten. Thread-safe. */
+#ifndef BARKEEP_CORE_WIPING_MEMORY_H
+#define BARKEEP_CORE_WIPING_MEMORY_H
+
+#include <stddef.h>
+
+void *wiping_malloc(size_t size);
+void *wiping_calloc(size_t count, size_t size);
+/* Always moves, so that no growing block leaves its old bytes behind. */
+void *wiping_realloc(void *bytes, size_t size);
+char *wiping_strdup(const char *text);
+void wiping_free(void *bytes);
+
+#endif
