@@ -15,8 +15,8 @@ struct identity {
     struct slice app;    /* azp or appid, lower case */
     struct slice uti;    /* empty when absent */
     struct slice kid;
-    int version; /* 1 or 2 */
-    struct slice *roles;
+    int version;         /* 1 or 2 */
+    struct slice *roles; /* the three lists are sorted by bytes */
     size_t role_count;
     struct slice *scopes;
     size_t scope_count;
@@ -28,6 +28,10 @@ struct identity {
     size_t memory_bytes; /* what it occupies, for the cache's bound */
 };
 
+/* A copy of `model` and of all text it borrows, in one allocation; the lists need not be sorted
+ * yet. tenant, oid, app and, unless groups are by name, groups become lower case. One reference for
+ * the caller; NULL without memory. */
+struct identity *identity_new(const struct identity *model, bool groups_by_name);
 struct identity *identity_ref(struct identity *identity);
 void identity_unref(struct identity *identity); /* NULL is fine */
 

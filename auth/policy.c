@@ -1,0 +1,382 @@
+/* The rules of contract section 3, laid out for deciding: patterns split into segments, methods
+ * into bits, principals into slices, all in one arena. The decision itself only reads. */
+#include "auth/policy.h"
+
+#include <stdlib.h>
+
+#include "auth/path_pattern.h"
+#include "core/arena.h"
+
+#define POLICY_MEMORY_LIMIT ((size_t)256 * 1024 * 1024)
+
+/* A method's place here is its bit; the others are compared as text. */
+static const char *const known_methods[] = {
+    "GET",   "HEAD",     "OPTIONS",   "POST",  "PUT",  "DELETE", "PATCH", "TRACE",  "CONNECT",
+    "QUERY", "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE",   "LOCK",  "UNLOCK", "REPORT",
+};
+
+struct slice_list {
+    struct slice *items;
+    size_t count;
+};
+
+struct action {
+    bool any_method;
+    uint32_t method_bits;
+    struct slice_list other_methods;
+    struct path_pattern pattern;
+};
+
+struct action_list {
+    struct action *items;
+    size_t count;
+};
+
+/* "and" over the lists that are not empty, "or" within each. */
+struct principal {
+    struct slice_list users, groups, apps, app_roles, scopes, tenants;
+};
+
+struct entry {
+    const char *label;
+    bool covers_everything; /* a deny without actions */
+    struct action_list actions;
+    struct action_list not_actions;
+    struct principal *principals;
+    size_t principal_count;
+    size_t credential;
+};
+
+struct entry_list {
+    struct entry *items;
+    size_t count;
+};
+
+struct route_rules {
+    struct entry_list access;
+    struct entry_list deny;
+    size_t credential;
+};
+
+struct policy {
+    struct arena arena;
+    struct action_list *roles_actions; /* by role, shared by the entries that grant it */
+    struct action_list *roles_not_actions;
+    struct route_rules *routes;
+    size_t route_count;
+    struct route_rules everywhere;
+};
+
+/* One request, as the rules see it. */
+struct attempt {
+    const struct identity *identity;
+    struct slice method;
+    uint32_t method_bit; /* 0 when it is not among the known ones */
+    struct slice path;
+};
+
+enum match { MATCH_NO, MATCH_UNKNOWN, MATCH_YES };
+
+static uint32_t method_bit(struct slice method) {
+    for (size_t i = 0; i < sizeof known_methods / sizeof *known_methods; i++)
+        if (slice_eq_str(method, known_methods[i]))
+            return UINT32_C(1) << i;
+    return 0;
+}
+
+static bool compile_strings(struct arena *arena, const struct config_strings *from,
+                            struct slice_list *out_list) {
+    struct slice *items = arena_array(arena, from->count, sizeof *items);
+    if (!items)
+        return false;
+    for (size_t i = 0; i < from->count; i++)
+        items[i] = slice_of_str(from->items[i]);
+    *out_list = (struct slice_list){items, from->count};
+    return true;
+}
+
+static bool compile_pattern(struct arena *arena, const char *text, struct path_pattern *out) {
+    struct slice pattern = slice_of_str(text);
+    size_t count = path_segment_count(pattern);
+    struct path_segment *segments = arena_array(arena, count, sizeof *segments);
+    if (!segments)
+        return false;
+    path_pattern_split(pattern, segments);
+    *out = (struct path_pattern){segments, count};
+    return true;
+}
+
+static bool compile_action(struct arena *arena, const struct config_action *from,
+                           struct action *out_action) {
+    struct action action = {.any_method = from->methods.count == 0};
+    if (!compile_strings(arena, &from->methods, &action.other_methods) ||
+        !compile_pattern(arena, from->pattern, &action.pattern))
+        return false;
+    size_t others = 0;
+    for (size_t i = 0; i < from->methods.count; i++) {
+        struct slice method = action.other_methods.items[i];
+        uint32_t bit = method_bit(method);
+        action.method_bits |= bit;
+        if (bit == 0)
+            action.other_methods.items[others++] = method;
+    }
+    action.other_methods.count = others;
+    *out_action = action;
+    return true;
+}
+
+static bool compile_actions(struct arena *arena, const struct config_action *from, size_t count,
+                            struct action_list *out_list) {
+    struct action *items = arena_array(arena, count, sizeof *items);
+    if (!items)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!compile_action(arena, &from[i], &items[i]))
+            return false;
+    *out_list = (struct action_list){items, count};
+    return true;
+}
+
+static bool compile_roles(struct policy *policy, const struct config *config) {
+    struct arena *arena = &policy->arena;
+    policy->roles_actions = arena_array(arena, config->role_count, sizeof(struct action_list));
+    policy->roles_not_actions = arena_array(arena, config->role_count, sizeof(struct action_list));
+    if (!policy->roles_actions || !policy->roles_not_actions)
+        return false;
+    for (size_t i = 0; i < config->role_count; i++) {
+        const struct config_role *role = &config->roles[i];
+        if (!compile_actions(arena, role->actions, role->action_count, &policy->roles_actions[i]) ||
+            !compile_actions(arena, role->not_actions, role->not_action_count,
+                             &policy->roles_not_actions[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool compile_principal(struct arena *arena, const struct config_principal *from,
+                              struct principal *out) {
+    return compile_strings(arena, &from->users, &out->users) &&
+           compile_strings(arena, &from->groups, &out->groups) &&
+           compile_strings(arena, &from->apps, &out->apps) &&
+           compile_strings(arena, &from->app_roles, &out->app_roles) &&
+           compile_strings(arena, &from->scopes, &out->scopes) &&
+           compile_strings(arena, &from->tenants, &out->tenants);
+}
+
+static bool compile_entry(struct policy *policy, const struct config_entry *from, bool is_deny,
+                          struct entry *out) {
+    struct arena *arena = &policy->arena;
+    out->label = from->label;
+    out->credential = from->credential;
+    out->covers_everything = is_deny && from->role == CONFIG_NONE && from->action_count == 0;
+    if (from->role != CONFIG_NONE) {
+        out->actions = policy->roles_actions[from->role];
+        out->not_actions = policy->roles_not_actions[from->role];
+    } else if (!compile_actions(arena, from->actions, from->action_count, &out->actions)) {
+        return false;
+    }
+    out->principal_count = from->to_count;
+    out->principals = arena_array(arena, from->to_count, sizeof *out->principals);
+    if (!out->principals)
+        return false;
+    for (size_t i = 0; i < from->to_count; i++)
+        if (!compile_principal(arena, &from->to[i], &out->principals[i]))
+            return false;
+    return true;
+}
+
+static bool compile_entries(struct policy *policy, const struct config_entries *from, bool is_deny,
+                            struct entry_list *out_list) {
+    struct entry *items = arena_array(&policy->arena, from->count, sizeof *items);
+    if (!items)
+        return false;
+    for (size_t i = 0; i < from->count; i++)
+        if (!compile_entry(policy, &from->items[i], is_deny, &items[i]))
+            return false;
+    *out_list = (struct entry_list){items, from->count};
+    return true;
+}
+
+static bool compile_rules(struct policy *policy, const struct config_entries *access,
+                          const struct config_entries *deny, size_t credential,
+                          struct route_rules *out_rules) {
+    out_rules->credential = credential;
+    return compile_entries(policy, access, false, &out_rules->access) &&
+           compile_entries(policy, deny, true, &out_rules->deny);
+}
+
+static bool compile(struct policy *policy, const struct config *config) {
+    policy->route_count = config->route_count;
+    policy->routes = arena_array(&policy->arena, config->route_count, sizeof *policy->routes);
+    if (!policy->routes || !compile_roles(policy, config) ||
+        !compile_rules(policy, &config->access, &config->deny, CONFIG_NONE, &policy->everywhere))
+        return false;
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct config_route *route = &config->routes[i];
+        if (!compile_rules(policy, &route->access, &route->deny, route->credential,
+                           &policy->routes[i]))
+            return false;
+    }
+    return true;
+}
+
+struct policy *policy_new(const struct config *config) {
+    struct policy *policy = calloc(1, sizeof *policy);
+    if (!policy)
+        return NULL;
+    arena_init(&policy->arena, POLICY_MEMORY_LIMIT);
+    if (!compile(policy, config)) {
+        policy_free(policy);
+        return NULL;
+    }
+    return policy;
+}
+
+void policy_free(struct policy *policy) {
+    if (!policy)
+        return;
+    arena_done(&policy->arena);
+    free(policy);
+}
+
+static bool list_holds(const struct slice_list *list, struct slice wanted) {
+    for (size_t i = 0; i < list->count; i++)
+        if (slice_eq(list->items[i], wanted))
+            return true;
+    return false;
+}
+
+/* True when the list does not constrain or the caller has one of its values. */
+static bool satisfies(const struct slice_list *list, const struct identity *identity,
+                      bool (*has)(const struct identity *, struct slice)) {
+    for (size_t i = 0; i < list->count; i++)
+        if (has(identity, list->items[i]))
+            return true;
+    return list->count == 0;
+}
+
+static bool is_user(const struct slice_list *users, const struct identity *identity) {
+    return users->count == 0 || list_holds(users, identity->oid);
+}
+
+/* In a user's token the application only names the software in between (azure.md A.8). */
+static bool is_app(const struct slice_list *apps, const struct identity *identity) {
+    return apps->count == 0 || (identity->type == PRINCIPAL_APP && list_holds(apps, identity->app));
+}
+
+static bool is_of_tenant(const struct slice_list *tenants, const struct identity *identity) {
+    return tenants->count == 0 || list_holds(tenants, identity->tenant);
+}
+
+static enum match match_principal(const struct principal *principal,
+                                  const struct identity *identity) {
+    if (!is_of_tenant(&principal->tenants, identity) || !is_user(&principal->users, identity) ||
+        !is_app(&principal->apps, identity) ||
+        !satisfies(&principal->app_roles, identity, identity_has_role) ||
+        !satisfies(&principal->scopes, identity, identity_has_scope))
+        return MATCH_NO;
+    if (satisfies(&principal->groups, identity, identity_has_group))
+        return MATCH_YES;
+    return identity->groups_unknown ? MATCH_UNKNOWN : MATCH_NO;
+}
+
+static enum match match_principals(const struct entry *entry, const struct identity *identity) {
+    enum match best = MATCH_NO;
+    for (size_t i = 0; i < entry->principal_count && best != MATCH_YES; i++) {
+        enum match match = match_principal(&entry->principals[i], identity);
+        best = match > best ? match : best;
+    }
+    return best;
+}
+
+static bool action_matches(const struct action *action, const struct attempt *attempt) {
+    bool method_matches =
+        action->any_method || (action->method_bits & attempt->method_bit) != 0 ||
+        (attempt->method_bit == 0 && list_holds(&action->other_methods, attempt->method));
+    return method_matches && path_pattern_match(action->pattern, attempt->path);
+}
+
+static bool any_action_matches(const struct action_list *actions, const struct attempt *attempt) {
+    for (size_t i = 0; i < actions->count; i++)
+        if (action_matches(&actions->items[i], attempt))
+            return true;
+    return false;
+}
+
+static enum match match_entry(const struct entry *entry, const struct attempt *attempt) {
+    enum match match = match_principals(entry, attempt->identity);
+    if (match == MATCH_NO || entry->covers_everything)
+        return match;
+    return any_action_matches(&entry->actions, attempt) &&
+                   !any_action_matches(&entry->not_actions, attempt)
+               ? match
+               : MATCH_NO;
+}
+
+/* The first entry that matches, else the first that would if groups were known, else NULL. */
+static const struct entry *find_entry(const struct entry_list *lists[2],
+                                      const struct attempt *attempt, enum match *out_match) {
+    const struct entry *perhaps = NULL;
+    for (size_t l = 0; l < 2; l++) {
+        for (size_t i = 0; i < lists[l]->count; i++) {
+            const struct entry *entry = &lists[l]->items[i];
+            enum match match = match_entry(entry, attempt);
+            if (match == MATCH_YES) {
+                *out_match = MATCH_YES;
+                return entry;
+            }
+            if (match == MATCH_UNKNOWN && !perhaps)
+                perhaps = entry;
+        }
+    }
+    *out_match = perhaps ? MATCH_UNKNOWN : MATCH_NO;
+    return perhaps;
+}
+
+static struct decision refuse(enum reason reason, const struct entry *entry) {
+    return (struct decision){
+        .reason = reason, .credential = CONFIG_NONE, .rule = entry ? entry->label : NULL};
+}
+
+static struct decision allow(const struct entry *entry, size_t route_credential) {
+    bool has_own = entry->credential != CONFIG_NONE;
+    return (struct decision){
+        .is_allowed = true,
+        .reason = REASON_NONE,
+        .credential = has_own ? entry->credential : route_credential,
+        .rule = entry->label,
+    };
+}
+
+void policy_decide(const struct policy *policy, size_t route, const struct identity *identity,
+                   struct slice method, struct slice path_below, struct decision *out_decision) {
+    const struct route_rules *rules = &policy->routes[route];
+    const struct entry_list *deny[] = {&rules->deny, &policy->everywhere.deny};
+    const struct entry_list *access[] = {&rules->access, &policy->everywhere.access};
+    const struct attempt attempt = {identity, method, method_bit(method), path_below};
+    enum match match;
+    const struct entry *entry = find_entry(deny, &attempt, &match);
+    if (match != MATCH_NO) {
+        *out_decision = refuse(match == MATCH_YES ? REASON_DENIED : REASON_GROUPS_UNKNOWN, entry);
+        return;
+    }
+    entry = find_entry(access, &attempt, &match);
+    if (match == MATCH_YES)
+        *out_decision = allow(entry, rules->credential);
+    else
+        *out_decision =
+            refuse(match == MATCH_UNKNOWN ? REASON_GROUPS_UNKNOWN : REASON_NO_ROLE, entry);
+}
+
+/* For callers with one pattern at hand: policy_new() splits the configuration's once and for all.
+ */
+bool path_pattern_matches(struct slice pattern, struct slice path) {
+    size_t count = path_segment_count(pattern);
+    struct path_segment *segments = calloc(count + 1, sizeof *segments);
+    if (!segments)
+        return false;
+    path_pattern_split(pattern, segments);
+    bool is_match = path_pattern_match((struct path_pattern){segments, count}, path);
+    free(segments);
+    return is_match;
+}

@@ -1,0 +1,189 @@
+/* A chained hash table with a recency list through the same entries. The digest is the key, so its
+ * first bytes serve as the hash: an attacker who could steer them could break SHA-256, and chains
+ * of tokens that verified hold nothing he made. */
+#include "auth/token_cache.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+#include "auth/key_set.h"
+
+#define DIGEST_BYTES 32
+
+struct entry {
+    unsigned char digest[DIGEST_BYTES];
+    struct entry *chain;
+    struct entry *newer;
+    struct entry *older;
+    struct identity *identity;
+    unsigned char key_fingerprint[32];
+};
+
+struct token_cache {
+    EVP_MD *sha256;
+    EVP_MD_CTX *hashing;
+    struct entry **buckets;
+    size_t bucket_mask;
+    struct entry *newest;
+    struct entry *oldest;
+    size_t count;
+    size_t used_bytes;
+    size_t max_entries;
+    size_t max_bytes;
+};
+
+static struct entry **bucket_of(const struct token_cache *cache, const unsigned char *digest) {
+    uint64_t hash;
+    memcpy(&hash, digest, sizeof hash);
+    return &cache->buckets[hash & cache->bucket_mask];
+}
+
+static size_t entry_bytes(const struct entry *entry) {
+    return sizeof *entry + entry->identity->memory_bytes;
+}
+
+static void recency_push(struct token_cache *cache, struct entry *entry) {
+    entry->newer = NULL;
+    entry->older = cache->newest;
+    if (cache->newest)
+        cache->newest->newer = entry;
+    else
+        cache->oldest = entry;
+    cache->newest = entry;
+}
+
+static void recency_remove(struct token_cache *cache, struct entry *entry) {
+    if (entry->newer)
+        entry->newer->older = entry->older;
+    else
+        cache->newest = entry->older;
+    if (entry->older)
+        entry->older->newer = entry->newer;
+    else
+        cache->oldest = entry->newer;
+}
+
+static void drop(struct token_cache *cache, struct entry *entry) {
+    struct entry **link = bucket_of(cache, entry->digest);
+    while (*link != entry)
+        link = &(*link)->chain;
+    *link = entry->chain;
+    recency_remove(cache, entry);
+    cache->count--;
+    cache->used_bytes -= entry_bytes(entry);
+    identity_unref(entry->identity);
+    free(entry);
+}
+
+static struct entry *find(const struct token_cache *cache, const unsigned char *digest) {
+    struct entry *entry = *bucket_of(cache, digest);
+    while (entry && memcmp(entry->digest, digest, DIGEST_BYTES) != 0)
+        entry = entry->chain;
+    return entry;
+}
+
+struct token_cache *token_cache_new(size_t max_entries, size_t max_bytes) {
+    size_t bucket_count = 16;
+    while (bucket_count < max_entries)
+        bucket_count *= 2;
+    struct token_cache *cache = calloc(1, sizeof *cache);
+    if (!cache)
+        return NULL;
+    cache->max_entries = max_entries;
+    cache->max_bytes = max_bytes;
+    cache->bucket_mask = bucket_count - 1;
+    cache->buckets = calloc(bucket_count, sizeof(struct entry *));
+    cache->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    cache->hashing = EVP_MD_CTX_new();
+    if (!cache->buckets || !cache->sha256 || !cache->hashing ||
+        EVP_DigestInit_ex2(cache->hashing, cache->sha256, NULL) != 1) {
+        token_cache_free(cache);
+        return NULL;
+    }
+    return cache;
+}
+
+void token_cache_free(struct token_cache *cache) {
+    if (!cache)
+        return;
+    token_cache_clear(cache);
+    EVP_MD_CTX_free(cache->hashing);
+    EVP_MD_free(cache->sha256);
+    free(cache->buckets);
+    free(cache);
+}
+
+void token_cache_digest(struct token_cache *cache, struct slice token,
+                        unsigned char out_digest[DIGEST_BYTES]) {
+    /* A NULL type starts the context anew with the algorithm it already holds. */
+    if (EVP_DigestInit_ex2(cache->hashing, NULL, NULL) != 1 ||
+        EVP_DigestUpdate(cache->hashing, token.ptr, token.len) != 1 ||
+        EVP_DigestFinal_ex(cache->hashing, out_digest, NULL) != 1)
+        abort(); /* a digest shared by two tokens would let one pass for the other */
+}
+
+struct identity *token_cache_find(struct token_cache *cache,
+                                  const unsigned char digest[DIGEST_BYTES], int64_t now_sec,
+                                  uint32_t skew_sec) {
+    struct entry *entry = find(cache, digest);
+    if (!entry)
+        return NULL;
+    if (entry->identity->expires_sec <= now_sec - (int64_t)skew_sec) {
+        drop(cache, entry);
+        return NULL;
+    }
+    if (entry != cache->newest) {
+        recency_remove(cache, entry);
+        recency_push(cache, entry);
+    }
+    return identity_ref(entry->identity);
+}
+
+void token_cache_insert(struct token_cache *cache, const unsigned char digest[DIGEST_BYTES],
+                        const struct token_result *accepted) {
+    size_t size = sizeof(struct entry) + accepted->identity->memory_bytes;
+    if (cache->max_entries == 0 || size > cache->max_bytes || find(cache, digest))
+        return;
+    struct entry *entry = calloc(1, sizeof *entry);
+    if (!entry)
+        return;
+    while (cache->count >= cache->max_entries || cache->used_bytes + size > cache->max_bytes)
+        drop(cache, cache->oldest);
+    memcpy(entry->digest, digest, DIGEST_BYTES);
+    memcpy(entry->key_fingerprint, accepted->key_fingerprint, sizeof entry->key_fingerprint);
+    entry->identity = identity_ref(accepted->identity);
+    struct entry **bucket = bucket_of(cache, digest);
+    entry->chain = *bucket;
+    *bucket = entry;
+    recency_push(cache, entry);
+    cache->count++;
+    cache->used_bytes += size;
+}
+
+static bool key_is_in_ring(const struct entry *entry, const struct key_ring *ring) {
+    const struct identity *identity = entry->identity;
+    if (identity->tenant_index >= ring->tenant_count)
+        return false;
+    const struct key_set *keys =
+        key_ring_slot(ring, identity->tenant_index, identity->version)->keys;
+    const struct verification_key *key = keys ? key_set_find(keys, identity->kid) : NULL;
+    return key && memcmp(key->fingerprint, entry->key_fingerprint, sizeof key->fingerprint) == 0;
+}
+
+void token_cache_apply_ring(struct token_cache *cache, const struct key_ring *ring) {
+    for (struct entry *entry = cache->newest; entry;) {
+        struct entry *older = entry->older;
+        if (!key_is_in_ring(entry, ring))
+            drop(cache, entry);
+        entry = older;
+    }
+}
+
+void token_cache_clear(struct token_cache *cache) {
+    while (cache->oldest)
+        drop(cache, cache->oldest);
+}
+
+size_t token_cache_count(const struct token_cache *cache) {
+    return cache->count;
+}
