@@ -5,29 +5,18 @@
 #include "vault/azure_answer.h"
 
 #include <jansson.h>
-#include <malloc.h>
 #include <pthread.h>
-#include <stdlib.h>
 
-#include "core/secret.h"
+#include "core/wiping_memory.h"
 
 #define MAX_DEPTH 16
 
 /* Never dereferenced as such: it is the library's tree under another name. */
 struct azure_answer;
 
-/* The usable size is asked of the allocator instead of being kept in front of the block, so that
- * blocks from plain malloc() may be freed here and the other way round. */
-static void free_wiped(void *block) {
-    if (!block)
-        return;
-    secret_wipe(block, malloc_usable_size(block));
-    free(block);
-}
-
 static void init_once(void) {
     json_object_seed(0);
-    json_set_alloc_funcs(malloc, free_wiped);
+    json_set_alloc_funcs(wiping_malloc, wiping_free);
 }
 
 static bool depth_is_bounded(struct slice body) {
