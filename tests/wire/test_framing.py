@@ -1,0 +1,616 @@
+#!/usr/bin/python3
+"""Request framing, line and header syntax: one reading of a message or none (CASES.md D)."""
+
+import threading
+import time
+import unittest
+
+import wire  # noqa: F401  (finds tests/lib)
+from lib import raw
+from lib.case import WireCase
+from lib.net import patient
+
+GET = b"GET /public/x HTTP/1.1\r\n"
+POST = b"POST /public/x HTTP/1.1\r\n"
+HOST = b"Host: gw.example\r\n"
+SMUGGLED = b"GET /public/smuggled HTTP/1.1\r\nHost: gw.example\r\n\r\n"
+BAD = "bad_request"
+TOO_LARGE = "head_too_large"
+
+
+def post(*lines, body=b"", auth=True):
+    """A POST with these raw header lines; the token comes first so that nothing hides it."""
+    head = POST + HOST + (b"@TOKEN@" if auth else b"")
+    return head + b"".join(line + b"\r\n" for line in lines) + b"\r\n" + body
+
+
+def get(*lines):
+    return GET + HOST + b"@TOKEN@" + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
+
+
+def line(request_line):
+    return request_line + b"\r\n" + HOST + b"@TOKEN@\r\n"
+
+
+def host(*hosts):
+    return GET + b"".join(b"Host: " + value + b"\r\n" for value in hosts) + b"@TOKEN@\r\n"
+
+
+CHUNKED = b"Transfer-Encoding: chunked"
+HELLO_CHUNKED = b"5\r\nhello\r\n0\r\n\r\n"
+
+# (case, what, bytes, statuses)
+LENGTHS = [
+    (83, "length then chunked", post(b"Content-Length: 5", CHUNKED, body=HELLO_CHUNKED), 400),
+    (83, "chunked then length", post(CHUNKED, b"Content-Length: 5", body=HELLO_CHUNKED), 400),
+    (83, "chunked, length and a smuggled request",
+     post(b"Content-Length: 6", CHUNKED, body=b"0\r\n\r\nG" + SMUGGLED), 400),
+    (84, "length twice, same", post(b"Content-Length: 5", b"Content-Length: 5", body=b"hello"), 400),
+    (84, "length twice, different",
+     post(b"Content-Length: 5", b"Content-Length: 0", body=b"hello"), 400),
+] + [
+    (85, f"length {value!r}", post(b"Content-Length: " + value, body=b"hellohello"), 400)
+    for value in (b"3,3", b"3, 3", b"+3", b"-1", b"-0", b"0x3", b"1e1", b"3_0", b"3.0", b"3 3", b"",
+                  "３".encode(), b"003", b"010", b"three", b"3;", b"\"3\"", b"3\x0b")
+] + [
+    (86, f"length {value!r}", post(b"Content-Length: " + value, body=b"hello"), (400, 413))
+    for value in (b"9223372036854775808", b"18446744073709551615", b"18446744073709551616",
+                  b"1" + b"0" * 40)
+]
+
+CODINGS = [
+    (87, "chunked in two headers", post(CHUNKED, CHUNKED, body=HELLO_CHUNKED), 400),
+    (87, "chunked, chunked", post(b"Transfer-Encoding: chunked, chunked", body=HELLO_CHUNKED), 400),
+] + [
+    (88, f"coding {value!r}", post(b"Transfer-Encoding: " + value, body=HELLO_CHUNKED), (400, 501))
+    for value in (b"identity", b"gzip", b"gzip, chunked", b"x", b"chunked, identity")
+] + [
+    (89, f"coding {value!r}", post(b"Transfer-Encoding: " + value, body=HELLO_CHUNKED), (400, 501))
+    for value in (b"xchunked", b",chunked", b"chunked,", b"chunked ;q=1", b'"chunked"', b"",
+                  b"chunked\x0b", b"chunked\x0c", b"chunked\0", b"chunked\xa0", b"chunked\r",
+                  b"\x0bchunked", b"chunke\xc4\x91", b"cow", b"chunked;", b"chunked\x00chunked")
+] + [
+    (90, "chunked in HTTP/1.0", b"POST /public/x HTTP/1.0\r\n" + HOST + b"@TOKEN@"
+     + CHUNKED + b"\r\n\r\n" + HELLO_CHUNKED, 400),
+    (91, "space before the coding's colon",
+     post(b"Transfer-Encoding : chunked", b"Content-Length: 5", body=HELLO_CHUNKED), 400),
+    (91, "underscore in the coding's name", post(b"Transfer_Encoding: chunked", body=b"x"), 400),
+    (91, "coding after a bare CR", post(b"X: y\rTransfer-Encoding: chunked", body=b"x"), 400),
+    (91, "coding after a bare LF", post(b"X: y\nTransfer-Encoding: chunked", body=b"x"), 400),
+    (91, "coding on a continued line", post(b"Transfer-Encoding:", b" chunked", body=b"x"), 400),
+    (91, "NUL in the coding's name", post(b"Transfer\0-Encoding: chunked", body=b"x"), 400),
+    (91, "high byte in the coding's name", post(b"Transfer-Encoding\xa0: chunked", body=b"x"), 400),
+    (91, "form feed before the coding's name", post(b"\x0cTransfer-Encoding: chunked"), 400),
+    (92, "fold inside the coding's name", post(b"Transfer-Enc: chunked", b" oding", body=b"x"), 400),
+]
+
+LINES = [
+    (93, "fold inside another name", get(b"X-Iden: evil", b" tity"), 400),
+    (94, "fold with SP", get(b"X-A: b", b" c"), 400),
+    (94, "fold with HT", get(b"X-A: b", b"\tc"), 400),
+    (94, "first header folded", GET + b"Host: gw\r\n .example\r\n@TOKEN@\r\n", 400),
+    (94, "fold after Host", GET + HOST + b" x: y\r\n@TOKEN@\r\n", 400),
+    (94, "fold of blanks only", get(b"X-A: b", b" "), 400),
+    (95, "LF ends the request line", b"GET /public/x HTTP/1.1\n" + HOST + b"@TOKEN@\r\n", 400),
+    (95, "LF ends one header", GET + b"Host: gw.example\n@TOKEN@\r\n", 400),
+    (95, "LF ends every line", b"GET /public/x HTTP/1.1\nHost: gw.example\n\n", 400),
+    (95, "LF as the empty line", GET + HOST + b"X-A: b\r\n\n", 400),
+    (96, "CR inside a value", get(b"X-A: b\rc"), 400),
+    (96, "CR inside a name", get(b"X\rA: b"), 400),
+    (96, "CR before the colon", get(b"X-A\r: b"), 400),
+    (96, "CR as line end", GET + b"Host: gw.example\rX-A: b\r\n@TOKEN@\r\n", 400),
+    (96, "CR CR LF", GET + b"Host: gw.example\r\r\n@TOKEN@\r\n", 400),
+    (96, "CR alone before the end", GET + HOST + b"@TOKEN@\r\r\n\r\n", 400),
+    (97, "NUL in a value", get(b"X-A: good\0evil"), 400),
+    (97, "NUL in a name", get(b"X-A\0B: c"), 400),
+    (97, "NUL in the method", line(b"GET\0POST /public/x HTTP/1.1"), 400),
+    (97, "NUL in the target", line(b"GET /public/x\0/../admin HTTP/1.1"), 400),
+    (98, "a header line that begins with NUL", GET + HOST + b"@TOKEN@\0\r\n\r\n" + SMUGGLED, 400),
+    (99, "a NUL line before the request line", b"\0\r\n" + get(), 400),
+    (100, "space before the colon", get(b"X-A : b"), 400),
+    (100, "tab before the colon", get(b"X-A\t: b"), 400),
+    (100, "space before the length's colon", post(b"Content-Length : 5", body=b"hello"), 400),
+    (100, "space inside a name", get(b"X A: b"), 400),
+    (100, "leading space on the first header", GET + b" Host: gw.example\r\n@TOKEN@\r\n", 400),
+    (100, "leading tab on the first header", GET + b"\tX-A: b\r\n" + HOST + b"@TOKEN@\r\n", 400),
+    (101, "empty name", get(b": v"), 400),
+    (101, "no colon", get(b"X-A"), 400),
+    (101, "only a colon", get(b":"), 400),
+    (101, "colons", get(b"::"), 400),
+] + [
+    (102, f"name with {bytes([byte])!r}", get(b"X" + bytes([byte]) + b"A: b"), 400)
+    for byte in b'()<>@,;\\"/[]?={}_.!#$%&\'*+^`|~\x7f\x80\xa0\xff\x01\x0b\x1f'
+] + [
+    (103, f"value with {bytes([byte])!r}", get(b"X-A: b" + bytes([byte]) + b"c"), 400)
+    for byte in [*range(1, 9), *range(11, 13), *range(14, 32), 127]
+]
+
+REQUEST_LINES = [
+    (117, f"version {version!r}", line(b"GET /public/x" + version), (400, 505))
+    for version in (b"", b" ", b" HTTP/1.2", b" HTTP/1.9", b" HTTP/2.0", b" HTTP/01.1",
+                    b" HTTP/1.10", b" http/1.1", b" HTTP/1.1 ", b" HTTP/1.1\t", b" HTTP/0.9",
+                    b" HTTP/1", b" HTTP/1.", b" HTTP/.1", b" HTTP1.1", b" XTTP/1.1", b" HTTP/1,1",
+                    b" HTTP/3.0", b" HTTP/+1.1", b" HTTPS/1.1", b" HTTP/1.1x", b" HTTP /1.1")
+] + [
+    (119, "two spaces after the method", line(b"GET  /public/x HTTP/1.1"), 400),
+    (119, "two spaces before the version", line(b"GET /public/x  HTTP/1.1"), 400),
+    (119, "tabs", line(b"GET\t/public/x\tHTTP/1.1"), 400),
+    (119, "leading space", line(b" GET /public/x HTTP/1.1"), 400),
+    (119, "space inside the target", line(b"GET /public/ x HTTP/1.1"), 400),
+    (119, "lower-case method", line(b"get /public/x HTTP/1.1"), (400, 403, 501)),
+    (119, "control in the method", line(b"G\x01T /public/x HTTP/1.1"), (400, 501)),
+    (119, "quote in the method", line(b'G"T /public/x HTTP/1.1'), (400, 501)),
+    (119, "a method of 1 KiB", line(b"G" * 1024 + b" /public/x HTTP/1.1"), (400, 501)),
+    (119, "no method", line(b"/public/x HTTP/1.1"), 400),
+    (119, "nothing but spaces", line(b"  "), 400),
+    (119, "two empty lines first", b"\r\n\r\n" + get(), 400),
+    (120, "a target over 8 KiB", line(b"GET /public/" + b"a" * 8193 + b" HTTP/1.1"), 414),
+    (120, "a query over 8 KiB", line(b"GET /public/x?" + b"a" * 8193 + b" HTTP/1.1"), 414),
+    (120, "a head over the limit", get(*[b"X-A: " + b"b" * 1000] * 40), 431),
+    (120, "101 headers", get(*[b"X-%d: b" % number for number in range(99)]), 431),
+    (120, "one header of 64 KiB", get(b"X-A: " + b"b" * 65536), 431),
+    (120, "a name of 64 KiB", get(b"X" * 65536 + b": b"), 431),
+]
+
+HOSTS = [
+    (121, "no Host", host(), 400),
+    (121, "no Host, HTTP/1.1 with a body", POST + b"@TOKEN@Content-Length: 2\r\n\r\nok", 400),
+    (121, "Host twice, same", host(b"gw.example", b"gw.example"), 400),
+    (121, "Host twice, different", host(b"gw.example", b"evil.example"), 400),
+] + [
+    (121, f"Host {value!r}", host(value), 400)
+    for value in (b"", b"a b", b"a/b", b"u@a", b"a:99999", b"a:1:2", b"a,b", b"[::1", b"a\x00", b"a:x", b":80", b"::1", b"a?b", b"a#b", b"[::1]x", b"[]", b"[zz]", b"http://a",
+                  b"a\\b", b"a%zz", b"<a>", b"a:-1", b"a\xe9")
+] + [
+    (122, "absolute form of another authority",
+     line(b"GET http://evil.example/public/x HTTP/1.1"), 400),
+    (122, "absolute form with another port",
+     line(b"GET http://gw.example:81/public/x HTTP/1.1"), 400),
+    (122, "absolute form with userinfo", line(b"GET http://u@gw.example/public/x HTTP/1.1"), 400),
+    (122, "absolute form with another scheme", line(b"GET ftp://gw.example/public/x HTTP/1.1"), 400),
+    (122, "absolute form without authority", line(b"GET http:///public/x HTTP/1.1"), 400),
+    (122, "GET *", line(b"GET * HTTP/1.1"), 400),
+    (122, "GET host:port", line(b"GET gw.example:80 HTTP/1.1"), 400),
+    (122, "a target without slash", line(b"GET public/x HTTP/1.1"), 400),
+    (122, "a target of only a query", line(b"GET ?a HTTP/1.1"), 400),
+]
+
+EXPECTATIONS = [
+    (116, "another expectation", post(b"Expect: 200-ok", b"Content-Length: 5", body=b"hello"), 417),
+    (116, "two Expect headers", post(b"Expect: 100-continue", b"Expect: 100-continue",
+                                     b"Content-Length: 5", body=b"hello"), (400, 417)),
+    (116, "two expectations in one", post(b"Expect: 100-continue, x", b"Content-Length: 5",
+                                          body=b"hello"), 417),
+    (116, "a folded header on OPTIONS with Expect",
+     b"OPTIONS /public/x HTTP/1.1\r\n" + HOST + b"@TOKEN@Expect: 100-continue\r\nX: y\r\n z\r\n"
+     b"Content-Length: 30\r\n\r\n" + SMUGGLED, 400),
+]
+
+# Chunked bodies that are malformed: the head is good, so the upstream may have seen a beginning.
+BAD_CHUNKS = [
+    (104, f"size {size!r}", size + b"\r\nabc\r\n0\r\n\r\n")
+    for size in (b"3 ", b" 3", b"0x3", b"+3", b"-1", b"3_0", b"", b";", b"1" * 17, b"0" * 200 + b"3",
+                 b"g", b"3\t", b"3,3", b"3\x00", b"\x003", b"ffffffffffffffff", b"fffffffffffffffff")
+] + [
+    (105, "CR in the extension", b"3;a\rb\r\nabc\r\n0\r\n\r\n"),
+    (105, "LF in the extension", b"3;a\nb\r\nabc\r\n0\r\n\r\n"),
+    (105, "NUL in the extension", b"3;a\0b\r\nabc\r\n0\r\n\r\n"),
+    (105, "an extension of 1 MiB", b"3;" + b"a" * (1 << 20) + b"\r\nabc\r\n0\r\n\r\n"),
+    (105, "many chunks with large extensions",
+     (b"1;" + b"a" * 200 + b"\r\nx\r\n") * 10000 + b"0\r\n\r\n"),
+    (106, "LF ends the size line", b"3\nabc\r\n0\r\n\r\n"),
+    (106, "CR X ends the size line", b"3\rXabc\r\n0\r\n\r\n"),
+    (106, "CR CR LF ends the size line", b"3\r\r\nabc\r\n0\r\n\r\n"),
+    (106, "XX after the data", b"3\r\nabcXX0\r\n\r\n"),
+    (106, "LF after the data", b"3\r\nabc\n0\r\n\r\n"),
+    (106, "data longer than its size", b"3\r\nabcd\r\n0\r\n\r\n"),
+    (106, "LF ends the last chunk", b"3\r\nabc\r\n0\n\r\n"),
+    (106, "LF ends the trailers", b"3\r\nabc\r\n0\r\n\n"),
+    (109, "a trailer line that begins with NUL", b"3\r\nabc\r\n0\r\n\0\r\n\r\n" + SMUGGLED),
+    (109, "a trailer line without colon", b"3\r\nabc\r\n0\r\nnonsense\r\n\r\n"),
+    (109, "a folded trailer", b"3\r\nabc\r\n0\r\nX-A: b\r\n c\r\n\r\n"),
+    (109, "trailers without end", b"3\r\nabc\r\n0\r\n" + b"X-A: b\r\n" * 20000),
+]
+
+
+class FramingCase(WireCase):
+    def bytes_of(self, data):
+        return data.replace(b"@TOKEN@", b"Authorization: Bearer " + self.token.encode() + b"\r\n")
+
+    def refuse_all(self, table, split=0):
+        for case, what, data, statuses in table:
+            with self.subTest(case=case, what=what, split=split):
+                self.refuse(self.bytes_of(data), statuses, split=split)
+                self.good_request_is_fast()
+
+
+def in_one_piece_and_bytewise(table):
+    """The two tests of a table: case 125 asks for the same verdicts over 1-byte writes."""
+    def whole(self):
+        self.refuse_all(table)
+
+    def bytewise(self):
+        self.refuse_all([row for row in table if len(row[2]) < 20000], split=1)
+
+    return whole, bytewise
+
+
+class Framing(FramingCase):
+    test_refuses_ambiguous_lengths, test_refuses_ambiguous_lengths_bytewise = \
+        in_one_piece_and_bytewise(LENGTHS)
+    test_refuses_other_codings, test_refuses_other_codings_bytewise = \
+        in_one_piece_and_bytewise(CODINGS)
+    test_refuses_malformed_lines, test_refuses_malformed_lines_bytewise = \
+        in_one_piece_and_bytewise(LINES)
+    test_refuses_request_lines, test_refuses_request_lines_bytewise = \
+        in_one_piece_and_bytewise(REQUEST_LINES)
+    test_refuses_hosts_and_targets, test_refuses_hosts_and_targets_bytewise = \
+        in_one_piece_and_bytewise(HOSTS)
+    test_refuses_expectations, test_refuses_expectations_bytewise = \
+        in_one_piece_and_bytewise(EXPECTATIONS)
+
+    def test_names_the_reason_of_malformed_heads(self):
+        for data, status, reason in ((get(b"X A: b"), 400, BAD),
+                                     (get(b"X_A: b"), 400, BAD),
+                                     (get(b"X-A: " + b"b" * 65536), 431, TOO_LARGE)):
+            self.refuse(self.bytes_of(data), status, reason)
+
+    def test_refuses_other_protocols(self):
+        hello = bytes.fromhex("16030100c8010000c40303") + bytes(range(64)) + b"\r\n\r\n"
+        for what, data in (("HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9)),
+                           ("TLS hello", hello),
+                           ("PROXY preface", b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n" + get()),
+                           ("PROXY v2 preface", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12)),
+                           ("SSH", b"SSH-2.0-OpenSSH_9.2\r\n\r\n"),
+                           ("SMTP", b"EHLO x\r\n\r\n")):
+            for split in (0, 1):
+                with self.subTest(case=118, what=what, split=split):
+                    mark = self.door.upstream.mark()
+                    with self.door.client() as client:
+                        answer = client.send(self.bytes_of(data), split).read_to_end()
+                    if answer:
+                        self.assertRegex(answer, rb"^HTTP/1\.1 (400|501|505) ")
+                        self.assertEqual(1, answer.count(b"HTTP/1.1 "))
+                    self.assertTrue(self.door.upstream.is_untouched(mark))
+                    self.good_request_is_fast()
+
+    def test_serves_a_request_whose_every_byte_comes_alone(self):
+        data = raw.request("POST", "/public/x", [("X-A", "b")], b"hello", self.token)
+        _, request = self.allow(data, split=1)
+        self.assertEqual(b"hello", request.body)
+
+    def test_serves_a_request_that_comes_with_pauses(self):
+        data = raw.request("GET", "/public/x", host="g", token=self.token)
+        mark = self.door.upstream.mark()
+        with self.door.client() as client:
+            for start in range(0, 60):
+                client.send(data[start:start + 1])
+                time.sleep(0.05 if start < 20 else 0)  # the pause is the case: 50 ms a byte
+            client.send(data[60:])
+            self.assertEqual(200, client.read_response().status)
+        self.assertEqual(1, len(self.door.upstream.since(mark)))
+
+    def test_forwards_obs_text_unchanged_or_refuses_it(self):
+        mark = self.door.upstream.mark()
+        value = bytes(range(128, 256))
+        with self.door.client() as client:
+            response = client.exchange(self.bytes_of(get(b"X-A: " + value)))
+        if response.status == 200:
+            self.assertIn(b"\r\nX-A: " + value + b"\r\n", self.door.upstream.since(mark)[0].head)
+        else:
+            self.assertEqual(400, response.status)
+
+    def test_accepts_what_is_merely_unusual(self):
+        for what, data, target in (
+                ("absolute form of our authority",
+                 line(b"GET http://gw.example/public/x?q HTTP/1.1"), "/public/x?q"),
+                ("absolute form in another case",
+                 line(b"GET HTTP://GW.example/public/x HTTP/1.1"), "/public/x"),
+                ("one empty line first", b"\r\n" + get(), "/public/x"),
+                ("blanks around a value", get(b"X-A: \t b \t "), "/public/x"),
+                ("no blank after the colon", get(b"X-A:b"), "/public/x"),
+                ("an empty value", get(b"X-Empty:"), "/public/x"),
+                ("Host with a port", host(b"gw.example:8080"), "/public/x"),
+                ("Host as IPv6 address", host(b"[::1]:8080"), "/public/x"),
+                ("Host as address", host(b"127.0.0.1"), "/public/x"),
+                ("100 headers", get(*[b"X-%d: b" % number for number in range(97)]), "/public/x"),
+                ("a name of 300 bytes", get(b"X" * 300 + b": b"), "/public/x"),
+                ("a length of zero", post(b"Content-Length: 0"), "/public/x"),
+                ("Chunked in capitals", post(b"transfer-encoding: CHUNKED", body=HELLO_CHUNKED),
+                 "/public/x"),
+                ("blanks around the coding", post(b"Transfer-Encoding: \tchunked ",
+                                                  body=HELLO_CHUNKED), "/public/x")):
+            with self.subTest(what=what):
+                _, request = self.allow(self.bytes_of(data))
+                self.assertEqual(target, request.target)
+
+
+class Gadgets(FramingCase):
+    """Case 91: one byte put anywhere into `Transfer-Encoding: chunked`, beside a Content-Length."""
+
+    PLACES = {"before the name": (0, b"%cTransfer-Encoding: chunked"),
+              "inside the name": (0, b"Transfer%cEncoding: chunked"),
+              "after the name": (0, b"Transfer-Encoding%c: chunked"),
+              "before the value": (1, b"Transfer-Encoding:%cchunked"),
+              "inside the value": (1, b"Transfer-Encoding: chun%cked"),
+              "after the value": (1, b"Transfer-Encoding: chunked%c")}
+    # The length ends where the chunks go on, and the other way round.
+    BODIES = {"length, then chunks": (b"%d" % (5 + len(SMUGGLED)), b"0\r\n\r\n" + SMUGGLED),
+              "chunks, then length": (b"4", b"%x\r\n%s\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED))}
+
+    @staticmethod
+    def is_another_header(place, byte):
+        """A letter or digit more makes another name, which means nothing."""
+        return place == 0 and (chr(byte).isalnum() and byte < 128 or chr(byte) == "-")
+
+    def test_reads_no_gadget_two_ways(self):
+        for (where, (place, template)) in self.PLACES.items():
+            for what, (length, body) in self.BODIES.items():
+                for byte in range(256):
+                    with self.subTest(where=where, what=what, byte=byte):
+                        self.try_gadget(place, byte, template % byte, length, body)
+
+    def try_gadget(self, place, byte, gadget, length, body):
+        mark = self.door.upstream.mark()
+        data = self.bytes_of(post(b"Content-Length: " + length, gadget, body=body))
+        with self.door.client() as client:
+            response = client.send(data).read_response()
+            if response.status != 200:
+                self.assertEqual(b"", client.read_to_end())
+        seen = self.door.upstream.since(mark)
+        if self.is_another_header(place, byte) and template_is_harmless(gadget):
+            self.assertEqual((200, 1), (response.status, len(seen)))
+            self.assertEqual(int(length), seen[0].body_bytes)
+        else:
+            self.assertIn(response.status, (400, 501), gadget)
+            self.assertEqual([], seen)
+
+
+def template_is_harmless(gadget):
+    """`Transfer-Encoding` with the dash put in place of the dash is the real thing."""
+    return not gadget.startswith(b"Transfer-Encoding:")
+
+
+class Chunks(FramingCase):
+    def test_refuses_malformed_chunks(self):
+        for case, what, body in BAD_CHUNKS:
+            with self.subTest(case=case, what=what):
+                self.check_bad_chunk(body, 0)
+
+    def test_refuses_malformed_chunks_bytewise(self):
+        for case, what, body in BAD_CHUNKS:
+            if len(body) < 20000:
+                with self.subTest(case=case, what=what):
+                    self.check_bad_chunk(body, 1)
+
+    def check_bad_chunk(self, body, split):
+        """400 and close; the upstream request, if one began, never completes."""
+        mark = self.door.upstream.mark()
+        response = self.refuse(self.bytes_of(post(CHUNKED, body=body)), (400, 413), split=split,
+                               touches_upstream=True)
+        self.assertIn(response.status, (400, 413))
+        self.upstream_never_completes(mark)
+        self.good_request_is_fast()
+
+    def upstream_never_completes(self, mark):
+        """Whatever began at the upstream since `mark` is cut off."""
+        for request in self.door.upstream.since(mark):
+            peer = self.door.upstream.peers[request.connection]
+            self.wait_for(lambda peer=peer: peer.is_closed, "the upstream request is aborted")
+            self.assertFalse(request.is_complete, request.request_line)
+            self.assertNotIn("smuggled", request.target)
+
+    def test_aborts_upstream_when_the_body_ends_early(self):
+        for what, head, part in (
+                ("in a chunk", [CHUNKED], b"5\r\nhel"),
+                ("in a size line", [CHUNKED], b"5\r\nhello\r\n0"),
+                ("before the last chunk", [CHUNKED], b"5\r\nhello\r\n"),
+                ("before the final CRLF", [CHUNKED], b"5\r\nhello\r\n0\r\n"),
+                ("in a length", [b"Content-Length: 10"], b"hello")):
+            for ending in ("finish_sending", "reset"):
+                with self.subTest(case=107, what=what, ending=ending):
+                    mark = self.door.upstream.mark()
+                    client = self.door.client()
+                    client.send(self.bytes_of(post(*head, body=part)))
+                    getattr(client, ending)()
+                    if ending == "finish_sending":
+                        client.read_to_end()
+                        client.close()
+                    self.upstream_never_completes(mark)
+
+    def test_drops_trailers(self):
+        trailers = (b"Authorization: Bearer x\r\nHost: evil\r\nContent-Length: 3\r\n"
+                    b"Transfer-Encoding: chunked\r\nX-Forwarded-User: root\r\n"
+                    b"X-MS-CLIENT-PRINCIPAL-ID: root\r\nX-Plain: y\r\n")
+        body = b"3\r\nabc\r\n0\r\n" + trailers + b"\r\n"
+        response, request = self.allow(self.bytes_of(post(CHUNKED, body=body)))
+        self.assertFalse(hasattr(request, "trailers"))
+        self.check_forwarded(request, response, "POST", "/public/x", [], b"abc",
+                             ["transfer-encoding"])
+
+    def test_drops_or_refuses_managed_names_in_trailers(self):
+        mark = self.door.upstream.mark()
+        body = b"3\r\nabc\r\n0\r\nX_Auth_User: root\r\n\r\n"
+        with self.door.client() as client:
+            response = client.exchange(self.bytes_of(post(CHUNKED, body=body)))
+        self.assertIn(response.status, (200, 400))
+        for request in self.door.upstream.since(mark):
+            self.assertNotIn(b"root", request.head + request.body)
+            self.assertFalse(hasattr(request, "trailers"))
+
+    def test_accepts_chunks_as_the_grammar_has_them(self):
+        for what, body, expected in (
+                ("upper and lower case digits", b"A\r\n0123456789\r\nb\r\n0123456789a\r\n0\r\n\r\n",
+                 b"01234567890123456789a"),
+                ("an extension", b"3;name=value\r\nabc\r\n0\r\n\r\n", b"abc"),
+                ("a quoted extension", b'3;n="v"\r\nabc\r\n0\r\n\r\n', b"abc"),
+                ("leading zeros", b"003\r\nabc\r\n0\r\n\r\n", b"abc"),
+                ("an empty body", b"0\r\n\r\n", b""),
+                ("many small chunks", b"1\r\nx\r\n" * 500 + b"0\r\n\r\n", b"x" * 500)):
+            for split in (0, 1):
+                with self.subTest(what=what, split=split):
+                    _, request = self.allow(self.bytes_of(post(CHUNKED, body=body)), split=split)
+                    self.assertEqual(expected, request.body)
+
+
+class Sequences(FramingCase):
+    """More than one message on a connection."""
+
+    def test_judges_pipelined_requests_one_by_one(self):
+        good = raw.request("GET", "/public/1", token=self.token)
+        bare = raw.request("GET", "/public/2")
+        last = raw.request("GET", "/public/3", token=self.token)
+        mark = self.door.upstream.mark()
+        with self.door.client() as client:
+            client.send(good + bare + last)
+            self.assertEqual(200, client.read_response().status)
+            self.check_refusal(client.read_response(), 401, "token_missing")
+            self.assertEqual(b"", client.read_to_end())
+        self.assertEqual(["/public/1"], [r.target for r in self.door.upstream.since(mark)])
+
+    def test_serves_pipelined_requests_in_order(self):
+        data = b"".join(raw.request("POST", f"/public/{number}", body=b"x" * number,
+                                    token=self.token) for number in range(20))
+        mark = self.door.upstream.mark()
+        for split in (0, 1, 7):
+            mark = self.door.upstream.mark()
+            with self.door.client() as client:
+                client.send(data, split)
+                for _ in range(20):
+                    self.assertEqual(200, client.read_response().status)
+            seen = self.door.upstream.since(mark)
+            self.assertEqual([f"/public/{number}" for number in range(20)],
+                             [request.target for request in seen])
+            self.assertEqual(list(range(20)), [request.body_bytes for request in seen])
+
+    def test_answers_a_good_request_before_garbage(self):
+        for garbage in (b"\0\0\0\0\r\n\r\n", b"nonsense\r\n\r\n", b"GET\r\n\r\n", b"\x16\x03\x01" * 9):
+            with self.subTest(case=111, garbage=garbage):
+                mark = self.door.upstream.mark()
+                with self.door.client() as client:
+                    client.send(raw.request("GET", "/public/1", token=self.token) + garbage)
+                    self.assertEqual(200, client.read_response().status)
+                    self.check_refusal(client.read_response(), (400, 505))
+                    self.assertEqual(b"", client.read_to_end())
+                self.assertEqual(1, len(self.door.upstream.since(mark)))
+
+    def test_never_parses_the_body_of_a_refused_request(self):
+        body = raw.request("GET", "/public/smuggled", token=self.token)
+        for what, data, status in (
+                ("no token", raw.request("POST", "/public/x", body=body), 401),
+                ("no role", raw.request("POST", "/secret", body=body, token=self.token), 403),
+                ("chunked", self.bytes_of(post(CHUNKED, auth=False,
+                                               body=raw.chunked(body))), 401)):
+            for split in (0, 1):
+                with self.subTest(case=112, what=what, split=split):
+                    self.refuse(data, status, split=split)
+
+    def test_forwards_bodies_of_any_method_with_their_length(self):
+        for method in ("GET", "OPTIONS", "DELETE", "PUT", "PATCH", "HEAD"):
+            with self.subTest(case=113, method=method):
+                data = raw.request(method, "/public/x", body=b"hello", token=self.token)
+                response, request = self.allow(data, method)
+                self.check_forwarded(request, response, method, "/public/x", [], b"hello",
+                                     ["content-length"])
+
+    def test_ends_a_connection_whose_body_looks_like_a_request(self):
+        inner = raw.request("GET", "/public/smuggled", token=self.token)
+        data = raw.request("POST", "/public/x", body=inner, token=self.token)
+        _, request = self.allow(data)
+        self.assertEqual(inner, request.body)
+
+    def test_sends_one_continue_at_most(self):
+        mark = self.door.upstream.mark()
+        with self.door.client() as client:
+            client.send(self.bytes_of(post(b"Expect: 100-continue", b"Content-Length: 5")))
+            interim = client.read_head()
+            self.assertEqual(100, interim.status)
+            client.send(b"hello")
+            response = client.read_response()
+        self.assertEqual((200, []), (response.status, response.interim))
+        request = self.door.upstream.since(mark)[0]
+        self.check_forwarded(request, response, "POST", "/public/x", [], b"hello",
+                             ["content-length"])
+
+    def test_refuses_without_continue(self):
+        head = post(b"Expect: 100-continue", b"Content-Length: 5", auth=False)
+        response = self.refuse(head, 401, "token_missing")
+        self.assertEqual([], response.interim)
+
+    def test_needs_no_continue_when_the_body_is_there(self):
+        data = self.bytes_of(post(b"Expect: 100-continue", b"Content-Length: 5", body=b"hello"))
+        response, request = self.allow(data)
+        self.assertLessEqual(len(response.interim), 1)
+        self.assertEqual([], request.all("Expect"))
+
+    def test_ignores_expectations_of_http_1_0(self):
+        data = raw.request("POST", "/public/x", [("Expect", "100-continue")], b"hello", self.token,
+                           version="HTTP/1.0")
+        with self.door.client() as client:
+            response = client.exchange(data)
+        self.assertIn(response.status, (200, 417))
+        self.assertEqual([], response.interim)
+
+    def test_closes_after_http_1_0_and_connection_close(self):
+        for data in (raw.request("GET", "/public/x", token=self.token, version="HTTP/1.0"),
+                     raw.request("GET", "/public/x", [("Connection", "close")], token=self.token),
+                     raw.request("GET", "/public/x", [("Connection", "Foo, CLOSE")],
+                                 token=self.token)):
+            with self.door.client() as client:
+                client.send(data)
+                self.assertEqual(200, client.read_response().status)
+                self.assertEqual(b"", client.read_to_end())
+
+
+class Deadlines(FramingCase):
+    @classmethod
+    def change_config(cls, config, door):
+        config["limits"] = {"head_timeout": "500ms", "idle_timeout": "500ms"}
+        config["routes"][0]["timeouts"] = {"idle": "500ms"}
+
+    def test_refuses_a_head_that_does_not_end(self):
+        for what, data in (("half a request line", b"GET /public"),
+                           ("half a head", GET + HOST),
+                           ("all but the last byte", get()[:-1])):
+            with self.subTest(what=what):
+                self.refuse(self.bytes_of(data), 408, "head_timeout")
+
+    def test_head_deadline_is_absolute(self):
+        """A byte now and then does not move it."""
+        started = time.monotonic()
+        with self.door.client() as client:
+            stop = threading.Event()
+            feeder = threading.Thread(target=self.feed, args=(client, stop))
+            feeder.start()
+            response = client.read_response()
+            stop.set()
+            feeder.join()
+        self.assertEqual(408, response.status)
+        self.assertLess(time.monotonic() - started, patient(3))
+
+    @staticmethod
+    def feed(client, stop):
+        client.send(GET + HOST + b"X-A: ")
+        while not stop.wait(0.1):
+            client.send(b"b")
+
+    def test_aborts_a_body_that_stops(self):
+        """Case 114: the rest of the body never comes."""
+        mark = self.door.upstream.mark()
+        data = self.bytes_of(post(b"Content-Length: 10", body=b"hello"))
+        with self.door.client() as client:
+            answer = client.send(data).read_to_end()
+        self.assertRegex(answer, rb"^HTTP/1\.1 408 ")
+        for request in self.door.upstream.since(mark):
+            peer = self.door.upstream.peers[request.connection]
+            self.wait_for(lambda peer=peer: peer.is_closed, "the upstream request is aborted")
+            self.assertFalse(request.is_complete)
+
+    def test_closes_idle_connections_silently(self):
+        with self.door.client() as client:
+            client.exchange(raw.request("GET", "/public/x", token=self.token))
+            self.assertEqual(b"", client.read_to_end())
+
+
+if __name__ == "__main__":
+    unittest.main()
