@@ -1,0 +1,108 @@
+/* Actions: "METHOD[,METHOD...] PATH". */
+#include "config/config_parts.h"
+
+static const char ACTION_FORM[] = "METHOD PATH, such as \"GET,HEAD /api/**\" or \"* /**\"";
+
+static bool is_method(struct slice method) {
+    for (size_t i = 0; i < method.len; i++) {
+        char c = method.ptr[i];
+        if (!(c >= 'A' && c <= 'Z') && c != '-')
+            return false;
+    }
+    return method.len > 0 && method.len <= 32;
+}
+
+static bool has_lower_case(struct slice text) {
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] >= 'a' && text.ptr[i] <= 'z')
+            return true;
+    }
+    return false;
+}
+
+static size_t count_of(struct slice text, char byte) {
+    size_t count = 0;
+    for (size_t i = 0; i < text.len; i++)
+        count += text.ptr[i] == byte ? 1 : 0;
+    return count;
+}
+
+static bool refuse_method(struct loader *loader, const struct node *node, struct slice method) {
+    if (has_lower_case(method))
+        loader_error(loader, node, "methods are written in upper case, got %s", QUOTE(method));
+    else if (slice_eq_str(method, "*"))
+        loader_error(loader, node, "`*` is every method already; write it alone");
+    else
+        loader_error(loader, node, "%s is no method; write %s", QUOTE(method), ACTION_FORM);
+    return false;
+}
+
+static bool read_methods(struct loader *loader, const struct node *node, struct slice list,
+                         struct config_strings *out_methods) {
+    if (slice_eq_str(list, "*"))
+        return true;
+    struct config_strings methods = {0};
+    methods.items = loader_array(loader, count_of(list, ',') + 1, sizeof *methods.items);
+    if (!methods.items)
+        return false;
+    for (;;) {
+        size_t comma = slice_index(list, ',');
+        struct slice method = slice_of(list.ptr, comma);
+        if (!is_method(method))
+            return refuse_method(loader, node, method);
+        methods.items[methods.count++] = loader_copy(loader, method);
+        if (comma == list.len)
+            break;
+        list = slice_skip(list, comma + 1);
+    }
+    *out_methods = methods;
+    return true;
+}
+
+static bool read_action(struct loader *loader, const struct node *node,
+                        struct config_action *out_action) {
+    struct slice text;
+    if (node->kind == NODE_MAPPING) {
+        loader_error(loader, node,
+                     "conditions on actions are not available in this version; write "
+                     "%s",
+                     ACTION_FORM);
+        return false;
+    }
+    if (!loader_read_text(loader, node, ACTION_FORM, &text))
+        return false;
+    if (slice_starts_with(text, SLICE("mcp:"))) {
+        loader_error(loader, node, "mcp: actions are not available in this version; write %s",
+                     ACTION_FORM);
+        return false;
+    }
+    size_t space = slice_index(text, ' ');
+    struct slice path = slice_trim(slice_skip(text, space));
+    if (path.len == 0) {
+        loader_error(loader, node, "must be %s; got %s", ACTION_FORM, QUOTE(node->source));
+        return false;
+    }
+    struct config_action action = {.text = loader_copy(loader, text)};
+    if (!read_methods(loader, node, slice_of(text.ptr, space), &action.methods))
+        return false;
+    action.pattern = config_read_path(loader, node, path, true);
+    if (action.pattern)
+        *out_action = action;
+    return action.pattern != NULL;
+}
+
+void config_read_actions(struct loader *loader, const struct node *node,
+                         struct config_action_list *out_list) {
+    struct config_action_list list = {0};
+    if (node->kind == NODE_BROKEN)
+        return;
+    if (node->kind != NODE_LIST) {
+        loader_error(loader, node, "must be a list of actions, as in [\"GET /api/**\"], got %s",
+                     node_kind_name(node));
+        return;
+    }
+    list.items = loader_array(loader, node->count, sizeof *list.items);
+    for (const struct node *item = node->first; list.items && item; item = item->next)
+        list.count += read_action(loader, item, &list.items[list.count]) ? 1 : 0;
+    *out_list = list;
+}

@@ -1,0 +1,255 @@
+/* `credentials`: what is put into a request, made of secrets that the vaults keep. Problems in here
+ * never repeat what was written as a value. */
+#include "config/config_parts.h"
+
+#include "config/problem.h"
+
+/* Names that no credential may set: framing, hop-by-hop (RFC 9110 7.6.1), routing, and what barkeep
+ * states itself. */
+static const char *const RESERVED_HEADERS[] = {
+    "Connection",
+    "Content-Length",
+    "Expect",
+    "Forwarded",
+    "Host",
+    "HTTP2-Settings",
+    "Keep-Alive",
+    "Proxy-Authenticate",
+    "Proxy-Authorization",
+    "Proxy-Connection",
+    "TE",
+    "Trailer",
+    "Transfer-Encoding",
+    "Upgrade",
+    "Via",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Request-Id",
+    "traceparent",
+};
+
+static void read_secret_index(struct loader *loader, const struct node *node, void *target) {
+    size_t *index = target;
+    *index = CONFIG_NONE;
+    if (node->kind == NODE_BROKEN)
+        return;
+    if (!node_is_text(node) || node->text.len == 0)
+        loader_error(loader, node, "must name a secret as VAULT/NAME or VAULT/NAME/VERSION");
+    else
+        *index = config_secret_refer(loader, node, node->text);
+}
+
+static void read_username_secret(struct loader *loader, const struct node *node, void *target) {
+    struct config_template *username = target;
+    size_t secret = CONFIG_NONE;
+    read_secret_index(loader, node, &secret);
+    if (!config_template_literal(loader, SLICE(""), username))
+        return;
+    username->parts[0] = (struct config_template_part){.secret = secret};
+}
+
+static const struct schema_row USERNAME_ROWS[] = {
+    {.key = "secret",
+     .type = SCHEMA_OTHER,
+     .read = read_username_secret,
+     .is_required = true,
+     .summary = "the secret that holds the user name, as VAULT/NAME"},
+    {0},
+};
+
+static const struct schema USERNAME_SCHEMA = {"username", USERNAME_ROWS};
+
+static void read_username(struct loader *loader, const struct node *node, void *target) {
+    struct slice text;
+    if (node->kind == NODE_MAPPING) {
+        schema_read(loader, &USERNAME_SCHEMA, node, target);
+        return;
+    }
+    if (!loader_read_text(loader, node, "a user name or {secret: VAULT/NAME}", &text))
+        return;
+    if (slice_index(text, ':') != text.len)
+        loader_error(loader, node, "must not hold `:`, which ends the user name (RFC 7617)");
+    else
+        config_template_literal(loader, text, target);
+}
+
+static const struct schema_row BASIC_ROWS[] = {
+    {.key = "username",
+     .type = SCHEMA_OTHER,
+     .read = read_username,
+     OFFSET_IN(config_credential, username),
+     .is_required = true,
+     .child = &USERNAME_SCHEMA,
+     .summary = "the user name, or {secret: VAULT/NAME}"},
+    {.key = "password",
+     .type = SCHEMA_OTHER,
+     .read = read_secret_index,
+     OFFSET_IN(config_credential, password),
+     .is_required = true,
+     .summary = "the secret that holds the password, as VAULT/NAME"},
+    {0},
+};
+
+static const struct schema BASIC_SCHEMA = {"basic", BASIC_ROWS};
+
+static bool is_header_name(struct slice name) {
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!is_letter && !(c >= '0' && c <= '9') && c != '-')
+            return false;
+    }
+    return name.len > 0 && name.len <= 256;
+}
+
+static bool is_reserved(struct slice name) {
+    for (size_t i = 0; i < sizeof RESERVED_HEADERS / sizeof *RESERVED_HEADERS; i++) {
+        if (slice_eq_nocase(name, slice_of_str(RESERVED_HEADERS[i])))
+            return true;
+    }
+    return false;
+}
+
+/* False after a problem. `seen` holds lower-case names. */
+static bool check_header_name(struct loader *loader, const struct node *node,
+                              struct name_index *seen) {
+    struct slice lower = slice_of_str(loader_copy_lower(loader, node->key));
+    if (!is_header_name(node->key))
+        loader_key_error(loader, node, "a header's name is made of letters, digits and `-`");
+    else if (is_reserved(node->key))
+        loader_key_error(loader, node,
+                         "no credential may set this header: it belongs to the message's framing "
+                         "or to barkeep itself");
+    else if (name_index_find(seen, lower) != NAME_INDEX_ABSENT)
+        loader_key_error(loader, node, "the header is there already in another spelling");
+    else {
+        loader_index(loader, seen, lower, 0);
+        return true;
+    }
+    return false;
+}
+
+static void read_headers(struct loader *loader, const struct node *node, void *target) {
+    struct config_credential *credential = target;
+    struct name_index seen = {0};
+    if (node->kind != NODE_MAPPING || node->count == 0) {
+        loader_error(loader, node,
+                     "must map header names to templates, as in X-Api-Key: \"{prod/api-key}\"");
+        return;
+    }
+    credential->headers = loader_array(loader, node->count, sizeof *credential->headers);
+    for (const struct node *item = node->first; credential->headers && item; item = item->next) {
+        struct config_credential_header *header = &credential->headers[credential->header_count];
+        bool is_good = check_header_name(loader, item, &seen);
+        is_good = config_read_template(loader, item, &header->value) && is_good;
+        header->name = loader_copy(loader, item->key);
+        credential->header_count += is_good ? 1 : 0;
+    }
+    name_index_done(&seen);
+}
+
+static const struct schema_row CREDENTIAL_ROWS[] = {
+    {.key = "basic",
+     .type = SCHEMA_MAPPING,
+     .child = &BASIC_SCHEMA,
+     .summary = "{username: NAME, password: VAULT/NAME}"},
+    {.key = "bearer",
+     .type = SCHEMA_OTHER,
+     .read = read_secret_index,
+     OFFSET_IN(config_credential, bearer),
+     .summary = "the secret that holds the token, as VAULT/NAME"},
+    {.key = "headers",
+     .type = SCHEMA_OTHER,
+     .read = read_headers,
+     .summary = "{NAME: \"text with {VAULT/NAME} in it\"}"},
+    {0},
+};
+
+const struct schema CREDENTIAL_SCHEMA = {"a credential", CREDENTIAL_ROWS};
+
+static bool holds_secret(const struct config_credential *credential) {
+    for (size_t i = 0; i < credential->header_count; i++) {
+        const struct config_template *value = &credential->headers[i].value;
+        for (size_t p = 0; p < value->count; p++) {
+            if (value->parts[p].secret != CONFIG_NONE)
+                return true;
+        }
+    }
+    return false;
+}
+
+static void settle_kind(struct loader *loader, const struct node *node,
+                        struct config_credential *credential) {
+    static const enum config_credential_kind KINDS[] = {CREDENTIAL_BASIC, CREDENTIAL_BEARER,
+                                                        CREDENTIAL_HEADERS};
+    size_t found = 0;
+    for (size_t i = 0; CREDENTIAL_ROWS[i].key; i++) {
+        const struct node *kind = node_find(node, slice_of_str(CREDENTIAL_ROWS[i].key));
+        if (!kind)
+            continue;
+        credential->kind = KINDS[i];
+        if (++found > 1)
+            loader_key_error(loader, kind,
+                             "a credential is of one kind; keep one of basic, bearer and headers");
+    }
+    if (node->count == 0)
+        loader_error(loader, node, "must be one of basic, bearer and headers");
+    bool is_literal = found == 1 && credential->kind == CREDENTIAL_HEADERS &&
+                      credential->header_count > 0 && !holds_secret(credential);
+    if (is_literal)
+        loader_warning(loader, node,
+                       "holds no secret of a vault; if a value written here is one, move it to a "
+                       "vault and name it as {VAULT/NAME}");
+}
+
+static bool is_label(struct slice name) {
+    return name.len <= 128 && slice_index(name, '`') == name.len;
+}
+
+static void read_credential(struct loader *loader, const struct node *node,
+                            struct config_credential *credential) {
+    credential->name = loader_copy(loader, node->key);
+    credential->position = node->key_position;
+    credential->password = CONFIG_NONE;
+    credential->bearer = CONFIG_NONE;
+    if (!is_label(node->key))
+        loader_key_error(loader, node, "a name is at most 128 bytes long, without backquotes");
+    if (schema_read(loader, &CREDENTIAL_SCHEMA, node, credential))
+        settle_kind(loader, node, credential);
+}
+
+void config_read_credentials(struct loader *loader, const struct node *node, void *target) {
+    struct config *config = target;
+    if (node->kind != NODE_MAPPING) {
+        loader_error(loader, node,
+                     "must map names to credentials, as in db-admin: {basic: "
+                     "{username: admin, password: prod/db-admin}}; got %s",
+                     node_kind_name(node));
+        return;
+    }
+    config->credentials = loader_array(loader, node->count, sizeof *config->credentials);
+    loader->credential_is_used =
+        loader_array(loader, node->count, sizeof *loader->credential_is_used);
+    if (!config->credentials || !loader->credential_is_used)
+        return;
+    for (const struct node *item = node->first; item; item = item->next) {
+        loader_index(loader, &loader->credentials, item->key, config->credential_count);
+        read_credential(loader, item, &config->credentials[config->credential_count++]);
+    }
+}
+
+void config_read_credential_name(struct loader *loader, const struct node *node, void *target) {
+    struct slice name;
+    struct loader_hint hint;
+    if (!loader_read_text(loader, node, "the name of a credential", &name))
+        return;
+    size_t index = name_index_find(&loader->credentials, name);
+    if (index == NAME_INDEX_ABSENT) {
+        loader_error(loader, node, "there is no credential %s%s", QUOTE(node->source),
+                     loader_hint(loader, &loader->credentials, name, &hint));
+        return;
+    }
+    loader->credential_is_used[index] = true;
+    *(size_t *)target = index;
+}

@@ -1,0 +1,98 @@
+/* `access` and `deny`: who may do what, with which credential, and who may not. */
+#include "config/config_parts.h"
+
+static void read_entry_actions(struct loader *loader, const struct node *node, void *target) {
+    struct config_entry *entry = target;
+    struct config_action_list list = {0};
+    config_read_actions(loader, node, &list);
+    entry->actions = list.items;
+    entry->action_count = list.count;
+    if (node->kind == NODE_LIST && node->count == 0)
+        loader_error(loader, node, "is an empty list: the entry would be about nothing");
+}
+
+static const struct schema_row ACCESS_ROWS[] = {
+    {.key = "role",
+     .type = SCHEMA_OTHER,
+     .read = config_read_role_name,
+     OFFSET_IN(config_entry, role),
+     .summary = "the name of a role"},
+    {.key = "actions",
+     .type = SCHEMA_OTHER,
+     .read = read_entry_actions,
+     .shape = SHAPE_LIST,
+     .summary = "what is allowed, in place of a role"},
+    {.key = "to",
+     .type = SCHEMA_OTHER,
+     .read = config_read_principals,
+     .shape = SHAPE_ONE_OR_LIST,
+     .child = &PRINCIPAL_SCHEMA,
+     .is_required = true,
+     .summary = "who is allowed, as in {group: OBJECT_ID} or {everyone: true}, or a list"},
+    {.key = "credential",
+     .type = SCHEMA_OTHER,
+     .read = config_read_credential_name,
+     OFFSET_IN(config_entry, credential),
+     .summary = "the credential that goes into the request; default: the route's"},
+    {0},
+};
+
+const struct schema ACCESS_SCHEMA = {"an access entry", ACCESS_ROWS};
+
+static const struct schema_row DENY_ROWS[] = {
+    {.key = "to",
+     .type = SCHEMA_OTHER,
+     .read = config_read_principals,
+     .shape = SHAPE_ONE_OR_LIST,
+     .child = &PRINCIPAL_SCHEMA,
+     .is_required = true,
+     .summary = "who is refused, as in {user: OBJECT_ID} or {everyone: true}, or a list"},
+    {.key = "actions",
+     .type = SCHEMA_OTHER,
+     .read = read_entry_actions,
+     .shape = SHAPE_LIST,
+     .summary = "what is refused; default: everything"},
+    {0},
+};
+
+const struct schema DENY_SCHEMA = {"a deny entry", DENY_ROWS};
+
+static void check_entry(struct loader *loader, const struct node *node) {
+    const struct node *role = node_find(node, SLICE("role"));
+    const struct node *actions = node_find(node, SLICE("actions"));
+    if (role && actions)
+        loader_key_error(loader, actions, "`role` is given already; keep one of the two");
+    if (!role && !actions)
+        loader_error(loader, node, "needs `role` or `actions`: what is allowed?");
+}
+
+static const char *label_of(struct loader *loader, const char *scope, const struct node *list,
+                            size_t index) {
+    const char *label =
+        arena_printf(loader->arena, "%s%.*s[%zu]", scope, SLICE_ARGS(list->key), index);
+    if (!label)
+        loader->is_out_of_memory = true;
+    return label ? label : "";
+}
+
+void config_read_entries(struct loader *loader, const struct node *node,
+                         const struct schema *schema, const char *scope,
+                         struct config_entries *out_entries) {
+    if (node->kind != NODE_LIST) {
+        loader_error(loader, node, "must be a list of entries, got %s", node_kind_name(node));
+        return;
+    }
+    struct config_entries entries = {0};
+    entries.items = loader_array(loader, node->count, sizeof *entries.items);
+    for (const struct node *item = node->first; entries.items && item; item = item->next) {
+        struct config_entry *entry = &entries.items[entries.count++];
+        *entry = (struct config_entry){.label = label_of(loader, scope, node, item->index),
+                                       .role = CONFIG_NONE,
+                                       .credential = CONFIG_NONE,
+                                       .position = item->position};
+        bool is_mapping = schema_read(loader, schema, item, entry);
+        if (is_mapping && schema == &ACCESS_SCHEMA)
+            check_entry(loader, item);
+    }
+    *out_entries = entries;
+}

@@ -1,0 +1,93 @@
+/* The parts of the configuration, a file each: their tables, and the readers that need each other.
+ */
+#ifndef BARKEEP_CONFIG_PARTS_H
+#define BARKEEP_CONFIG_PARTS_H
+
+#include "config/schema.h"
+
+#define OFFSET_IN(type, member) .offset = offsetof(struct type, member)
+
+/* config_listen.c */
+extern const struct schema LISTEN_SCHEMA;
+schema_read_value config_read_listen;  /* into struct config */
+schema_read_value config_read_admin;   /* into struct config */
+schema_read_value config_read_workers; /* into uint32_t */
+
+/* config_entra.c */
+extern const struct schema ENTRA_SCHEMA;
+schema_read_value config_read_entra; /* into struct config_entra */
+/* The cloud's own names. */
+const char *config_cloud_login_host(enum config_cloud cloud);   /* login.microsoftonline.com */
+const char *config_cloud_vault_suffix(enum config_cloud cloud); /* .vault.azure.net */
+const char *config_cloud_vault_resource(enum config_cloud cloud);
+
+/* config_identity.c */
+extern const struct schema IDENTITY_SCHEMA;
+schema_read_value config_read_identity; /* into struct config_identity */
+
+/* config_vaults.c */
+schema_read_value config_read_vaults; /* into struct config */
+
+/* config_secrets.c */
+extern const struct schema SECRET_SCHEMA;
+schema_read_value config_read_secrets; /* into struct config; after credentials */
+/* The index of the secret that VAULT/NAME[/VERSION] names, adding it when it is new. CONFIG_NONE
+ * after a problem at `node`. What is written is never repeated in a message: it may be a password
+ * put where its name belongs. */
+size_t config_secret_refer(struct loader *loader, const struct node *node, struct slice reference);
+/* Moves the rows to the configuration. */
+void config_secrets_finish(struct loader *loader);
+
+/* config_template.c: text with {SECRET} in it, `{{` and `}}` for braces. False after a problem. */
+bool config_read_template(struct loader *loader, const struct node *node,
+                          struct config_template *out_template);
+/* One literal part. */
+bool config_template_literal(struct loader *loader, struct slice text,
+                             struct config_template *out_template);
+
+/* config_credentials.c */
+extern const struct schema CREDENTIAL_SCHEMA;
+schema_read_value config_read_credentials;     /* into struct config */
+schema_read_value config_read_credential_name; /* into size_t, an index; marks it used */
+
+/* config_roles.c */
+extern const struct schema ROLE_SCHEMA;
+schema_read_value config_read_roles;     /* into struct config; also adds the built-in ones */
+schema_read_value config_read_role_name; /* into size_t, an index; marks it used */
+
+/* config_actions.c */
+struct config_action_list {
+    struct config_action *items;
+    size_t count;
+};
+void config_read_actions(struct loader *loader, const struct node *node,
+                         struct config_action_list *out_list);
+
+/* config_principals.c */
+extern const struct schema PRINCIPAL_SCHEMA;
+schema_read_value config_read_principals; /* into struct config_entry */
+
+/* config_entries.c */
+extern const struct schema ACCESS_SCHEMA;
+extern const struct schema DENY_SCHEMA;
+/* `scope` is what labels begin with: "" or "routes.NAME.". */
+void config_read_entries(struct loader *loader, const struct node *node,
+                         const struct schema *schema, const char *scope,
+                         struct config_entries *out_entries);
+
+/* config_upstreams.c */
+schema_read_value config_read_upstreams; /* into struct config_route */
+
+/* config_routes.c */
+extern const struct schema ROUTE_SCHEMA;
+schema_read_value config_read_routes; /* into struct config */
+
+/* config_paths.c */
+/* The canonical form of a path (of a pattern, if stars are welcome), or NULL after a problem. */
+const char *config_read_path(struct loader *loader, const struct node *node, struct slice path,
+                             bool is_pattern);
+
+/* config_checks.c: what concerns several parts at once. */
+void config_check(struct loader *loader);
+
+#endif

@@ -1,0 +1,98 @@
+/* `vaults`: names for Key Vaults and for folders of secrets. */
+#include "config/config_parts.h"
+
+#include "config/host.h"
+#include "config/url.h"
+
+static bool is_vault_name(struct slice name) {
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!is_letter && !(c >= '0' && c <= '9') && !strchr("._-", c))
+            return false;
+    }
+    return name.len > 0 && name.len <= 64;
+}
+
+static void read_directory(struct loader *loader, const struct node *node, struct slice path,
+                           struct config_vault *vault) {
+    if (slice_starts_with(path, SLICE("///")))
+        path = slice_skip(path, 2);
+    if (path.len == 0 || slice_starts_with(path, SLICE("//"))) {
+        loader_error(loader, node,
+                     "must name a folder: file:/run/secrets, or file:secrets beside "
+                     "this file");
+        return;
+    }
+    if (path.len > 1 && path.ptr[path.len - 1] == '/')
+        path.len--;
+    vault->kind = VAULT_FILE;
+    vault->directory = loader_copy_path(loader, path);
+}
+
+static void warn_of_foreign_host(struct loader *loader, const struct node *node,
+                                 const struct url *url) {
+    const char *suffix = config_cloud_vault_suffix(loader->config->entra.cloud);
+    struct slice host = slice_of_str(loader_copy_lower(loader, url->host));
+    bool is_own = slice_ends_with(host, slice_of_str(suffix));
+    if (!is_own && !host_is_loopback(url->host))
+        loader_warning(loader, node,
+                       "%s is not a Key Vault of this cloud (NAME%s); barkeep's own token would "
+                       "be sent there",
+                       QUOTE(url->host), suffix);
+}
+
+static void read_key_vault(struct loader *loader, const struct node *node,
+                           struct config_vault *vault) {
+    struct url url;
+    const char *text = loader_read_service_url(loader, node);
+    if (!text || url_parse(slice_of_str(text), &url))
+        return;
+    if (url.path.len > 0) {
+        loader_error(loader, node, "must be the vault's base URL, without %s", QUOTE(url.path));
+        return;
+    }
+    vault->kind = VAULT_KEY_VAULT;
+    vault->url = text;
+    vault->resource = config_cloud_vault_resource(loader->config->entra.cloud);
+    warn_of_foreign_host(loader, node, &url);
+    bool has_identity = node_find(loader->root, SLICE("identity")) != NULL;
+    if (!has_identity)
+        loader_error(loader, node,
+                     "a Key Vault needs `identity:`, barkeep's own identity towards Azure; write "
+                     "identity: {managed: system} at the top level");
+}
+
+static void read_vault(struct loader *loader, const struct node *node, struct config_vault *vault) {
+    struct slice text;
+    if (!is_vault_name(node->key))
+        loader_key_error(loader, node,
+                         "a vault's name is made of letters, digits, `.`, `_` and `-`, at most 64");
+    if (!loader_read_text(loader, node, "https://NAME.vault.azure.net or file:/FOLDER", &text))
+        return;
+    if (slice_starts_with(text, SLICE("file:")))
+        read_directory(loader, node, slice_skip(text, 5), vault);
+    else
+        read_key_vault(loader, node, vault);
+}
+
+void config_read_vaults(struct loader *loader, const struct node *node, void *target) {
+    struct config *config = target;
+    if (node->kind != NODE_MAPPING) {
+        loader_error(loader, node,
+                     "must map names to vaults, as in prod: "
+                     "https://contoso-prod.vault.azure.net; got %s",
+                     node_kind_name(node));
+        return;
+    }
+    config->vaults = loader_array(loader, node->count, sizeof *config->vaults);
+    loader->vault_is_used = loader_array(loader, node->count, sizeof *loader->vault_is_used);
+    if (!config->vaults || !loader->vault_is_used)
+        return;
+    for (const struct node *item = node->first; item; item = item->next) {
+        struct config_vault *vault = &config->vaults[config->vault_count];
+        vault->name = loader_copy(loader, item->key);
+        loader_index(loader, &loader->vaults, item->key, config->vault_count++);
+        read_vault(loader, item, vault);
+    }
+}

@@ -1,0 +1,271 @@
+/* Reading a mapping by its table. A default goes through the very reader that a written value goes
+ * through, so the table's text is the default in force and not a copy of it. */
+#include "config/schema.h"
+
+#include <stdio.h>
+
+#include "config/duration.h"
+#include "config/problem.h"
+#include "config/scalar.h"
+
+static const struct schema_row *find_row(const struct schema *schema, struct slice key) {
+    for (const struct schema_row *row = schema->rows; row->key; row++) {
+        if (slice_eq_str(key, row->key))
+            return row;
+    }
+    return NULL;
+}
+
+static void list_keys(const struct schema *schema, char *out_text, size_t size) {
+    size_t len = 0;
+    out_text[0] = '\0';
+    for (const struct schema_row *row = schema->rows; row->key && len < size; row++)
+        len += (size_t)snprintf(out_text + len, size - len, "%s%s", len ? ", " : "", row->key);
+}
+
+static void refuse_key(struct loader *loader, const struct schema *schema,
+                       const struct node *node) {
+    char keys[256] = "";
+    struct suggestion suggestion;
+    if (!problem_list_is_full(loader->problems)) {
+        suggestion_init(&suggestion, node->key);
+        for (const struct schema_row *row = schema->rows; row->key; row++)
+            suggestion_try(&suggestion, slice_of_str(row->key));
+        if (suggestion.best.ptr) {
+            loader_key_error(loader, node, "unknown key, did you mean %s?", QUOTE(suggestion.best));
+            return;
+        }
+        list_keys(schema, keys, sizeof keys);
+    }
+    loader_key_error(loader, node, "unknown key; %s takes: %s", schema->name, keys);
+}
+
+static void refuse_unknown_keys(struct loader *loader, const struct schema *schema,
+                                const struct node *mapping) {
+    for (const struct node *node = mapping->first; node; node = node->next) {
+        if (!find_row(schema, node->key))
+            refuse_key(loader, schema, node);
+    }
+}
+
+static void read_bool(struct loader *loader, const struct node *node, void *target) {
+    if (node->kind == NODE_BOOL)
+        *(bool *)target = scalar_bool(node->text);
+    else
+        loader_error(loader, node, "must be true or false, without quotes%s%s",
+                     node->source.len ? ", got " : "", node->source.len ? QUOTE(node->source) : "");
+}
+
+static void read_count(struct loader *loader, const struct schema_row *row, const struct node *node,
+                       void *target) {
+    uint64_t value = 0;
+    bool is_number = node->kind == NODE_INT && slice_parse_u64(node->text, row->max, &value);
+    if (is_number && value >= row->min)
+        *(uint32_t *)target = (uint32_t)value;
+    else
+        loader_error(loader, node, "must be a whole number from %llu to %llu%s%s",
+                     (unsigned long long)row->min, (unsigned long long)row->max,
+                     node->source.len ? ", got " : "", node->source.len ? QUOTE(node->source) : "");
+}
+
+static bool read_duration(struct loader *loader, const struct schema_row *row,
+                          const struct node *node, uint64_t *out_ms) {
+    struct quantity_text least, most;
+    uint64_t ms = 0;
+    if (!duration_parse(node->text, &ms)) {
+        loader_error(loader, node,
+                     "must be a duration: a whole number with ms, s, m or h, such as %s%s%s",
+                     row->fallback, node->source.len ? "; got " : "",
+                     node->source.len ? QUOTE(node->source) : "");
+        return false;
+    }
+    if (ms < row->min || ms > row->max) {
+        loader_error(loader, node, "must be from %s to %s, got %s",
+                     duration_format(row->min, &least), duration_format(row->max, &most),
+                     QUOTE(node->source));
+        return false;
+    }
+    *out_ms = ms;
+    return true;
+}
+
+static void read_seconds(struct loader *loader, const struct schema_row *row,
+                         const struct node *node, void *target) {
+    uint64_t ms = 0;
+    if (!read_duration(loader, row, node, &ms))
+        return;
+    if (ms % 1000 != 0)
+        loader_error(loader, node, "must be whole seconds, got %s", QUOTE(node->source));
+    else
+        *(uint32_t *)target = (uint32_t)(ms / 1000);
+}
+
+static void read_ms(struct loader *loader, const struct schema_row *row, const struct node *node,
+                    void *target) {
+    uint64_t ms = 0;
+    if (read_duration(loader, row, node, &ms))
+        *(uint32_t *)target = (uint32_t)ms;
+}
+
+static bool read_size(struct loader *loader, const struct schema_row *row, const struct node *node,
+                      uint64_t *out_bytes) {
+    struct quantity_text least, most;
+    uint64_t bytes = 0;
+    if (!size_parse(node->text, &bytes)) {
+        loader_error(loader, node,
+                     "must be a size: a whole number of bytes, or with KiB, MiB or GiB%s%s",
+                     node->source.len ? "; got " : "", node->source.len ? QUOTE(node->source) : "");
+        return false;
+    }
+    if (bytes < row->min || bytes > row->max) {
+        loader_error(loader, node, "must be from %s to %s, got %s", size_format(row->min, &least),
+                     size_format(row->max, &most), QUOTE(node->source));
+        return false;
+    }
+    *out_bytes = bytes;
+    return true;
+}
+
+static void read_bytes(struct loader *loader, const struct schema_row *row, const struct node *node,
+                       void *target) {
+    uint64_t bytes = 0;
+    if (read_size(loader, row, node, &bytes))
+        *(uint32_t *)target = (uint32_t)bytes;
+}
+
+static void read_bytes_or_none(struct loader *loader, const struct schema_row *row,
+                               const struct node *node, void *target) {
+    if (slice_eq_str(node->text, "none"))
+        *(uint64_t *)target = UINT64_MAX;
+    else
+        read_size(loader, row, node, target);
+}
+
+/* The position of the word among the choices. False after a problem. */
+static bool read_word(struct loader *loader, const struct schema_row *row, const struct node *node,
+                      unsigned *out_position) {
+    struct suggestion suggestion;
+    suggestion_init(&suggestion, node->text);
+    struct slice rest = slice_of_str(row->choices);
+    for (unsigned position = 0; rest.len > 0; position++) {
+        struct slice choice = slice_of(rest.ptr, slice_index(rest, '|'));
+        if (slice_eq(choice, node->text) && node_is_text(node)) {
+            *out_position = position;
+            return true;
+        }
+        suggestion_try(&suggestion, choice);
+        rest = slice_skip(rest, choice.len + 1);
+    }
+    if (suggestion.best.ptr && node->source.len)
+        loader_error(loader, node, "must be one of %s, got %s, did you mean %s?", row->choices,
+                     QUOTE(node->source), QUOTE(suggestion.best));
+    else
+        loader_error(loader, node, "must be one of %s%s%s", row->choices,
+                     node->source.len ? ", got " : "", node->source.len ? QUOTE(node->source) : "");
+    return false;
+}
+
+static void read_row(struct loader *loader, const struct schema_row *row, const struct node *node,
+                     void *target) {
+    unsigned position = 0;
+    struct slice text;
+    if (node->kind == NODE_BROKEN)
+        return;
+    switch (row->type) {
+    case SCHEMA_TEXT:
+        if (loader_read_text(loader, node, "text", &text))
+            *(const char **)target = loader_copy(loader, text);
+        return;
+    case SCHEMA_BOOL:
+        read_bool(loader, node, target);
+        return;
+    case SCHEMA_COUNT:
+        read_count(loader, row, node, target);
+        return;
+    case SCHEMA_SECONDS:
+        read_seconds(loader, row, node, target);
+        return;
+    case SCHEMA_MS:
+        read_ms(loader, row, node, target);
+        return;
+    case SCHEMA_BYTES:
+        read_bytes(loader, row, node, target);
+        return;
+    case SCHEMA_BYTES_NONE:
+        read_bytes_or_none(loader, row, node, target);
+        return;
+    case SCHEMA_CHOICE:
+        if (read_word(loader, row, node, &position))
+            *(unsigned *)target = position;
+        return;
+    case SCHEMA_SWITCH:
+        if (read_word(loader, row, node, &position))
+            *(bool *)target = position == 1;
+        return;
+    case SCHEMA_MAPPING:
+        schema_read(loader, row->child, node, target);
+        return;
+    case SCHEMA_OTHER:
+        row->read(loader, node, target);
+        return;
+    }
+}
+
+static void read_absent(struct loader *loader, const struct schema_row *row,
+                        const struct node *mapping, void *target);
+
+static void read_defaults(struct loader *loader, const struct schema *schema,
+                          const struct node *mapping, char *target) {
+    for (const struct schema_row *row = schema->rows; row->key; row++)
+        read_absent(loader, row, mapping, target + row->offset);
+}
+
+static void read_absent(struct loader *loader, const struct schema_row *row,
+                        const struct node *mapping, void *target) {
+    if (row->type == SCHEMA_MAPPING) {
+        read_defaults(loader, row->child, mapping, target);
+        return;
+    }
+    if (!row->fallback)
+        return;
+    struct slice text = slice_of_str(row->fallback);
+    struct node node = {.kind = scalar_kind(text),
+                        .is_plain = true,
+                        .position = mapping->position,
+                        .parent = (struct node *)mapping,
+                        .key = slice_of_str(row->key),
+                        .text = text,
+                        .source = text};
+    read_row(loader, row, &node, target);
+}
+
+static void read_key(struct loader *loader, const struct schema_row *row,
+                     const struct node *mapping, void *target) {
+    const struct node *node = node_find(mapping, slice_of_str(row->key));
+    if (!node && row->is_required)
+        loader_missing(loader, mapping, row->key, row->summary);
+    else if (!node)
+        read_absent(loader, row, mapping, target);
+    else if (node->kind == NODE_NULL && !node->is_interpolated)
+        loader_key_error(loader, node, "has no value; write %s, or leave the key out",
+                         row->summary);
+    else
+        read_row(loader, row, node, target);
+}
+
+bool schema_read(struct loader *loader, const struct schema *schema, const struct node *mapping,
+                 void *target) {
+    if (mapping->kind == NODE_BROKEN)
+        return false;
+    if (mapping->kind != NODE_MAPPING) {
+        char keys[256];
+        list_keys(schema, keys, sizeof keys);
+        loader_error(loader, mapping, "must be a mapping (%s takes: %s), got %s", schema->name,
+                     keys, node_kind_name(mapping));
+        return false;
+    }
+    for (const struct schema_row *row = schema->rows; row->key; row++)
+        read_key(loader, row, mapping, (char *)target + row->offset);
+    refuse_unknown_keys(loader, schema, mapping);
+    return true;
+}
