@@ -91,28 +91,33 @@ static enum state on_data_lf(struct chunked_reader *reader, char byte) {
     return byte == '\n' ? STATE_SIZE : STATE_BROKEN;
 }
 
-static enum state on_trailer(struct chunked_reader *reader, char byte) {
-    if (!add_overhead(reader)) {
-        return STATE_BROKEN;
-    }
-    switch (reader->state) {
+/* The state that byte leads to in a trailer section; the final CRLF is part of it. */
+static enum state trailer_successor(enum state state, char byte) {
+    switch (state) {
     case STATE_TRAILER_START:
-        return byte == '\r'            ? STATE_FINAL_LF
-               : h1_is(byte, H1_TOKEN) ? STATE_TRAILER_NAME
-                                       : STATE_BROKEN;
+        if (byte == '\r') {
+            return STATE_FINAL_LF;
+        }
+        return h1_is(byte, H1_TOKEN) ? STATE_TRAILER_NAME : STATE_BROKEN;
     case STATE_TRAILER_NAME:
-        return byte == ':'             ? STATE_TRAILER_VALUE
-               : h1_is(byte, H1_TOKEN) ? STATE_TRAILER_NAME
-                                       : STATE_BROKEN;
+        if (byte == ':') {
+            return STATE_TRAILER_VALUE;
+        }
+        return h1_is(byte, H1_TOKEN) ? STATE_TRAILER_NAME : STATE_BROKEN;
     case STATE_TRAILER_VALUE:
-        return byte == '\r'           ? STATE_TRAILER_LF
-               : h1_is(byte, H1_TEXT) ? STATE_TRAILER_VALUE
-                                      : STATE_BROKEN;
+        if (byte == '\r') {
+            return STATE_TRAILER_LF;
+        }
+        return h1_is(byte, H1_TEXT) ? STATE_TRAILER_VALUE : STATE_BROKEN;
     case STATE_TRAILER_LF:
         return byte == '\n' ? STATE_TRAILER_START : STATE_BROKEN;
     default: /* STATE_FINAL_LF */
         return byte == '\n' ? STATE_DONE : STATE_BROKEN;
     }
+}
+
+static enum state on_trailer(struct chunked_reader *reader, char byte) {
+    return add_overhead(reader) ? trailer_successor((enum state)reader->state, byte) : STATE_BROKEN;
 }
 
 /* One framing byte; never called in STATE_DATA, STATE_DONE and STATE_BROKEN. */

@@ -126,7 +126,7 @@ static enum h1_outcome connection_read(struct h1_fields *fields, struct slice va
             fields->has_close = true;
         } else if (h1_equal_nocase(token, SLICE("keep-alive"))) {
             fields->has_keep_alive = true;
-        } else {
+        } else if (token.len > 0) {
             fields->has_nominations = true;
         }
     }

@@ -1,0 +1,609 @@
+/* Requests: what is read out of good ones, and every way of being malformed that two readers could
+ * take differently. */
+#include "h1_cases.h"
+
+struct request_case {
+    struct slice text;
+    int http_status; /* 0: accepted */
+    enum reason reason;
+};
+
+static void assert_requests(const struct request_case *cases, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct reading reading;
+        read_request(&reading, cases[i].text);
+        enum h1_outcome expected = cases[i].http_status == 0 ? H1_COMPLETE : H1_REFUSED;
+        if (reading.outcome != expected || reading.refusal.http_status != cases[i].http_status ||
+            reading.refusal.reason != cases[i].reason)
+            fail_msg("\"%.*s\": outcome %d, status %d (%s), expected %d", SLICE_ARGS(cases[i].text),
+                     reading.outcome, reading.refusal.http_status,
+                     reading.refusal.detail ? reading.refusal.detail : "", cases[i].http_status);
+        assert_true(expected == H1_COMPLETE || reading.refusal.detail != NULL);
+        arrival_done(&reading.arrival);
+    }
+}
+
+#define ASSERT_REQUESTS(cases) assert_requests((cases), COUNT(cases))
+
+/* A request line alone, a header alone: the rest is as in the request that passes. */
+#define LINE(line) TEXT(line "\r\nHost: a\r\n\r\n")
+#define FIELD(field) TEXT("POST /x HTTP/1.1\r\nHost: a\r\n" field "\r\nLast: 1\r\n\r\n")
+#define HOST(value) TEXT("GET / HTTP/1.1\r\nHost:" value "\r\n\r\n")
+
+#define OK 0, REASON_NONE
+#define BAD 400, REASON_BAD_REQUEST
+
+static void reads_everything_a_request_says(void **state) {
+    (void)state;
+    struct reading reading;
+    read_request(&reading, SLICE("POST /a/b?c=d HTTP/1.1\r\n"
+                                 "Host: Queues.example:8080\r\n"
+                                 "Content-Length: 12\r\n"
+                                 "Authorization: Bearer x.y.z\r\n"
+                                 "X-Note: \t one  two \t \r\n"
+                                 "X-Empty:\r\n"
+                                 "EXPECT: 100-Continue\r\n"
+                                 "\r\nbody is not looked at"));
+    assert_int_equal(reading.outcome, H1_COMPLETE);
+    const struct h1_request *request = &reading.request;
+    assert_slice(request->method, "POST");
+    assert_slice(request->target, "/a/b?c=d");
+    assert_slice(request->host, "Queues.example:8080");
+    assert_int_equal(request->minor_version, 1);
+    assert_int_equal(request->header_count, 6);
+    assert_int_equal(request->body, BODY_LENGTH);
+    assert_int_equal(request->content_length, 12);
+    assert_slice(request->authorization, "Bearer x.y.z");
+    assert_int_equal(request->authorization_count, 1);
+    assert_true(request->expects_continue);
+    assert_false(request->wants_close);
+    assert_false(request->has_upgrade);
+    const struct header *headers = request->headers;
+    assert_slice(headers[0].name, "Host");
+    assert_int_equal(headers[0].id, HEADER_HOST);
+    assert_slice(headers[3].value, "one  two");
+    assert_int_equal(headers[3].id, HEADER_OTHER);
+    assert_slice(headers[4].value, "");
+    assert_int_equal(headers[5].id, HEADER_EXPECT);
+    arrival_done(&reading.arrival);
+}
+
+static void tells_bodies_apart(void **state) {
+    (void)state;
+    static const struct {
+        struct slice text;
+        enum body_kind body;
+        uint64_t content_length;
+    } cases[] = {
+        {TEXT("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), BODY_NONE, 0},
+        {TEXT("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"), BODY_LENGTH, 0},
+        {TEXT("PUT / HTTP/1.1\r\nHost: a\r\ncontent-length:9223372036854775807\r\n\r\n"),
+         BODY_LENGTH, INT64_MAX},
+        {TEXT("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"), BODY_CHUNKED, 0},
+        {TEXT("PUT / HTTP/1.1\r\nHost: a\r\ntRANSFER-eNCODING:CHUNKED\r\n\r\n"), BODY_CHUNKED, 0},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct reading reading;
+        read_request(&reading, cases[i].text);
+        assert_int_equal(reading.outcome, H1_COMPLETE);
+        assert_int_equal(reading.request.body, cases[i].body);
+        assert_int_equal(reading.request.content_length, cases[i].content_length);
+        arrival_done(&reading.arrival);
+    }
+}
+
+static void accepts_one_spelling_of_the_request_line(void **state) {
+    (void)state;
+    static const struct request_case cases[] = {
+        {LINE("GET / HTTP/1.1"), OK},
+        {LINE("GET / HTTP/1.0"), OK},
+        {LINE("M-SEARCH / HTTP/1.1"), OK},
+        {LINE("PROPFIND / HTTP/1.1"), OK},
+        {LINE("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF / HTTP/1.1"), OK},
+        {LINE("GET /\\..\\x HTTP/1.1"), OK}, /* the path canonicaliser's to judge */
+        {TEXT("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"), OK},
+
+        {LINE("GET /"), BAD},
+        {LINE("GET / "), BAD},
+        {LINE("GET  / HTTP/1.1"), BAD},
+        {LINE("GET /  HTTP/1.1"), BAD},
+        {LINE("GET\t/ HTTP/1.1"), BAD},
+        {LINE("GET /\tHTTP/1.1"), BAD},
+        {LINE(" GET / HTTP/1.1"), BAD},
+        {LINE("GET / HTTP/1.1 "), BAD},
+        {LINE("GET / HTTP/1.1 x"), BAD},
+        {LINE("GET / x HTTP/1.1"), BAD},
+        {LINE("GET  HTTP/1.1"), BAD},
+        {LINE("get / HTTP/1.1"), BAD},
+        {LINE("Get / HTTP/1.1"), BAD},
+        {LINE("-GET / HTTP/1.1"), BAD},
+        {LINE("G_T / HTTP/1.1"), BAD},
+        {LINE("G\x01T / HTTP/1.1"), BAD},
+        {LINE("GET\0POST / HTTP/1.1"), BAD},
+        {LINE("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG / HTTP/1.1"), BAD},
+        {LINE("GET / http/1.1"), BAD},
+        {LINE("GET / HTTP/01.1"), BAD},
+        {LINE("GET / HTTP/1.10"), BAD},
+        {LINE("GET / HTTP/1,1"), BAD},
+        {LINE("GET / HTTP/1."), BAD},
+        {LINE("GET / HTTP/11"), BAD},
+        {LINE("GET / HTTPS/1.1"), BAD},
+        {LINE("GET / HTTP/1.2"), 505, REASON_BAD_REQUEST},
+        {LINE("GET / HTTP/1.9"), 505, REASON_BAD_REQUEST},
+        {LINE("GET / HTTP/2.0"), 505, REASON_BAD_REQUEST},
+        {LINE("GET / HTTP/0.9"), 505, REASON_BAD_REQUEST},
+        {TEXT("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 505, REASON_BAD_REQUEST},
+        {TEXT("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"), BAD},
+        {TEXT("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), BAD},
+        {TEXT("\r\n\r\n\x00\r\nQUIT\n"), BAD}, /* the binary PROXY preface */
+        {TEXT("PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"), BAD},
+    };
+    ASSERT_REQUESTS(cases);
+}
+
+static void refuses_bytes_no_target_has(void **state) {
+    (void)state;
+    for (int byte = 0; byte < 256; byte++) {
+        char text[] = "GET /?x HTTP/1.1\r\nHost: a\r\n\r\n";
+        text[6] = (char)byte;
+        struct reading reading;
+        read_request(&reading, slice_of(text, sizeof text - 1));
+        bool is_target = byte > 0x20 && byte < 0x7f && strchr("#\"<>", byte) == NULL;
+        assert_int_equal(reading.outcome, is_target ? H1_COMPLETE : H1_REFUSED);
+        assert_int_equal(reading.refusal.http_status, is_target ? 0 : 400);
+        arrival_done(&reading.arrival);
+    }
+}
+
+static void knows_every_form_of_target(void **state) {
+    (void)state;
+    static const struct {
+        struct slice text;
+        const char *target; /* NULL when refused */
+    } cases[] = {
+        {LINE("GET /x?y HTTP/1.1"), "/x?y"},
+        {LINE("GET //x/y HTTP/1.1"), "//x/y"},
+        {LINE("OPTIONS * HTTP/1.1"), "*"},
+        {LINE("GET http://a/x?y HTTP/1.1"), "/x?y"},
+        {LINE("GET HTTP://A/ HTTP/1.1"), "/"},
+        {LINE("GET http://a HTTP/1.1"), "/"},
+        {LINE("GET http://a:80/x HTTP/1.1"), "/x"},
+        {LINE("GET http://a//b HTTP/1.1"), "//b"},
+        {TEXT("GET http://a/x HTTP/1.1\r\nHost: A:80\r\n\r\n"), "/x"},
+        {TEXT("GET http://a:81/x HTTP/1.1\r\nHost: a:81\r\n\r\n"), "/x"},
+        {TEXT("GET http://[::1]/x HTTP/1.1\r\nHost: [::1]:80\r\n\r\n"), "/x"},
+
+        {LINE("GET http://b/x HTTP/1.1"), NULL},
+        {LINE("GET http://a:81/x HTTP/1.1"), NULL},
+        {LINE("GET http://a:080/x HTTP/1.1"), NULL},
+        {LINE("GET http://a:/x HTTP/1.1"), NULL},
+        {LINE("GET http://a./x HTTP/1.1"), NULL},
+        {LINE("GET http://u@a/x HTTP/1.1"), NULL},
+        {LINE("GET http://a@a/x HTTP/1.1"), NULL},
+        {LINE("GET http:///x HTTP/1.1"), NULL},
+        {LINE("GET http:// HTTP/1.1"), NULL},
+        {LINE("GET http:/x HTTP/1.1"), NULL},
+        {LINE("GET http://a?y HTTP/1.1"), NULL},
+        {LINE("GET http://a\\x HTTP/1.1"), NULL},
+        {LINE("GET https://a/x HTTP/1.1"), NULL},
+        {LINE("GET ftp://a/x HTTP/1.1"), NULL},
+        {LINE("GET * HTTP/1.1"), NULL},
+        {LINE("OPTIONS ** HTTP/1.1"), NULL},
+        {LINE("OPTIONS *?x HTTP/1.1"), NULL},
+        {LINE("GET a:80 HTTP/1.1"), NULL},
+        {LINE("GET x HTTP/1.1"), NULL},
+        {LINE("GET ?x HTTP/1.1"), NULL},
+        {LINE("GET /x#y HTTP/1.1"), NULL},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct reading reading;
+        read_request(&reading, cases[i].text);
+        if ((reading.outcome == H1_COMPLETE) != (cases[i].target != NULL))
+            fail_msg("\"%.*s\": outcome %d", SLICE_ARGS(cases[i].text), reading.outcome);
+        if (cases[i].target)
+            assert_slice(reading.request.target, cases[i].target);
+        else
+            assert_int_equal(reading.refusal.http_status, 400);
+        arrival_done(&reading.arrival);
+    }
+}
+
+static void never_accepts_connect_and_trace(void **state) {
+    (void)state;
+    static const struct request_case cases[] = {
+        {LINE("CONNECT a:443 HTTP/1.1"), 405, REASON_METHOD_REFUSED},
+        {LINE("CONNECT /x HTTP/1.1"), 405, REASON_METHOD_REFUSED},
+        {LINE("TRACE / HTTP/1.1"), 405, REASON_METHOD_REFUSED},
+        {LINE("TRACK / HTTP/1.1"), 405, REASON_METHOD_REFUSED},
+        {LINE("TRACER / HTTP/1.1"), OK},
+    };
+    ASSERT_REQUESTS(cases);
+}
+
+static void refuses_lines_that_are_no_header(void **state) {
+    (void)state;
+    static const struct request_case cases[] = {
+        {FIELD("A: b"), OK},
+        {FIELD("A:b"), OK},
+        {FIELD("9-: b"), OK},
+        {FIELD("A: b: c"), OK},
+        {FIELD("A:"), OK},
+        {FIELD("A: \t "), OK},
+        {FIELD("A: caf\xc3\xa9 \xff"), OK},
+
+        {FIELD(": b"), BAD},
+        {FIELD(":"), BAD},
+        {FIELD("A"), BAD},
+        {FIELD("A b"), BAD},
+        {FIELD("A : b"), BAD},
+        {FIELD("A\t: b"), BAD},
+        {FIELD("A B: c"), BAD},
+        {FIELD(" A: b"), BAD},
+        {FIELD("\tA: b"), BAD},
+        {FIELD("A: b\r\n c"), BAD},
+        {FIELD("A: b\r\n\tc"), BAD},
+        {FIELD("A: b\r\n "), BAD},
+        {FIELD("X-Iden: evil\r\n tity"), BAD},
+        {FIELD("Transfer-Enc: chunked\r\n oding"), BAD},
+        {FIELD("X_Forwarded_User: admin"), BAD},
+        {FIELD("X.Identity.User: admin"), BAD},
+        {FIELD("\0\r\nGET /smug HTTP/1.1"), BAD},
+        {FIELD("A: b\0c"), BAD},
+        {FIELD("A\0: b"), BAD},
+        {FIELD("A: b\x7f"), BAD},
+        {FIELD("A: b\rc"), BAD},
+        {FIELD("A\r: b"), BAD},
+        {FIELD("A: b\r\r"), BAD},
+        {FIELD("A: b\nC: d"), BAD},
+        {FIELD("A: b\v"), BAD},
+        {TEXT("GET / HTTP/1.1\r\n Host: a\r\n\r\n"), BAD},
+        {TEXT("GET / HTTP/1.1\r\nHost: a\r\n x\r\n\r\n"), BAD},
+        {TEXT("GET / HTTP/1.1\nHost: a\r\n\r\n"), BAD},
+        {TEXT("GET / HTTP/1.1\r\nHost: a\n\r\n"), BAD},
+        {TEXT("GET / HTTP/1.1\r\nHost: a\r\n\n"), BAD},
+        {TEXT("GET / HTTP/1.1\nHost: a\n\n"), BAD},
+        {TEXT("GET / HTTP/1.1\rHost: a\r\r"), BAD},
+    };
+    ASSERT_REQUESTS(cases);
+}
+
+static void refuses_bytes_no_header_has(void **state) {
+    (void)state;
+    for (int byte = 0; byte < 256; byte++) {
+        char in_name[] = "GET / HTTP/1.1\r\nHost: a\r\nX?Y: z\r\n\r\n";
+        char in_value[] = "GET / HTTP/1.1\r\nHost: a\r\nXY: z?z\r\n\r\n";
+        *strchr(in_name, '?') = (char)byte;
+        *strchr(in_value, '?') = (char)byte;
+        bool is_name = byte == '-' || byte == ':' || (byte >= '0' && byte <= '9') ||
+                       (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z');
+        bool is_text = byte == '\t' || (byte >= 0x20 && byte != 0x7f);
+        struct reading reading;
+        read_request(&reading, slice_of(in_name, sizeof in_name - 1));
+        assert_int_equal(reading.outcome, is_name ? H1_COMPLETE : H1_REFUSED);
+        arrival_done(&reading.arrival);
+        read_request(&reading, slice_of(in_value, sizeof in_value - 1));
+        assert_int_equal(reading.outcome, is_text ? H1_COMPLETE : H1_REFUSED);
+        arrival_done(&reading.arrival);
+    }
+}
+
+static void requires_one_valid_host(void **state) {
+    (void)state;
+    static const struct request_case cases[] = {
+        {HOST(" a"), OK},
+        {HOST("a.example:65535"), OK},
+        {HOST(" [::1]:8443 "), OK},
+        {TEXT("GET / HTTP/1.0\r\nHOST: a\r\n\r\n"), OK},
+
+        {TEXT("GET / HTTP/1.1\r\n\r\n"), BAD},
+        {TEXT("GET / HTTP/1.0\r\n\r\n"), BAD},
+        {TEXT("GET http://a/ HTTP/1.1\r\n\r\n"), BAD},
+        {HOST(" a\r\nHost: a"), BAD},
+        {HOST(" a\r\nhost: b"), BAD},
+        {HOST(""), BAD},
+        {HOST(" "), BAD},
+        {HOST(" a b"), BAD},
+        {HOST(" a/b"), BAD},
+        {HOST(" u@a"), BAD},
+        {HOST(" a:99999"), BAD},
+        {HOST(" a:1:2"), BAD},
+        {HOST(" a,b"), BAD},
+        {HOST(" [::1"), BAD},
+        {HOST(" a\0"), BAD},
+    };
+    ASSERT_REQUESTS(cases);
+}
+
+static void refuses_content_lengths_others_might_misread(void **state) {
+    (void)state;
+    static const struct request_case cases[] = {
+        {FIELD("Content-Length: 3"), OK},
+        {FIELD("Content-Length: 3 \t"), OK},
+        {FIELD("Content-Length: 9223372036854775807"), OK},
+
+        {FIELD("Content-Length: 3\r\nContent-Length: 3"), BAD},
+        {FIELD("Content-Length: 3\r\ncontent-length: 4"), BAD},
+        {FIELD("Content-Length: 3,3"), BAD},
+        {FIELD("Content-Length: 3, 3"), BAD},
+        {FIELD("Content-Length: +3"), BAD},
+        {FIELD("Content-Length: -1"), BAD},
+        {FIELD("Content-Length: -0"), BAD},
+        {FIELD("Content-Length: 0x3"), BAD},
+        {FIELD("Content-Length: 1e1"), BAD},
+        {FIELD("Content-Length: 3_0"), BAD},
+        {FIELD("Content-Length: 3.0"), BAD},
+        {FIELD("Content-Length: 3 3"), BAD},
+        {FIELD("Content-Length:"), BAD},
+        {FIELD("Content-Length: \xef\xbc\x93"), BAD},
+        {FIELD("Content-Length: 003"), BAD},
+        {FIELD("Content-Length: 010"), BAD},
+        {FIELD("Content-Length: 00"), BAD},
+        {FIELD("Content-Length: 3;"), BAD},
+        {FIELD("Content-Length: 9223372036854775808"), 413, REASON_BODY_TOO_LARGE},
+        {FIELD("Content-Length: 18446744073709551615"), 413, REASON_BODY_TOO_LARGE},
+        {FIELD("Content-Length: 18446744073709551616"), 413, REASON_BODY_TOO_LARGE},
+        {FIELD("Content-Length: 10000000000000000000000000000000000000000"), 413,
+         REASON_BODY_TOO_LARGE},
+    };
+    ASSERT_REQUESTS(cases);
+}
+
+static void accepts_one_transfer_coding(void **state) {
+    (void)state;
+    static const struct request_case cases[] = {
+        {FIELD("Transfer-Encoding: chunked"), OK},
+        {FIELD("Transfer-Encoding: Chunked"), OK},
+        {FIELD("Transfer-Encoding:\tchunked"), OK},
+
+        {FIELD("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"), BAD},
+        {FIELD("Transfer-Encoding: chunked, chunked"), BAD},
+        {FIELD("Transfer-Encoding: chunked\r\nContent-Length: 3"), BAD},
+        {FIELD("Content-Length: 3\r\nTransfer-Encoding: chunked"), BAD},
+        {FIELD("Transfer-Encoding: ,chunked"), BAD},
+        {FIELD("Transfer-Encoding: chunked,"), BAD},
+        {FIELD("Transfer-Encoding: chunked ;q=1"), BAD},
+        {FIELD("Transfer-Encoding: chunked;q=1"), BAD},
+        {FIELD("Transfer-Encoding: \"chunked\""), BAD},
+        {FIELD("Transfer-Encoding: chunked "), BAD},
+        {FIELD("Transfer-Encoding: chunked\t"), BAD},
+        {FIELD("Transfer-Encoding: chunked\v"), BAD},
+        {FIELD("Transfer-Encoding: chunked\f"), BAD},
+        {FIELD("Transfer-Encoding: chunked\0"), BAD},
+        {FIELD("Transfer-Encoding: chunked\xa0"), BAD},
+        {FIELD("Transfer-Encoding: chunked\r"), BAD},
+        {FIELD("Transfer-Encoding: chunked x"), BAD},
+        {FIELD("Transfer-Encoding:"), BAD},
+        {FIELD("Transfer-Encoding: ,"), BAD},
+        {FIELD("Transfer-Encoding : chunked"), BAD},
+        {FIELD("Transfer_Encoding: chunked"), BAD},
+        {TEXT("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"), BAD},
+        {TEXT("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n"), BAD},
+        {FIELD("Transfer-Encoding: xchunked"), 501, REASON_BAD_REQUEST},
+        {FIELD("Transfer-Encoding: identity"), 501, REASON_BAD_REQUEST},
+        {FIELD("Transfer-Encoding: gzip"), 501, REASON_BAD_REQUEST},
+        {FIELD("Transfer-Encoding: gzip, chunked"), 501, REASON_BAD_REQUEST},
+        {FIELD("Transfer-Encoding: x"), 501, REASON_BAD_REQUEST},
+        {FIELD("Transfer-Encoding: chunked, identity"), 501, REASON_BAD_REQUEST},
+    };
+    ASSERT_REQUESTS(cases);
+}
+
+static void accepts_one_expectation(void **state) {
+    (void)state;
+    static const struct request_case cases[] = {
+        {FIELD("Expect: 100-continue"), OK},
+        {FIELD("Expect: 200-ok"), 417, REASON_BAD_REQUEST},
+        {FIELD("Expect:"), 417, REASON_BAD_REQUEST},
+        {FIELD("Expect: 100-continue, x"), 417, REASON_BAD_REQUEST},
+        {FIELD("Expect: 100-continue\r\nExpect: 100-continue"), 417, REASON_BAD_REQUEST},
+        {FIELD("Expect: 100-continue\r\n x"), BAD},
+        {TEXT("POST / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\n\r\n"), 417,
+         REASON_BAD_REQUEST},
+    };
+    ASSERT_REQUESTS(cases);
+}
+
+static void knows_who_wants_to_close(void **state) {
+    (void)state;
+    static const struct {
+        struct slice text;
+        bool wants_close;
+    } cases[] = {
+        {FIELD("Accept: x"), false},
+        {FIELD("Connection: keep-alive"), false},
+        {FIELD("Connection: close"), true},
+        {FIELD("Connection: CLOSE"), true},
+        {FIELD("Connection: x, ,close,"), true},
+        {FIELD("Connection: x\r\nConnection: close"), true},
+        {FIELD("Connection: closed"), false},
+        {FIELD("Connection:"), false},
+        {TEXT("GET / HTTP/1.0\r\nHost: a\r\n\r\n"), true},
+        {TEXT("GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n"), true},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct reading reading;
+        read_request(&reading, cases[i].text);
+        assert_int_equal(reading.outcome, H1_COMPLETE);
+        assert_int_equal(reading.request.wants_close, cases[i].wants_close);
+        arrival_done(&reading.arrival);
+    }
+}
+
+static void connection_removes_what_it_may(void **state) {
+    (void)state;
+    struct reading reading;
+    read_request(&reading,
+                 SLICE("GET / HTTP/1.1\r\n"
+                       "Connection: close, X-Foo, host,content-length\r\n"
+                       "Host: a\r\nContent-Length: 0\r\nx-foo: 1\r\nX-Foo-Bar: 2\r\nX-Bar: 3\r\n"
+                       "Authorization: 4\r\nCookie: 5\r\nX-Forwarded-For: 6\r\nX-Request-Id: 7\r\n"
+                       "X-Real-IP: 8\r\nX-MS-Client-Principal-Id: 9\r\nClose: 10\r\n"
+                       "connection: x-bar, authorization, COOKIE, x-forwarded-for, X-Request-Id, "
+                       "X-Real-Ip, X-Ms-Client-Principal-ID, Connection\r\n\r\n"));
+    assert_int_equal(reading.outcome, H1_COMPLETE);
+    for (size_t i = 0; i < reading.request.header_count; i++) {
+        const struct header *header = &reading.request.headers[i];
+        bool expected = slice_eq_str(header->name, "x-foo") || slice_eq_str(header->name, "X-Bar");
+        if (header->is_nominated != expected)
+            fail_msg("%.*s: is_nominated is %d", SLICE_ARGS(header->name), header->is_nominated);
+    }
+    arrival_done(&reading.arrival);
+}
+
+static void bounds_and_checks_connection_tokens(void **state) {
+    (void)state;
+    static const struct request_case cases[] = {
+        {FIELD("Connection: close, close"), OK}, {FIELD("Connection : close"), BAD},
+        {FIELD("Connection: a b"), BAD},         {FIELD("Connection: \"close\""), BAD},
+        {FIELD("Connection: x=y"), BAD},         {FIELD("Connection: caf\xc3\xa9"), BAD},
+    };
+    ASSERT_REQUESTS(cases);
+    for (int tokens = 99; tokens <= 102; tokens++) {
+        char text[1024] = "GET / HTTP/1.1\r\nHost: a\r\nConnection: t\r\nConnection: t";
+        for (int i = 2; i < tokens; i++)
+            strcat(text, ", t");
+        strcat(text, "\r\n\r\n");
+        struct reading reading;
+        read_request(&reading, slice_of_str(text));
+        assert_int_equal(reading.outcome, tokens <= 100 ? H1_COMPLETE : H1_REFUSED);
+        arrival_done(&reading.arrival);
+    }
+}
+
+static void reports_upgrades(void **state) {
+    (void)state;
+    static const struct slice cases[] = {
+        FIELD("Upgrade: websocket\r\nConnection: Upgrade"),
+        FIELD("HTTP2-Settings: AAMAAABk"),
+        FIELD("upgrade: h2c"),
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct reading reading;
+        read_request(&reading, cases[i]);
+        assert_int_equal(reading.outcome, H1_COMPLETE);
+        assert_true(reading.request.has_upgrade);
+        arrival_done(&reading.arrival);
+    }
+}
+
+static void gives_the_authorization_only_when_there_is_one(void **state) {
+    (void)state;
+    static const struct {
+        struct slice text;
+        size_t count;
+        const char *value;
+    } cases[] = {
+        {FIELD("Accept: x"), 0, ""},
+        {FIELD("authorization: Bearer a"), 1, "Bearer a"},
+        {FIELD("Authorization: a\r\nAuthorization: b"), 2, ""},
+        {FIELD("Authorization: a\r\nAuthorization: a\r\nAuthorization: a"), 3, ""},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct reading reading;
+        read_request(&reading, cases[i].text);
+        assert_int_equal(reading.outcome, H1_COMPLETE);
+        assert_int_equal(reading.request.authorization_count, cases[i].count);
+        assert_int_equal(reading.request.authorization.len, strlen(cases[i].value));
+        if (cases[i].count == 1)
+            assert_slice(reading.request.authorization, cases[i].value);
+        arrival_done(&reading.arrival);
+    }
+}
+
+/* "GET /" with a target of `target_bytes`, `headers` headers, one of which has a name of
+ * `name_bytes` and a value of `value_bytes`. The caller frees it. */
+static struct slice request_sized(size_t target_bytes, size_t headers, size_t name_bytes,
+                                  size_t value_bytes) {
+    char *text = malloc(target_bytes + headers * 8 + name_bytes + value_bytes + 64);
+    assert_non_null(text);
+    char *at = text + sprintf(text, "GET /");
+    memset(at, 't', target_bytes - 1);
+    at += target_bytes - 1;
+    at += sprintf(at, " HTTP/1.1\r\nHost: a\r\n");
+    memset(at, 'n', name_bytes);
+    at += name_bytes;
+    *at++ = ':';
+    memset(at, 'v', value_bytes);
+    at += value_bytes;
+    at += sprintf(at, "\r\n");
+    for (size_t i = 2; i < headers; i++)
+        at += sprintf(at, "A: b\r\n");
+    at += sprintf(at, "\r\n");
+    return slice_of(text, (size_t)(at - text));
+}
+
+static void keeps_to_its_limits(void **state) {
+    (void)state;
+    static const struct {
+        size_t target_bytes, headers, name_bytes, value_bytes;
+        int http_status;
+    } cases[] = {
+        {8192, 100, 256, 10, 0}, {8193, 2, 1, 1, 414},  {8193 + 64, 2, 1, 1, 414},
+        {50000, 2, 1, 1, 414},   {1, 101, 1, 1, 431},   {1, 2, 257, 1, 400},
+        {1, 2, 300, 1, 400},     {1, 2, 1, 32700, 0},   {1, 2, 1, 32768, 431},
+        {1, 2, 1, 65536, 431},   {1, 2, 65536, 1, 431},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct slice text = request_sized(cases[i].target_bytes, cases[i].headers,
+                                          cases[i].name_bytes, cases[i].value_bytes);
+        struct reading reading;
+        read_request(&reading, text);
+        assert_int_equal(reading.refusal.http_status, cases[i].http_status);
+        assert_int_equal(reading.outcome, cases[i].http_status ? H1_REFUSED : H1_COMPLETE);
+        if (cases[i].http_status == 414 || cases[i].http_status == 431)
+            assert_int_equal(reading.refusal.reason, REASON_HEAD_TOO_LARGE);
+        arrival_done(&reading.arrival);
+        free((void *)text.ptr);
+    }
+}
+
+static void never_reads_past_a_head_that_was_not_scanned(void **state) {
+    (void)state;
+    static const struct slice cases[] = {
+        TEXT(""),
+        TEXT("\r\n"),
+        TEXT("\r\n\r\n"),
+        TEXT("GET / HTTP/1.1\r\nHost: a\r\n"),
+        TEXT("GET / HTTP/1.1\r\nHost: a\r\n\r\nX: y\r\n\r\n"),
+        TEXT("GET / HTTP/1.\r\n\r\n"),
+        TEXT("GET / HTTP/1.1\r\nHost:\r\n\n\r\n\r\n"),
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char *exact = malloc(cases[i].len ? cases[i].len : 1);
+        assert_non_null(exact);
+        memcpy(exact, cases[i].ptr, cases[i].len);
+        struct header headers[CASE_HEADERS];
+        struct h1_request request;
+        struct h1_refusal refusal = {0};
+        assert_int_equal(h1_request_parse(slice_of(exact, cases[i].len), &case_limits, headers,
+                                          &request, &refusal),
+                         H1_REFUSED);
+        assert_int_equal(refusal.http_status, 400);
+        free(exact);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_everything_a_request_says),
+        cmocka_unit_test(tells_bodies_apart),
+        cmocka_unit_test(accepts_one_spelling_of_the_request_line),
+        cmocka_unit_test(refuses_bytes_no_target_has),
+        cmocka_unit_test(knows_every_form_of_target),
+        cmocka_unit_test(never_accepts_connect_and_trace),
+        cmocka_unit_test(refuses_lines_that_are_no_header),
+        cmocka_unit_test(refuses_bytes_no_header_has),
+        cmocka_unit_test(requires_one_valid_host),
+        cmocka_unit_test(refuses_content_lengths_others_might_misread),
+        cmocka_unit_test(accepts_one_transfer_coding),
+        cmocka_unit_test(accepts_one_expectation),
+        cmocka_unit_test(knows_who_wants_to_close),
+        cmocka_unit_test(connection_removes_what_it_may),
+        cmocka_unit_test(bounds_and_checks_connection_tokens),
+        cmocka_unit_test(reports_upgrades),
+        cmocka_unit_test(gives_the_authorization_only_when_there_is_one),
+        cmocka_unit_test(keeps_to_its_limits),
+        cmocka_unit_test(never_reads_past_a_head_that_was_not_scanned),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
