@@ -45,7 +45,7 @@ PKG_LIBS   = $(eval PKG_LIBS := $$(call pkg_config,--libs))$(PKG_LIBS)
 
 ALL_CFLAGS = -std=gnu11 -g $(WARNINGS) -fPIE -pthread -I. -DBARKEEP_VERSION='"$(VERSION)"' \
              $(CFLAGS_$(MODE)) $(PKG_CFLAGS) $(CFLAGS)
-ALL_LDFLAGS = -pie -pthread $(LDFLAGS_$(MODE)) $(LDFLAGS)
+ALL_LDFLAGS = -pie -pthread -Wl,--as-needed $(LDFLAGS_$(MODE)) $(LDFLAGS)
 
 ROOM_SRC    := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
 ROOM_OBJ    := $(patsubst %.c,$(OBJ)/%.o,$(filter-out proxy/main.c,$(ROOM_SRC)))
