@@ -1,0 +1,133 @@
+/* Look-ups in the tenant's directory. */
+#include "directory.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static const char *const azure_resources[] = {
+    RESOURCE_VAULT,
+    "https://graph.microsoft.com",
+    "https://management.azure.com",
+};
+
+void directory_done(struct directory *directory) {
+    free(directory->tenants);
+    free(directory->apps);
+    free(directory->users);
+    free(directory->identities);
+    *directory = (struct directory){0};
+}
+
+static bool is_same(const char *a, const char *b) {
+    return a && b && strcasecmp(a, b) == 0;
+}
+
+static bool list_holds(const json_t *list, const char *text) {
+    size_t index;
+    json_t *item;
+    json_array_foreach(list, index, item) if (is_same(json_string_value(item), text)) return true;
+    return false;
+}
+
+const struct tenant *directory_tenant(const struct directory *directory, const char *name) {
+    for (size_t i = 0; i < directory->tenant_count; i++) {
+        const struct tenant *tenant = &directory->tenants[i];
+        if (is_same(tenant->id, name) || list_holds(tenant->domains, name))
+            return tenant;
+    }
+    return NULL;
+}
+
+const struct app *directory_app(const struct directory *directory, const char *client_id) {
+    for (size_t i = 0; i < directory->app_count; i++)
+        if (is_same(directory->apps[i].client_id, client_id))
+            return &directory->apps[i];
+    return NULL;
+}
+
+static const struct app *first_app(const struct directory *directory, bool is_api) {
+    for (size_t i = 0; i < directory->app_count; i++)
+        if ((json_array_size(directory->apps[i].uris) > 0) == is_api)
+            return &directory->apps[i];
+    return NULL;
+}
+
+const struct app *directory_default_api(const struct directory *directory) {
+    return first_app(directory, true);
+}
+
+const struct app *directory_default_client(const struct directory *directory) {
+    return first_app(directory, false);
+}
+
+const struct user *directory_user(const struct directory *directory, const char *oid) {
+    for (size_t i = 0; i < directory->user_count; i++)
+        if (is_same(directory->users[i].oid, oid))
+            return &directory->users[i];
+    return NULL;
+}
+
+const struct managed_identity *directory_identity(const struct directory *directory,
+                                                  const char *client_id, const char *oid,
+                                                  const char *resource_id) {
+    for (size_t i = 0; i < directory->identity_count; i++) {
+        const struct managed_identity *identity = &directory->identities[i];
+        if ((!client_id || is_same(identity->client_id, client_id)) &&
+            (!oid || is_same(identity->oid, oid)) &&
+            (!resource_id || is_same(identity->resource_id, resource_id)))
+            return identity;
+    }
+    return NULL;
+}
+
+const json_t *directory_groups(const struct directory *directory, const char *oid) {
+    const struct user *user = directory_user(directory, oid);
+    if (user)
+        return user->groups;
+    for (size_t i = 0; i < directory->app_count; i++)
+        if (is_same(directory->apps[i].oid, oid))
+            return directory->apps[i].groups;
+    const struct managed_identity *identity = directory_identity(directory, NULL, oid, NULL);
+    return identity ? identity->groups : NULL;
+}
+
+/* Exactly, or with one slash behind it. */
+static bool names_uri(const char *name, const char *uri) {
+    size_t len = strlen(uri);
+    return strncmp(name, uri, len) == 0 && (name[len] == 0 || strcmp(name + len, "/") == 0);
+}
+
+static bool app_has_uri(const struct app *app, const char *name) {
+    size_t index;
+    json_t *uri;
+    json_array_foreach(app->uris, index,
+                       uri) if (names_uri(name, json_string_value(uri))) return true;
+    return false;
+}
+
+bool directory_resource(const struct directory *directory, const char *name, const char *extra,
+                        struct resource *out_resource) {
+    for (size_t i = 0; i < sizeof(azure_resources) / sizeof(*azure_resources); i++)
+        if (names_uri(name, azure_resources[i])) {
+            *out_resource = (struct resource){.token_version = 1, .audience = name};
+            return true;
+        }
+    if (extra && names_uri(name, extra)) {
+        *out_resource = (struct resource){.token_version = 1, .audience = name};
+        return true;
+    }
+    for (size_t i = 0; i < directory->app_count; i++) {
+        const struct app *app = &directory->apps[i];
+        bool is_id = is_same(app->client_id, name);
+        if (!is_id && !app_has_uri(app, name))
+            continue;
+        *out_resource = (struct resource){
+            .api = app,
+            .token_version = app->token_version,
+            .audience = app->token_version == 2 || is_id ? app->client_id : name,
+        };
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,350 @@
+/* The world at start. The document is kept whole: the directory borrows its strings, the vaults
+ * copy theirs because they change while the stand-in runs. */
+#include "seed.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json_shape.h"
+#include "must.h"
+
+static const struct json_member seed_members[] = {
+    {"tenants", MEMBER_ARRAY, 0},        {"apps", MEMBER_ARRAY, 0},
+    {"users", MEMBER_ARRAY, 0},          {"managed_identities", MEMBER_ARRAY, 0},
+    {"vault_roles", MEMBER_OBJECT, 0},   {"vaults", MEMBER_OBJECT, 0},
+    {"default_vault", MEMBER_STRING, 0}, {NULL, MEMBER_ANY, 0},
+};
+
+static const struct json_member tenant_members[] = {
+    {"id", MEMBER_GUID, 1},
+    {"domains", MEMBER_STRINGS, 0},
+    {NULL, MEMBER_ANY, 0},
+};
+
+static const struct json_member app_members[] = {
+    {"client_id", MEMBER_GUID, 1}, {"oid", MEMBER_GUID, 1},
+    {"name", MEMBER_STRING, 0},    {"tenant", MEMBER_GUID, 0},
+    {"secret", MEMBER_STRING, 0},  {"secrets", MEMBER_STRINGS, 0},
+    {"uris", MEMBER_STRINGS, 0},   {"token_version", MEMBER_INTEGER, 0},
+    {"roles", MEMBER_OBJECT, 0},   {"groups", MEMBER_GUIDS, 0},
+    {"disabled", MEMBER_BOOL, 0},  {NULL, MEMBER_ANY, 0},
+};
+
+static const struct json_member user_members[] = {
+    {"oid", MEMBER_GUID, 1},    {"name", MEMBER_STRING, 1},  {"upn", MEMBER_STRING, 1},
+    {"tenant", MEMBER_GUID, 0}, {"groups", MEMBER_GUIDS, 0}, {NULL, MEMBER_ANY, 0},
+};
+
+static const struct json_member identity_members[] = {
+    {"client_id", MEMBER_GUID, 1}, {"oid", MEMBER_GUID, 1},     {"resource_id", MEMBER_STRING, 0},
+    {"tenant", MEMBER_GUID, 0},    {"roles", MEMBER_OBJECT, 0}, {"groups", MEMBER_GUIDS, 0},
+    {NULL, MEMBER_ANY, 0},
+};
+
+static const struct json_member role_members[] = {
+    {"dataActions", MEMBER_STRINGS, 1},
+    {"notDataActions", MEMBER_STRINGS, 0},
+    {NULL, MEMBER_ANY, 0},
+};
+
+static const struct json_member vault_members[] = {
+    {"tenant", MEMBER_GUID, 0},       {"resource", MEMBER_STRING, 0}, {"secrets", MEMBER_OBJECT, 0},
+    {"assignments", MEMBER_ARRAY, 0}, {"deny", MEMBER_ARRAY, 0},      {NULL, MEMBER_ANY, 0},
+};
+
+static const struct json_member secret_members[] = {
+    {"value", MEMBER_STRING, 1}, {"enabled", MEMBER_BOOL, 0}, {"nbf", MEMBER_INTEGER, 0},
+    {"exp", MEMBER_INTEGER, 0},  {"tags", MEMBER_OBJECT, 0},  {"contentType", MEMBER_STRING, 0},
+    {NULL, MEMBER_ANY, 0},
+};
+
+static const struct json_member assignment_members[] = {
+    {"principal", MEMBER_GUID, 1},
+    {"role", MEMBER_STRING, 1},
+    {"scope", MEMBER_STRING, 0},
+    {NULL, MEMBER_ANY, 0},
+};
+
+static const struct json_member deny_members[] = {
+    {"principal", MEMBER_STRING, 1},
+    {"dataActions", MEMBER_STRINGS, 1},
+    {"notDataActions", MEMBER_STRINGS, 0},
+    {"scope", MEMBER_STRING, 0},
+    {NULL, MEMBER_ANY, 0},
+};
+
+#define PATH_SIZE 200
+
+static const char *text_of(const json_t *object, const char *member) {
+    return json_string_value(json_object_get(object, member));
+}
+
+static const char *tenant_of(const struct seed *seed, const json_t *object) {
+    const char *tenant = text_of(object, "tenant");
+    return tenant ? tenant : seed->directory.tenants[0].id;
+}
+
+static void read_tenant(struct seed *seed, const json_t *object) {
+    struct directory *directory = &seed->directory;
+    struct tenant *tenant =
+        must_grow(&directory->tenants, &directory->tenant_count, sizeof(*tenant));
+    tenant->id = text_of(object, "id");
+    tenant->domains = json_object_get(object, "domains");
+}
+
+/* `secret` is the short form of a list of one. */
+static const json_t *secrets_of(json_t *object) {
+    json_t *single = json_object_get(object, "secret");
+    if (single && !json_object_get(object, "secrets"))
+        json_object_set_new(object, "secrets", must(json_pack("[O]", single)));
+    return json_object_get(object, "secrets");
+}
+
+static enum status read_app(struct seed *seed, json_t *object, const char *path,
+                            struct error *err) {
+    const json_t *version = json_object_get(object, "token_version");
+    if (version && json_integer_value(version) != 1 && json_integer_value(version) != 2)
+        return error_set(err, STATUS_INVALID, "%s.token_version must be 1 or 2", path);
+    struct directory *directory = &seed->directory;
+    struct app *app = must_grow(&directory->apps, &directory->app_count, sizeof(*app));
+    const char *name = text_of(object, "name");
+    *app = (struct app){
+        .name = name ? name : text_of(object, "client_id"),
+        .client_id = text_of(object, "client_id"),
+        .oid = text_of(object, "oid"),
+        .tenant = tenant_of(seed, object),
+        .secrets = secrets_of(object),
+        .uris = json_object_get(object, "uris"),
+        .roles = json_object_get(object, "roles"),
+        .groups = json_object_get(object, "groups"),
+        .token_version = version ? (int)json_integer_value(version) : 1,
+        .is_disabled = json_is_true(json_object_get(object, "disabled")),
+    };
+    return STATUS_OK;
+}
+
+static void read_user(struct seed *seed, const json_t *object) {
+    struct directory *directory = &seed->directory;
+    struct user *user = must_grow(&directory->users, &directory->user_count, sizeof(*user));
+    *user = (struct user){
+        .oid = text_of(object, "oid"),
+        .name = text_of(object, "name"),
+        .upn = text_of(object, "upn"),
+        .tenant = tenant_of(seed, object),
+        .groups = json_object_get(object, "groups"),
+    };
+}
+
+static void read_identity(struct seed *seed, const json_t *object) {
+    struct directory *directory = &seed->directory;
+    struct managed_identity *identity =
+        must_grow(&directory->identities, &directory->identity_count, sizeof(*identity));
+    *identity = (struct managed_identity){
+        .client_id = text_of(object, "client_id"),
+        .oid = text_of(object, "oid"),
+        .resource_id = text_of(object, "resource_id"),
+        .tenant = tenant_of(seed, object),
+        .roles = json_object_get(object, "roles"),
+        .groups = json_object_get(object, "groups"),
+    };
+}
+
+struct section {
+    const char *name;
+    const struct json_member *members;
+};
+
+static enum status read_entry(struct seed *seed, const struct section *section, json_t *object,
+                              const char *path, struct error *err) {
+    if (section->members == tenant_members)
+        read_tenant(seed, object);
+    else if (section->members == app_members)
+        return read_app(seed, object, path, err);
+    else if (section->members == user_members)
+        read_user(seed, object);
+    else
+        read_identity(seed, object);
+    return STATUS_OK;
+}
+
+static enum status read_directory(struct seed *seed, struct error *err) {
+    static const struct section sections[] = {
+        {"tenants", tenant_members},
+        {"apps", app_members},
+        {"users", user_members},
+        {"managed_identities", identity_members},
+    };
+    for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++) {
+        size_t index;
+        json_t *object;
+        json_array_foreach(json_object_get(seed->document, sections[i].name), index, object) {
+            char path[PATH_SIZE];
+            snprintf(path, sizeof(path), "%s[%zu]", sections[i].name, index);
+            enum status status = json_shape_check(object, path, sections[i].members, err);
+            if (status == STATUS_OK)
+                status = read_entry(seed, &sections[i], object, path, err);
+            if (status != STATUS_OK)
+                return status;
+        }
+        if (seed->directory.tenant_count == 0)
+            return error_set(err, STATUS_INVALID, "tenants: at least one is needed");
+    }
+    return STATUS_OK;
+}
+
+static enum status read_secret(struct vault *vault, const char *path, const char *name,
+                               json_t *value, struct error *err) {
+    if (!json_is_string(value)) {
+        enum status status = json_shape_check(value, path, secret_members, err);
+        if (status != STATUS_OK)
+            return status;
+    }
+    json_t *document =
+        json_is_string(value) ? must(json_pack("{s:O}", "value", value)) : must(json_copy(value));
+    json_t *attributes = must(json_object());
+    static const char *const flat[] = {"enabled", "nbf", "exp"};
+    for (size_t i = 0; i < sizeof(flat) / sizeof(*flat); i++)
+        if (json_object_get(document, flat[i]))
+            json_object_set(attributes, flat[i], json_object_get(document, flat[i]));
+    json_object_set_new(document, "attributes", attributes);
+    struct secret_version *version;
+    struct error reason = {0};
+    enum status status = vault_secret_set(vault, name, document, &version, &reason);
+    json_decref(document);
+    if (status != STATUS_OK)
+        return error_set(err, status, "%s: %s", path, reason.text);
+    return STATUS_OK;
+}
+
+static const char *scope_of(const json_t *object) {
+    const char *scope = text_of(object, "scope");
+    return scope ? scope : "/";
+}
+
+static enum status read_assignment(const struct seed *seed, struct vault *vault, const char *path,
+                                   const json_t *object, struct error *err) {
+    enum status status = json_shape_check(object, path, assignment_members, err);
+    if (status != STATUS_OK)
+        return status;
+    struct error reason = {0};
+    status = rbac_grant(&vault->policy, seed->vaults.custom_roles, text_of(object, "principal"),
+                        text_of(object, "role"), scope_of(object), &reason);
+    return status == STATUS_OK ? status : error_set(err, status, "%s: %s", path, reason.text);
+}
+
+static enum status read_deny(struct vault *vault, const char *path, const json_t *object,
+                             struct error *err) {
+    enum status status = json_shape_check(object, path, deny_members, err);
+    if (status != STATUS_OK)
+        return status;
+    const char *principal = text_of(object, "principal");
+    if (strcmp(principal, "*") != 0 && !guid_is_valid(principal))
+        return error_set(err, STATUS_INVALID, "%s.principal must be a GUID or \"*\"", path);
+    struct error reason = {0};
+    status = rbac_deny(&vault->policy, principal, json_object_get(object, "dataActions"),
+                       json_object_get(object, "notDataActions"), scope_of(object), &reason);
+    return status == STATUS_OK ? status : error_set(err, status, "%s: %s", path, reason.text);
+}
+
+static enum status read_vault(struct seed *seed, const char *name, const json_t *object,
+                              struct error *err) {
+    char path[PATH_SIZE];
+    snprintf(path, sizeof(path), "vaults.%.40s", name);
+    if (!secret_name_is_valid(name) || strlen(name) < 3 || strlen(name) > 24)
+        return error_set(err, STATUS_INVALID, "%s: a vault's name is 3-24 letters, digits, hyphens",
+                         path);
+    enum status status = json_shape_check(object, path, vault_members, err);
+    if (status != STATUS_OK)
+        return status;
+    const char *resource = text_of(object, "resource");
+    struct vault *vault =
+        must_grow(&seed->vaults.vaults, &seed->vaults.count, sizeof(*seed->vaults.vaults));
+    vault->name = must_strdup(name);
+    vault->tenant = must_strdup(tenant_of(seed, object));
+    vault->resource = must_strdup(resource ? resource : RESOURCE_VAULT);
+    const char *secret;
+    json_t *value;
+    json_object_foreach(json_object_get(object, "secrets"), secret, value) {
+        snprintf(path, sizeof(path), "vaults.%s.secrets.%.130s", name, secret);
+        status = read_secret(vault, path, secret, value, err);
+        if (status != STATUS_OK)
+            return status;
+    }
+    size_t index;
+    json_array_foreach(json_object_get(object, "assignments"), index, value) {
+        snprintf(path, sizeof(path), "vaults.%s.assignments[%zu]", name, index);
+        status = read_assignment(seed, vault, path, value, err);
+        if (status != STATUS_OK)
+            return status;
+    }
+    json_array_foreach(json_object_get(object, "deny"), index, value) {
+        snprintf(path, sizeof(path), "vaults.%s.deny[%zu]", name, index);
+        status = read_deny(vault, path, value, err);
+        if (status != STATUS_OK)
+            return status;
+    }
+    return STATUS_OK;
+}
+
+static enum status read_vaults(struct seed *seed, struct error *err) {
+    const char *name;
+    json_t *object;
+    seed->vaults.custom_roles = json_incref(json_object_get(seed->document, "vault_roles"));
+    json_object_foreach(seed->vaults.custom_roles, name, object) {
+        char path[PATH_SIZE];
+        snprintf(path, sizeof(path), "vault_roles.%.60s", name);
+        enum status status = json_shape_check(object, path, role_members, err);
+        if (status != STATUS_OK)
+            return status;
+    }
+    json_object_foreach(json_object_get(seed->document, "vaults"), name, object) {
+        enum status status = read_vault(seed, name, object, err);
+        if (status != STATUS_OK)
+            return status;
+    }
+    const char *preferred = text_of(seed->document, "default_vault");
+    if (!preferred)
+        return STATUS_OK;
+    const struct vault *vault = vault_set_find(&seed->vaults, preferred);
+    if (!vault)
+        return error_set(err, STATUS_INVALID, "default_vault: no vault \"%.40s\"", preferred);
+    seed->vaults.default_index = (size_t)(vault - seed->vaults.vaults);
+    return STATUS_OK;
+}
+
+static json_t *load(const char *text, struct error *err) {
+    json_error_t reason;
+    json_t *document = json_loads(text, JSON_REJECT_DUPLICATES, &reason);
+    if (!document)
+        error_set(err, STATUS_INVALID, "line %d, column %d: %s", reason.line, reason.column,
+                  reason.text);
+    return document;
+}
+
+enum status seed_parse(const char *text, struct seed *out_seed, struct error *err) {
+    struct seed seed = {.document = load(text ? text : default_seed, err)};
+    if (!seed.document)
+        return STATUS_INVALID;
+    enum status status = json_shape_check(seed.document, "seed", seed_members, err);
+    if (status == STATUS_OK) {
+        json_t *fallback = must(load(default_seed, err));
+        must(json_object_update_missing(seed.document, fallback) == 0 ? seed.document : NULL);
+        json_decref(fallback);
+        status = read_directory(&seed, err);
+    }
+    if (status == STATUS_OK)
+        status = read_vaults(&seed, err);
+    if (status == STATUS_OK)
+        *out_seed = seed;
+    else
+        seed_done(&seed);
+    return status;
+}
+
+void seed_done(struct seed *seed) {
+    directory_done(&seed->directory);
+    vault_set_done(&seed->vaults);
+    json_decref(seed->document);
+    *seed = (struct seed){0};
+}

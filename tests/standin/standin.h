@@ -1,0 +1,27 @@
+/* The running stand-in, and who answers what. */
+#ifndef BARKEEP_STANDIN_STANDIN_H
+#define BARKEEP_STANDIN_STANDIN_H
+
+#include <pthread.h>
+
+#include "faults.h"
+#include "world.h"
+
+struct standin {
+    pthread_mutex_t lock; /* held while a request is answered, never while it waits */
+    struct world world;
+    struct faults faults;
+};
+
+/* Each of these is called with the lock held. */
+void entra_metadata(struct standin *standin, const struct request *request, struct reply *reply);
+void entra_keys(struct standin *standin, const struct request *request, struct reply *reply);
+void entra_token(struct standin *standin, const struct request *request, struct reply *reply);
+void key_vault(struct standin *standin, const struct request *request, struct reply *reply);
+void imds(struct standin *standin, const struct request *request, struct reply *reply);
+void admin(struct standin *standin, const struct request *request, struct reply *reply);
+
+/* The http_handler: counts, lets faults have their way, and finds the one that answers. */
+void routes_dispatch(void *standin, const struct request *request, struct reply *reply);
+
+#endif
