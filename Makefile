@@ -125,6 +125,7 @@ deps:
 
 run:
 	@$(ENSURE) build run
+	@echo building
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all
 	@$(TESTED) $(PYTHON) tests/run/demo.py $(if $(filter-out 0,$(ONCE)),--once)
 

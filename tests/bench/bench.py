@@ -2,12 +2,10 @@
 """CPU per request of barkeep beside other proxies doing the same work; README.md says how to read it."""
 
 import argparse
-import base64
 import http.client
 import json
 import os
 import re
-import secrets
 import statistics
 import subprocess
 import sys
@@ -15,8 +13,8 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 from backends.process import Stage, StartError  # noqa: E402
+from caller import Caller  # noqa: E402
 import peers  # noqa: E402
-from token_for_bench import BenchToken  # noqa: E402
 
 BASELINE = "haproxy"
 CONNECTIONS = 64
@@ -64,14 +62,14 @@ def with_other_signature(token):
 
 def check_same_work(peer, work):
     """A measurement of something that does not do the work would say nothing."""
-    status, seen = ask(peer.port, "/bench/seen", work.token.text)
+    status, seen = ask(peer.port, "/bench/seen", work.caller.token)
     if status != 200:
         raise StartError(f"{peer.name} answered {status} to a good token: {seen[:200]}\n{peer.child.log_tail()}")
     if not peer.judges:
         return
-    if seen != f"Basic {work.basic}":
+    if seen != work.caller.basic:
         raise StartError(f"{peer.name} did not inject the credential: upstream saw {seen[:60]!r}")
-    for what, token in (("a token with a wrong signature", with_other_signature(work.token.text)), ("no token", None)):
+    for what, token in (("a token with a wrong signature", with_other_signature(work.caller.token)), ("no token", None)):
         status, _ = ask(peer.port, "/bench/seen", token)
         if status not in (401, 403):
             raise StartError(f"{peer.name} answered {status} to {what}")
@@ -99,7 +97,7 @@ def load(port, token, seconds):
 
 def measure(peer, work, seconds):
     before = cpu_seconds(peer)
-    requests, duration = load(peer.port, work.token.text, seconds)
+    requests, duration = load(peer.port, work.caller.token, seconds)
     return {"us_per_request": (cpu_seconds(peer) - before) / requests * 1e6, "requests_per_sec": requests / duration}
 
 
@@ -130,18 +128,17 @@ def print_table(rows):
 
 
 def run(options, stage):
-    basic = base64.b64encode(f"bench:{secrets.token_urlsafe(12)}".encode()).decode()
-    token = BenchToken(stage)
+    caller = Caller(stage)
     upstream = stage.add(peers.Upstream(stage))
-    work = peers.Work(upstream.port, token, basic)
+    work = peers.Work(upstream.port, caller)
     kinds = [kind for kind in peers.ALL if options.only is None or kind.name in options.only + [BASELINE]]
     measured = [stage.add(kind(stage, work)) for kind in kinds]
     for peer in [upstream, *measured]:
         wait_listening(peer)
     for peer in measured:
         check_same_work(peer, work)
-        load(peer.port, token.text, 1)
-    print(f"one core each, {CONNECTIONS} connections, token of {len(token.text)} bytes, "
+        load(peer.port, caller.token, 1)
+    print(f"one core each, {CONNECTIONS} connections, token of {len(caller.token)} bytes, "
           f"{options.rounds} rounds of {options.seconds} s")
     rounds = []
     for number in range(options.rounds):

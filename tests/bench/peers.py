@@ -7,8 +7,10 @@ audience, expiry) and put the backend's Basic credential in its place.
 import os
 import shutil
 
+from backends.azure import TENANT
 from backends.process import Child, StartError
 from lib.net import free_port
+from lib.process import barkeep_binary
 
 PROXY_CORE = 0
 LOAD_CORE = 1
@@ -30,10 +32,9 @@ def find_program(name):
 class Work:
     """What every peer is given: where requests go, whose tokens count, what is injected."""
 
-    def __init__(self, upstream_port, token, basic):
+    def __init__(self, upstream_port, caller):
         self.upstream_port = upstream_port
-        self.token = token
-        self.basic = basic  # base64 of user:password
+        self.caller = caller
 
 
 class Peer:
@@ -133,16 +134,16 @@ class HaproxyJwt(HaproxyForward):
 
     @property
     def rules(self):
-        token = self.work.token
+        caller = self.work.caller
         return f"""    http-request set-var(txn.bearer) http_auth_bearer
     http-request deny deny_status 401 unless {{ var(txn.bearer),jwt_header_query('$.alg') -m str RS256 }}
-    http-request deny deny_status 401 unless {{ var(txn.bearer),jwt_payload_query('$.iss') -m str {token.issuer} }}
-    http-request deny deny_status 401 unless {{ var(txn.bearer),jwt_payload_query('$.aud') -m str {token.audience} }}
-    http-request deny deny_status 401 unless {{ var(txn.bearer),jwt_verify("RS256","{token.public_key_file}") 1 }}
+    http-request deny deny_status 401 unless {{ var(txn.bearer),jwt_payload_query('$.iss') -m str {caller.issuer} }}
+    http-request deny deny_status 401 unless {{ var(txn.bearer),jwt_payload_query('$.aud') -m str {caller.audience} }}
+    http-request deny deny_status 401 unless {{ var(txn.bearer),jwt_verify("RS256","{caller.public_key_file}") 1 }}
     http-request set-var(txn.now) date
     http-request set-var(txn.exp) var(txn.bearer),jwt_payload_query('$.exp','int')
     http-request deny deny_status 401 if {{ var(txn.exp),sub(txn.now) -m int lt 0 }}
-    http-request set-header Authorization "Basic {self.work.basic}"
+    http-request set-header Authorization "{caller.basic}"
 """
 
 
@@ -171,7 +172,7 @@ class ApacheOpenidc(Peer):
     judges = True
 
     def command(self):
-        token = self.work.token
+        caller = self.work.caller
         modules = "\n".join(f"LoadModule {module}_module {MODULES}/mod_{module}.so" for module in (
             "mpm_event", "authn_core", "authz_core", "authz_user", "auth_openidc", "headers", "proxy", "proxy_http"))
         config = self.write("apache.conf", f"""ServerRoot {self.folder}
@@ -193,15 +194,46 @@ AsyncRequestWorkerFactor 4
 KeepAlive On
 MaxKeepAliveRequests 0
 OIDCCacheType shm
-OIDCOAuthVerifyCertFiles {token.kid}#{token.certificate_file}
+OIDCOAuthVerifyCertFiles {caller.kid}#{caller.certificate_file}
 OIDCOAuthRemoteUserClaim sub
 <Location />
     AuthType oauth20
-    Require claim aud:{token.audience}
-    RequestHeader set Authorization "Basic {self.work.basic}"
+    Require claim aud:{caller.audience}
+    RequestHeader set Authorization "{caller.basic}"
     ProxyPass http://127.0.0.1:{self.work.upstream_port}/ keepalive=on
 </Location>
 """)
         return [find_program("apache2"), "-DFOREGROUND", "-f", config]
 
-ALL = [HaproxyForward, HaproxyJwt, NginxForward, ApacheOpenidc]
+class Barkeep(Peer):
+    """The program under test: token, rule, credential, and an audit line a request in a file."""
+
+    name = "barkeep"
+    judges = True
+
+    def command(self):
+        caller = self.work.caller
+        azure = caller.standin.url()
+        self.admin_port = free_port()
+        os.mkdir(self.path("secrets"), 0o700)
+        self.write("secrets/password", caller.password)
+        config = self.write("barkeep.yaml", f"""listen: 127.0.0.1:{self.port}
+admin: 127.0.0.1:{self.admin_port}
+workers: 1
+entra:
+  tenant: {TENANT}
+  audience: {caller.audience}
+  authority: {azure}
+vaults: {{local: "file:{self.path("secrets")}"}}
+credentials: {{bench: {{basic: {{username: bench, password: local/password}}}}}}
+routes:
+  - name: bench
+    path: /
+    upstream: http://127.0.0.1:{self.work.upstream_port}
+    access: [{{role: Reader, to: {{scope: access_as_user}}, credential: bench}}]
+log: {{audit: "{self.path("audit.log")}", level: warn}}
+""")
+        return [barkeep_binary(), "serve", "-c", config]
+
+
+ALL = [Barkeep, HaproxyForward, HaproxyJwt, NginxForward, ApacheOpenidc]
