@@ -117,6 +117,7 @@ static void on_answer(void *owner, const struct http_client_response *response) 
         take_secret(fetch, response->body);
     } else if (response->http_status == 401 && !fetch->has_new_token) {
         fetch->has_new_token = true;
+        key_vault_refusal(response->body, response->http_status, &fetch->refusal);
         azure_identity_invalidate(client->identity, client->config->resource);
         ask_for_token(fetch);
     } else {
@@ -185,7 +186,7 @@ static void on_token(void *owner, struct secret *token, const struct error *err)
     if (!token)
         fail(fetch, FETCH_FAILED, err->text);
     else if (fetch->has_new_token && fetch->token && secret_eq(token, fetch->token))
-        fail(fetch, FETCH_FAILED, "the vault refused the identity's token (401)");
+        fail(fetch, FETCH_FAILED, fetch->refusal.text);
     else
         send_with_token(fetch, token);
 }

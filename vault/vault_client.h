@@ -46,7 +46,8 @@ struct vault_fetch {
     enum fetch_phase phase;
     struct http_call *call;
     struct secret *token;
-    bool has_new_token; /* the one try after a 401 */
+    bool has_new_token;   /* the one try after a 401 */
+    struct error refusal; /* what that 401 said */
 };
 
 /* `identity` may be NULL for file: vaults. */
