@@ -31,17 +31,11 @@
 const uint8_t h1_classes[256] = {ALL(CLASSES)};
 const uint8_t h1_lower_case[256] = {ALL(LOWER)};
 
-static uint64_t eight_bytes(const char *at) {
-    uint64_t bytes;
-    memcpy(&bytes, at, sizeof(bytes));
-    return bytes;
-}
-
 /* False means different; true still leaves pairs like '^' and '~' to be told apart. */
 static bool may_be_equal(const char *a, const char *b, size_t len) {
     const uint64_t case_bits = UINT64_C(0x2020202020202020);
     for (; len >= 8; a += 8, b += 8, len -= 8) {
-        if (((eight_bytes(a) ^ eight_bytes(b)) & ~case_bits) != 0) {
+        if (((h1_eight_bytes(a) ^ h1_eight_bytes(b)) & ~case_bits) != 0) {
             return false;
         }
     }

@@ -84,7 +84,7 @@ static bool is_list_of_codings(struct slice value) {
         if (coding.len == 0 || !h1_all(coding, H1_TOKEN)) {
             return false;
         }
-        chunked_count += h1_equal_nocase(coding, SLICE("chunked"));
+        chunked_count += h1_is_name(coding, SLICE("chunked"));
     }
     return chunked_count < 2;
 }
@@ -97,7 +97,7 @@ static enum h1_outcome transfer_encoding_read(struct h1_fields *fields, struct s
     if (minor_version == 0) {
         return h1_bad_request(out_refusal, "Transfer-Encoding does not exist in HTTP/1.0");
     }
-    if (h1_equal_nocase(value, SLICE("chunked"))) {
+    if (h1_is_name(value, SLICE("chunked"))) {
         /* Readers that do not trim see another coding in "chunked ". */
         if (value.ptr[value.len] != '\r') {
             return h1_bad_request(out_refusal, "Transfer-Encoding ends in white space");
@@ -122,9 +122,9 @@ static enum h1_outcome connection_read(struct h1_fields *fields, struct slice va
         if (!h1_all(token, H1_TOKEN)) {
             return h1_bad_request(out_refusal, "Connection is malformed");
         }
-        if (h1_equal_nocase(token, SLICE("close"))) {
+        if (h1_is_name(token, SLICE("close"))) {
             fields->has_close = true;
-        } else if (h1_equal_nocase(token, SLICE("keep-alive"))) {
+        } else if (h1_is_name(token, SLICE("keep-alive"))) {
             fields->has_keep_alive = true;
         } else if (token.len > 0) {
             fields->has_nominations = true;
@@ -152,7 +152,7 @@ static void nominate_all(struct h1_fields *fields) {
         struct slice rest = fields->headers[i].value;
         struct slice token;
         while (list_next(&rest, &token)) {
-            if (token.len > 0 && !h1_equal_nocase(token, SLICE("close"))) {
+            if (token.len > 0 && !h1_is_name(token, SLICE("close"))) {
                 nominate(fields, token);
             }
         }

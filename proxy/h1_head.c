@@ -112,7 +112,7 @@ static bool is_same_authority(struct slice authority, struct slice host, struct 
 static enum h1_outcome expect_read(struct h1_request *request, struct slice value,
                                    struct h1_refusal *out_refusal) {
     if (request->expects_continue || request->minor_version == 0 ||
-        !h1_equal_nocase(value, SLICE("100-continue"))) {
+        !h1_is_name(value, SLICE("100-continue"))) {
         return h1_refuse(out_refusal, REASON_BAD_REQUEST, 417,
                          "the only expectation supported is one 100-continue");
     }

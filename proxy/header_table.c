@@ -58,7 +58,8 @@ static bool is_in_family_from_us(struct slice name) {
     }
     for (size_t i = 0; i < sizeof(families_from_us) / sizeof(families_from_us[0]); i++) {
         struct slice family = families_from_us[i];
-        if (name.len >= family.len && h1_equal_nocase(slice_of(name.ptr, family.len), family)) {
+        if (h1_lower(name.ptr[2]) == (uint8_t)family.ptr[2] && name.len >= family.len &&
+            h1_is_name(slice_of(name.ptr, family.len), family)) {
             return true;
         }
     }
@@ -71,7 +72,7 @@ enum header_id header_id_of(struct slice name, unsigned *out_flags) {
         return HEADER_OTHER;
     }
     enum header_id id = slots[SLOT(h1_lower(name.ptr[0]), name.len)];
-    if (!h1_equal_nocase(name, rows[id].name)) {
+    if (!h1_is_name(name, rows[id].name)) {
         id = HEADER_OTHER;
     }
     *out_flags = rows[id].flags | (is_in_family_from_us(name) ? HEADER_FROM_US : 0U);
