@@ -57,8 +57,8 @@ struct header {
     struct slice value; /* OWS trimmed */
     enum header_id id;
     unsigned flags;    /* enum header_flag; families by prefix (x-forwarded-*, x-http-method*,
-                          x-ms-client-principal*,    x-ms-token-*, x-envoy-*, x-barkeep-*) get
-                          HEADER_FROM_US */
+                          x-ms-client-principal*, x-ms-token-*, x-envoy-*, x-barkeep-*,
+                          x-original-*, x-rewrite-*) get HEADER_FROM_US */
     bool is_nominated; /* named by a Connection header and not protected: not forwarded */
 };
 
@@ -66,7 +66,7 @@ enum header_id header_id_of(struct slice name, unsigned *out_flags);
 
 enum body_kind {
     BODY_NONE,
-    BODY_LENGTH, /* Content-Length */
+    BODY_LENGTH, /* Content-Length, 0 included */
     BODY_CHUNKED,
     BODY_UNTIL_CLOSE, /* responses only */
 };
@@ -79,8 +79,8 @@ struct h1_limits {
 
 struct h1_request {
     struct slice method;
-    struct slice target; /* origin-form: begins with '/'; the path of an absolute-form target, "/"
-                            when it has none; "*" */
+    struct slice target; /* origin-form: begins with '/'; path and query of an absolute-form target,
+                            "/" when it has neither (a query without a path is refused); "*" */
     struct slice host;   /* value of Host, validated; may hold a port */
     int minor_version;   /* 0 or 1 */
     struct header *headers; /* the caller's array */
@@ -117,9 +117,9 @@ struct h1_refusal {
 enum h1_outcome { H1_COMPLETE, H1_INCOMPLETE, H1_REFUSED };
 
 /* Looks for the end of a head in `bytes`, resuming at *in_out_scanned (0 at first). Refuses what
- * can never become a head (bare LF, NUL, too long, not starting like a request line), so that
- * nobody waits for the rest of garbage. At most one CRLF before the request line is tolerated and
- * counted into out_head_len. */
+ * can never become a head (bare LF, control bytes, too long, not starting like a request line), so
+ * that nobody waits for the rest of garbage. At most one CRLF before the request line is tolerated
+ * and counted into out_head_len. */
 enum h1_outcome h1_head_scan(struct slice bytes, const struct h1_limits *limits,
                              size_t *in_out_scanned, size_t *out_head_len,
                              struct h1_refusal *out_refusal);
@@ -140,8 +140,9 @@ enum h1_outcome h1_response_scan(struct slice bytes, const struct h1_limits *lim
                                  size_t *in_out_scanned, size_t *out_head_len,
                                  struct h1_refusal *out_refusal);
 
-/* True for a syntactically valid Host value: reg-name, IPv4 or bracketed IPv6, optional port (RFC
- * 9110 7.2, RFC 3986 3.2.2). out_name is the host without port and brackets kept. */
+/* True for a syntactically valid Host value: reg-name of unreserved characters without empty
+ * labels, IPv4 or bracketed IPv6, optional port 1-65535 (RFC 9110 7.2, RFC 3986 3.2.2, narrower).
+ * out_name is the host without port and brackets kept. */
 bool h1_host_is_valid(struct slice value, struct slice *out_name);
 
 #endif
