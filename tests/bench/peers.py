@@ -231,7 +231,7 @@ routes:
     path: /
     upstream: http://127.0.0.1:{self.work.upstream_port}
     access: [{{role: Reader, to: {{scope: access_as_user}}, credential: bench}}]
-log: {{audit: "{self.path("audit.log")}", level: warn}}
+log: {{audit: "{self.path("audit.log")}", level: warning}}
 """)
         return [barkeep_binary(), "serve", "-c", config]
 

@@ -1,0 +1,1 @@
+"""Real backends behind barkeep, with the stand-in as Azure."""
