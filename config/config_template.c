@@ -49,7 +49,8 @@ static void add_part(struct config_template *template, const struct config_templ
         last = &template->parts[template->count++];
         *last = (struct config_template_part){slice_of(literals, 0), part->secret};
     }
-    memcpy(literals, part->literal.ptr, part->literal.len);
+    if (part->literal.len > 0)
+        memcpy(literals, part->literal.ptr, part->literal.len);
     last->literal.len += part->literal.len;
 }
 
