@@ -38,7 +38,7 @@ LDFLAGS_coverage := --coverage
 LDFLAGS_fuzz     := -fsanitize=fuzzer,address,undefined
 
 # Asked once, and only when something is compiled: a bare system has no pkg-config yet.
-pkg_config = $(if $(shell pkg-config --exists $(PACKAGES) && echo yes),$(shell pkg-config $1 $(PACKAGES)),\
+pkg_config = $(if $(shell pkg-config --exists $(PACKAGES) 2>/dev/null && echo yes),$(shell pkg-config $1 $(PACKAGES)),\
     $(error missing libraries: run `make deps` as root, or see tests/install/packages.txt))
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(call pkg_config,--cflags))$(PKG_CFLAGS)
 PKG_LIBS   = $(eval PKG_LIBS := $$(call pkg_config,--libs))$(PKG_LIBS)
