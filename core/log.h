@@ -32,6 +32,11 @@ bool log_is_enabled(enum log_level level);
 void log_event(enum log_level level, const char *event, const struct log_field *fields,
                size_t count);
 
+/* Hands every line that passes the level to `observer` as well, from whatever thread logs it:
+ * events such as key and secret changes belong into the audit log too. Set it while only one thread
+ * runs; NULL ends it. */
+void log_set_observer(void (*observer)(const char *event, struct slice line));
+
 #define LOG_EVENT(level_, event_, ...)                                                             \
     do {                                                                                           \
         const struct log_field log_fields_[] = {__VA_ARGS__};                                      \
