@@ -1,0 +1,209 @@
+/* One loop for both directions. Body bytes are decoded in place in the source's buffer and leave it
+ * straight to the sink's socket where framing allows; only chunked output is copied once. */
+#include "proxy/body.h"
+
+#include <stdio.h>
+
+/* Reads of one call, so that one fast transfer does not starve the others. */
+enum { PUMP_BUDGET = 8 };
+/* Longest chunk-size line plus the CRLF after the data. */
+enum { CHUNK_OVERHEAD = 16 + 2 + 2 };
+/* Room below which another chunk is not worth its framing. */
+enum { CHUNK_MIN_ROOM = 512 };
+
+void body_init(struct body *body, enum body_kind kind, uint64_t length, bool writes_chunked,
+               uint64_t limit) {
+    *body = (struct body){
+        .kind = kind, .writes_chunked = writes_chunked, .left = length, .limit = limit};
+    if (kind == BODY_CHUNKED) {
+        chunked_reader_init(&body->chunked);
+    }
+    if (kind == BODY_NONE || (kind == BODY_LENGTH && length == 0)) {
+        body->is_read = true;
+    }
+    if (kind == BODY_NONE) {
+        body->is_written = true;
+    }
+}
+
+static size_t min_size(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+enum decode_result { DECODE_DATA, DECODE_MORE, DECODE_END, DECODE_MALFORMED };
+
+static enum decode_result body_decode_chunked(struct body *body, struct io_buffer *in) {
+    while (!io_buffer_is_empty(in)) {
+        struct slice input = io_buffer_data(in);
+        struct slice data = {0};
+        size_t taken = 0;
+        switch (chunked_reader_next(&body->chunked, input, &taken, &data)) {
+        case CHUNKED_DATA:
+            io_buffer_consume(in, (size_t)(data.ptr - input.ptr));
+            body->pending = data.len;
+            return DECODE_DATA;
+        case CHUNKED_MORE:
+            io_buffer_consume(in, taken);
+            break;
+        case CHUNKED_END:
+            io_buffer_consume(in, taken);
+            return DECODE_END;
+        case CHUNKED_MALFORMED:
+            return DECODE_MALFORMED;
+        }
+    }
+    return DECODE_MORE;
+}
+
+/* Finds the next body bytes at the front of `in`. */
+static enum decode_result body_decode(struct body *body, struct io_buffer *in) {
+    if (body->kind == BODY_CHUNKED) {
+        return body_decode_chunked(body, in);
+    }
+    size_t there = in->end - in->start;
+    if (there == 0) {
+        return DECODE_MORE;
+    }
+    if (body->kind == BODY_LENGTH) {
+        there = body->left < there ? (size_t)body->left : there;
+        body->left -= there;
+    }
+    body->pending = there;
+    return DECODE_DATA;
+}
+
+static bool body_write_terminator(struct body *body, struct conn *sink) {
+    if (body->writes_chunked) {
+        if (!io_buffer_open(&sink->out, sink->pool)) {
+            return false;
+        }
+        io_buffer_compact(&sink->out);
+        if (!io_buffer_append(&sink->out, sink->pool, SLICE("0\r\n\r\n"))) {
+            return false;
+        }
+    }
+    body->is_written = true;
+    return true;
+}
+
+static size_t body_write_chunk(struct conn *sink, struct slice data) {
+    if (!io_buffer_open(&sink->out, sink->pool)) {
+        return 0;
+    }
+    io_buffer_compact(&sink->out);
+    size_t room = io_buffer_room(&sink->out, sink->pool);
+    if (room < CHUNK_MIN_ROOM) {
+        return 0;
+    }
+    size_t take = min_size(data.len, room - CHUNK_OVERHEAD);
+    char line[CHUNK_OVERHEAD];
+    int len = snprintf(line, sizeof line, "%zx\r\n", take);
+    io_buffer_append(&sink->out, sink->pool, slice_of(line, (size_t)len));
+    io_buffer_append(&sink->out, sink->pool, slice_of(data.ptr, take));
+    io_buffer_append(&sink->out, sink->pool, SLICE("\r\n"));
+    return take;
+}
+
+/* Small bodies join the head that waits in `out`, so that both leave in one segment; large ones go
+ * straight to the socket. */
+static size_t body_write_plain(struct conn *sink, struct slice data) {
+    if (!io_buffer_is_empty(&sink->out)) {
+        size_t take = min_size(data.len, io_buffer_room(&sink->out, sink->pool));
+        io_buffer_append(&sink->out, sink->pool, slice_of(data.ptr, take));
+        return take;
+    }
+    size_t sent = 0;
+    conn_send_direct(sink, data, &sent);
+    return sent;
+}
+
+/* Forwards pending bytes; false when the sink takes no more for now. */
+static bool body_forward(struct body *body, struct conn *source, struct conn *sink) {
+    struct slice data = slice_of(source->in.bytes + source->in.start, body->pending);
+    size_t taken =
+        body->writes_chunked ? body_write_chunk(sink, data) : body_write_plain(sink, data);
+    io_buffer_consume(&source->in, taken);
+    body->pending -= taken;
+    body->moved += taken;
+    return body->pending == 0;
+}
+
+static enum body_pump_result body_refill(struct body *body, struct conn *source) {
+    if (!io_buffer_is_empty(&source->in)) {
+        io_buffer_compact(&source->in);
+    }
+    switch (conn_fill(source)) {
+    case IO_OK:
+        return BODY_PUMP_AGAIN;
+    case IO_WAIT:
+    case IO_FULL: /* the buffer has room for any framing; full means that no block was to be had now
+                   */
+        return BODY_PUMP_WAIT_SOURCE;
+    case IO_EOF:
+        if (body->kind == BODY_UNTIL_CLOSE) {
+            body->is_read = true;
+            return BODY_PUMP_AGAIN;
+        }
+        return BODY_PUMP_SOURCE_ENDED;
+    case IO_ERROR:
+        break;
+    }
+    return BODY_PUMP_SOURCE_ENDED;
+}
+
+static enum body_pump_result body_read_on(struct body *body, struct conn *source, int *budget) {
+    switch (body_decode(body, &source->in)) {
+    case DECODE_DATA:
+        return body->pending > body->limit - body->moved ? BODY_PUMP_TOO_LARGE : BODY_PUMP_AGAIN;
+    case DECODE_END:
+        body->is_read = true;
+        return BODY_PUMP_AGAIN;
+    case DECODE_MALFORMED:
+        return BODY_PUMP_MALFORMED;
+    case DECODE_MORE:
+        break;
+    }
+    *budget -= 1;
+    return body_refill(body, source);
+}
+
+enum body_pump_result body_pump(struct body *body, struct conn *source, struct conn *sink) {
+    int budget = PUMP_BUDGET;
+    while (!body->is_written) {
+        if (sink->is_broken) {
+            return BODY_PUMP_SINK_BROKEN;
+        }
+        if (body->pending > 0) {
+            if (!body_forward(body, source, sink)) {
+                enum io_result flushed = conn_flush(sink);
+                if (flushed == IO_ERROR) {
+                    return BODY_PUMP_SINK_BROKEN;
+                }
+                if (flushed != IO_OK || !sink->can_write) {
+                    return BODY_PUMP_WAIT_SINK;
+                }
+                if (--budget < 0) { /* no block was to be had for `out` */
+                    return BODY_PUMP_AGAIN;
+                }
+            } else if (body->kind == BODY_LENGTH && body->left == 0) {
+                body->is_read = true;
+            }
+            continue;
+        }
+        if (body->is_read) {
+            if (!body_write_terminator(body, sink)) {
+                return conn_flush(sink) == IO_ERROR ? BODY_PUMP_SINK_BROKEN : BODY_PUMP_WAIT_SINK;
+            }
+            break;
+        }
+        if (budget == 0) {
+            return BODY_PUMP_AGAIN;
+        }
+        enum body_pump_result result = body_read_on(body, source, &budget);
+        if (result != BODY_PUMP_AGAIN) {
+            return result;
+        }
+    }
+    conn_rest(source);
+    return BODY_PUMP_DONE;
+}

@@ -1,0 +1,40 @@
+/* Moves one message body from one connection to another: framing read strictly, written anew, bytes
+ * never collected. Back-pressure is the buffers' size: a side that does not read stops the side
+ * that writes. */
+#ifndef BARKEEP_PROXY_BODY_H
+#define BARKEEP_PROXY_BODY_H
+
+#include "proxy/conn.h"
+#include "proxy/h1_chunked.h"
+#include "proxy/h1_head.h"
+
+struct body {
+    enum body_kind kind; /* framing of the source */
+    bool writes_chunked; /* framing towards the sink */
+    bool is_read;        /* the source's last byte was taken */
+    bool is_written;     /* the sink has everything, terminator included, in its `out` or beyond */
+    uint64_t left;       /* BODY_LENGTH: bytes still to come */
+    size_t
+        pending; /* body bytes at the front of the source's `in`, decoded and not forwarded yet */
+    uint64_t moved; /* body bytes forwarded */
+    uint64_t limit; /* more than this is BODY_PUMP_TOO_LARGE */
+    struct chunked_reader chunked;
+};
+
+enum body_pump_result {
+    BODY_PUMP_DONE, /* everything is in the sink's hands (perhaps still in its `out`) */
+    BODY_PUMP_WAIT_SOURCE,
+    BODY_PUMP_WAIT_SINK,
+    BODY_PUMP_AGAIN,     /* the budget of this call is used up; call again next turn */
+    BODY_PUMP_MALFORMED, /* the source's framing is broken */
+    BODY_PUMP_TOO_LARGE,
+    BODY_PUMP_SOURCE_ENDED, /* the source ended or broke before the body did */
+    BODY_PUMP_SINK_BROKEN,
+};
+
+void body_init(struct body *body, enum body_kind kind, uint64_t length, bool writes_chunked,
+               uint64_t limit);
+/* Moves what can be moved now. */
+enum body_pump_result body_pump(struct body *body, struct conn *source, struct conn *sink);
+
+#endif

@@ -1,0 +1,300 @@
+/* Deadlines: a head that has begun is due limits.head_timeout after its first byte (after accept
+ * for the first one), however slowly it trickles; an idle connection lives limits.idle_timeout. */
+#include "proxy/client.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proxy/exchange.h"
+
+enum { LINGER_MS = 2000, LINGER_BYTES_MAX = 1024 * 1024, HALF_CLOSED_GRACE_MS = 1000 };
+
+static void client_read(struct client *client);
+
+static void idle_list_add(struct client *client) {
+    struct worker *worker = client->worker;
+    client->is_idle_listed = true;
+    client->next_idle = NULL;
+    client->previous_idle = worker->idle_last;
+    if (worker->idle_last) {
+        worker->idle_last->next_idle = client;
+    } else {
+        worker->idle_first = client;
+    }
+    worker->idle_last = client;
+}
+
+static void idle_list_remove(struct client *client) {
+    if (!client->is_idle_listed) {
+        return;
+    }
+    struct worker *worker = client->worker;
+    client->is_idle_listed = false;
+    *(client->previous_idle ? &client->previous_idle->next_idle : &worker->idle_first) =
+        client->next_idle;
+    *(client->next_idle ? &client->next_idle->previous_idle : &worker->idle_last) =
+        client->previous_idle;
+    client->previous_idle = client->next_idle = NULL;
+}
+
+static void list_remove(struct client *client) {
+    struct worker *worker = client->worker;
+    *(client->previous ? &client->previous->next : &worker->clients) = client->next;
+    if (client->next) {
+        client->next->previous = client->previous;
+    }
+    worker->client_count--;
+    metric_sub(&worker->metrics.connections, 1);
+}
+
+static void client_bury(struct grave *grave) {
+    free((char *)grave - offsetof(struct client, grave));
+}
+
+void client_close(struct client *client, bool cut) {
+    if (client->state == CLIENT_CLOSED) {
+        return;
+    }
+    struct worker *worker = client->worker;
+    client->state = CLIENT_CLOSED;
+    idle_list_remove(client);
+    list_remove(client);
+    loop_timer_cancel(worker->loop, &client->timer);
+    if (cut) {
+        conn_close_with_reset(&client->conn, worker->loop);
+    } else {
+        conn_close(&client->conn, worker->loop);
+    }
+    client->grave.bury = client_bury;
+    worker_bury(worker, &client->grave);
+    worker_check_drained(worker);
+}
+
+/* Reads and drops what the client still sends, within bounds, then closes. */
+static void client_linger_on(struct client *client) {
+    for (;;) {
+        switch (conn_fill(&client->conn)) {
+        case IO_OK:
+            client->lingered_bytes += (uint32_t)io_buffer_data(&client->conn.in).len;
+            io_buffer_close(&client->conn.in, client->conn.pool);
+            if (client->lingered_bytes > LINGER_BYTES_MAX) {
+                client_close(client, false);
+                return;
+            }
+            break;
+        case IO_WAIT:
+            conn_rest(&client->conn);
+            return;
+        case IO_FULL:
+        case IO_EOF:
+        case IO_ERROR:
+            client_close(client, false);
+            return;
+        }
+    }
+}
+
+static void client_linger(struct client *client) {
+    client->state = CLIENT_LINGERING;
+    client->lingered_bytes = 0;
+    io_buffer_close(&client->conn.in, client->conn.pool);
+    if (client->conn.is_broken || shutdown(client->conn.watch.fd, SHUT_WR) != 0 ||
+        loop_timer_set(client->worker->loop, &client->timer, LINGER_MS) != STATUS_OK) {
+        client_close(client, false);
+        return;
+    }
+    client_linger_on(client);
+}
+
+static void client_refuse_head(struct client *client, const struct h1_refusal *refusal) {
+    client->state = CLIENT_BUSY;
+    idle_list_remove(client);
+    exchange_begin_refused(client->worker, client, refusal);
+}
+
+static void on_head_timeout(struct client *client) {
+    if (io_buffer_is_empty(&client->conn.in)) {
+        client_close(client, false);
+        return;
+    }
+    const struct h1_refusal refusal = {.reason = REASON_HEAD_TIMEOUT,
+                                       .http_status = reason_http_status(REASON_HEAD_TIMEOUT),
+                                       .detail = "the request head was not complete in time"};
+    client_refuse_head(client, &refusal);
+}
+
+static void on_client_timer(struct loop_timer *timer) {
+    struct client *client = timer->owner;
+    switch (client->state) {
+    case CLIENT_READING:
+        on_head_timeout(client);
+        break;
+    case CLIENT_BUSY:
+        if (client->is_half_closed) {
+            exchange_abort(client->exchange, ABORTED_BY_CLIENT);
+        }
+        break;
+    case CLIENT_LINGERING:
+        client_close(client, false);
+        break;
+    case CLIENT_CLOSED:
+        break;
+    }
+}
+
+/* The first bytes of a head are there, the rest is not. */
+static void client_expect_rest_of_head(struct client *client) {
+    idle_list_remove(client);
+    if (client->head_due_ms) {
+        return;
+    }
+    uint32_t limit_ms = worker_config(client->worker)->limits.head_timeout_ms;
+    client->head_due_ms = loop_now_ms(client->worker->loop) + limit_ms;
+    loop_timer_set(client->worker->loop, &client->timer, limit_ms);
+}
+
+/* Looks for a head in what was read. True when the client is no longer reading. */
+static bool client_find_head(struct client *client) {
+    struct worker *worker = client->worker;
+    size_t head_len = 0;
+    struct h1_refusal refusal;
+    struct slice bytes = io_buffer_data(&client->conn.in);
+    switch (
+        h1_head_scan(bytes, &worker->request_limits, &client->head_scanned, &head_len, &refusal)) {
+    case H1_COMPLETE:
+        client->state = CLIENT_BUSY;
+        client->head_due_ms = 0;
+        idle_list_remove(client);
+        exchange_begin(worker, client, head_len);
+        return true;
+    case H1_REFUSED:
+        client_refuse_head(client, &refusal);
+        return true;
+    case H1_INCOMPLETE:
+        break;
+    }
+    client_expect_rest_of_head(client);
+    return false;
+}
+
+static void client_read(struct client *client) {
+    while (client->state == CLIENT_READING) {
+        if (!io_buffer_is_empty(&client->conn.in)) {
+            if (client_find_head(client)) {
+                continue;
+            }
+            io_buffer_compact(&client->conn.in);
+        }
+        switch (conn_fill(&client->conn)) {
+        case IO_OK:
+            break;
+        case IO_WAIT:
+            conn_rest(&client->conn);
+            return;
+        case IO_FULL: /* the block is larger than any head: none was to be had */
+        case IO_EOF:
+        case IO_ERROR:
+            client_close(client, false);
+            return;
+        }
+    }
+}
+
+static void client_on_busy_event(struct client *client) {
+    if (client->conn.is_broken) {
+        exchange_abort(client->exchange, ABORTED_BY_CLIENT);
+        return;
+    }
+    if (client->conn.peer_finished && !client->is_half_closed) {
+        client->is_half_closed = true;
+        loop_timer_set(client->worker->loop, &client->timer, HALF_CLOSED_GRACE_MS);
+    }
+    exchange_on_client_event(client->exchange);
+}
+
+static void on_client_event(struct loop_watch *watch, uint32_t epoll_events) {
+    struct client *client = watch->owner;
+    conn_note_events(&client->conn, epoll_events);
+    switch (client->state) {
+    case CLIENT_READING:
+        client_read(client);
+        break;
+    case CLIENT_BUSY:
+        client_on_busy_event(client);
+        break;
+    case CLIENT_LINGERING:
+        client_linger_on(client);
+        break;
+    case CLIENT_CLOSED:
+        break;
+    }
+}
+
+void client_exchange_done(struct client *client, bool keep_alive) {
+    client->exchange = NULL;
+    if (client->state == CLIENT_CLOSED) {
+        return;
+    }
+    if (!keep_alive) {
+        client_linger(client);
+        return;
+    }
+    client->state = CLIENT_READING;
+    client->head_scanned = 0;
+    client->head_due_ms = 0;
+    idle_list_add(client);
+    loop_timer_set(client->worker->loop, &client->timer,
+                   worker_config(client->worker)->limits.idle_timeout_ms);
+    client_read(client);
+}
+
+void client_open(struct worker *worker, int fd, const char *address) {
+    struct client *client = calloc(1, sizeof *client);
+    if (!client) {
+        close(fd);
+        return;
+    }
+    client->worker = worker;
+    loop_timer_init(&client->timer, on_client_timer, client);
+    memcpy(client->address, address, strnlen(address, sizeof client->address - 1));
+    if (conn_open(&client->conn, worker->loop, worker->io_pool, fd, on_client_event, client) !=
+        STATUS_OK) {
+        close(fd);
+        free(client);
+        return;
+    }
+    client->next = worker->clients;
+    if (client->next) {
+        client->next->previous = client;
+    }
+    worker->clients = client;
+    worker->client_count++;
+    metric_add(&worker->metrics.connections, 1);
+    idle_list_add(client);
+    client->head_due_ms = loop_now_ms(worker->loop) + worker_config(worker)->limits.head_timeout_ms;
+    loop_timer_set(worker->loop, &client->timer, worker_config(worker)->limits.head_timeout_ms);
+}
+
+bool client_evict_idle(struct worker *worker) {
+    if (!worker->idle_first) {
+        return false;
+    }
+    client_close(worker->idle_first, false);
+    return true;
+}
+
+void client_close_all_idle(struct worker *worker) {
+    struct client *client = worker->clients;
+    while (client) {
+        struct client *next = client->next;
+        if (client->state == CLIENT_READING) {
+            client->conn.can_read = true; /* a request that is here already is still served */
+            client_read(client);
+        }
+        if (client->state == CLIENT_READING && io_buffer_is_empty(&client->conn.in)) {
+            client_close(client, false);
+        }
+        client = next;
+    }
+}

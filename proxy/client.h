@@ -1,0 +1,47 @@
+/* One client connection: reads heads against a deadline, hands them to exchanges one after another,
+ * lingers before it closes. */
+#ifndef BARKEEP_PROXY_CLIENT_H
+#define BARKEEP_PROXY_CLIENT_H
+
+#include "proxy/conn.h"
+#include "proxy/worker.h"
+
+enum client_state {
+    CLIENT_READING,   /* waits for a complete head */
+    CLIENT_BUSY,      /* an exchange runs */
+    CLIENT_LINGERING, /* answered; reads and drops, so that the answer is not lost to a reset */
+    CLIENT_CLOSED,
+};
+
+#define CLIENT_ADDRESS_SIZE 48
+
+struct client {
+    struct conn conn;
+    struct grave grave;
+    struct worker *worker;
+    enum client_state state;
+    struct exchange *exchange;
+    struct loop_timer timer;
+    size_t head_scanned;  /* bytes of `in` already searched for the end of the head */
+    uint64_t head_due_ms; /* absolute deadline of the head being read; 0 while none has begun */
+    bool is_idle_listed;
+    bool is_half_closed; /* the client has finished sending; it gets a moment for its answer */
+    uint32_t lingered_bytes;
+    struct client *previous, *next;           /* all */
+    struct client *previous_idle, *next_idle; /* idle */
+    char address[CLIENT_ADDRESS_SIZE];        /* "192.0.2.1", "2001:db8::1", "unix" */
+};
+
+/* Takes the accepted descriptor. On failure closes it. */
+void client_open(struct worker *worker, int fd, const char *address);
+/* The exchange is over: next request, linger, or close. */
+void client_exchange_done(struct client *client, bool keep_alive);
+/* At once; with a reset when `cut` says that a message is incomplete. Idempotent. */
+void client_close(struct client *client, bool cut);
+/* Makes room for a new connection by closing the one that has been idle longest. False when none is
+ * idle. */
+bool client_evict_idle(struct worker *worker);
+/* Draining: closes what is idle. */
+void client_close_all_idle(struct worker *worker);
+
+#endif

@@ -1,0 +1,293 @@
+/* The life of an exchange: begin, run through its phases, finish. What each phase does is in
+ * exchange_judge.c (who may), exchange_forward.c (the upstream) and refusal.c (the answer when
+ * not). */
+#include "proxy/exchange.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "core/clock.h"
+#include "proxy/client.h"
+
+enum { EXCHANGE_ARENA_LIMIT = 64 * 1024, PARKED_LIMIT_MS = 15000, REFUSE_LIMIT_MS = 10000 };
+
+#define TO(phase) (1u << (phase))
+static const unsigned allowed_moves[PHASE_COUNT] = {
+#define X(enumerator, name, moves) [enumerator] = (moves),
+    PHASE_TABLE(X)
+#undef X
+};
+#undef TO
+
+static void (*const steps[PHASE_COUNT])(struct exchange *exchange) = {
+    [PHASE_ROUTE] = exchange_step_route,         [PHASE_AUTHENTICATE] = exchange_step_authenticate,
+    [PHASE_AUTHORIZE] = exchange_step_authorize, [PHASE_CREDENTIAL] = exchange_step_credential,
+    [PHASE_CONNECT] = exchange_step_connect,     [PHASE_REQUEST] = exchange_step_request,
+    [PHASE_RESPONSE] = exchange_step_response,   [PHASE_REFUSE] = exchange_step_refuse,
+};
+
+static void exchange_finish(struct exchange *exchange);
+
+void exchange_set_deadline(struct exchange *exchange, uint64_t delay_ms) {
+    loop_timer_set(exchange->worker->loop, &exchange->timer, delay_ms);
+}
+
+void exchange_resume_soon(struct exchange *exchange) {
+    loop_timer_set(exchange->worker->loop, &exchange->resume, 0);
+}
+
+static void note_parking(struct exchange *exchange, enum phase from, enum phase to) {
+    if (to == PHASE_WAIT_KEYS || to == PHASE_WAIT_CREDENTIAL) {
+        exchange->parked_us = clock_monotonic_us();
+        exchange_set_deadline(exchange, PARKED_LIMIT_MS);
+    }
+    if (from == PHASE_WAIT_KEYS || from == PHASE_WAIT_CREDENTIAL) {
+        exchange->waited_us += clock_monotonic_us() - exchange->parked_us;
+        loop_timer_cancel(exchange->worker->loop, &exchange->timer);
+    }
+}
+
+void exchange_move(struct exchange *exchange, enum phase to) {
+    assert(allowed_moves[exchange->phase] & (1u << to));
+    enum phase from = exchange->phase;
+    exchange->phase = to;
+    note_parking(exchange, from, to);
+}
+
+static void exchange_run(struct exchange *exchange) {
+    enum phase before;
+    do {
+        before = exchange->phase;
+        if (steps[before]) {
+            steps[before](exchange);
+        }
+    } while (exchange->phase != before && exchange->phase != PHASE_DONE);
+    if (exchange->phase == PHASE_DONE) {
+        exchange_finish(exchange);
+    }
+}
+
+static void on_deadline(struct loop_timer *timer) {
+    struct exchange *exchange = timer->owner;
+    switch (exchange->phase) {
+    case PHASE_WAIT_KEYS:
+        exchange_refuse(exchange, exchange->verdict.reason, 0, exchange->verdict.detail);
+        break;
+    case PHASE_WAIT_CREDENTIAL:
+        exchange_refuse(exchange, REASON_SECRET_UNAVAILABLE, 0,
+                        "the credential's secret did not arrive in time");
+        break;
+    case PHASE_REFUSE:
+        exchange_abort(exchange, ABORTED_BY_TIMEOUT);
+        return;
+    default:
+        exchange_on_forward_timeout(exchange);
+        if (exchange->phase == PHASE_DONE) {
+            return;
+        }
+        break;
+    }
+    exchange_run(exchange);
+}
+
+static void on_resume(struct loop_timer *timer) {
+    exchange_run(timer->owner);
+}
+
+void exchange_on_client_event(struct exchange *exchange) {
+    exchange_run(exchange);
+}
+
+void exchange_on_upstream_event(struct exchange *exchange) {
+    exchange_run(exchange);
+}
+
+void exchange_on_want_done(struct exchange *exchange) {
+    exchange->want = NULL;
+    /* What the keeper published since is what the answer refers to. */
+    snapshot_unref(exchange->snapshot);
+    exchange->snapshot = snapshot_ref(exchange->worker->snapshot);
+    if (exchange->phase == PHASE_WAIT_KEYS) {
+        exchange_move(exchange, PHASE_AUTHENTICATE);
+    } else {
+        exchange_move(exchange, PHASE_CREDENTIAL);
+    }
+    exchange_run(exchange);
+}
+
+static struct exchange *exchange_new(struct worker *worker, struct client *client) {
+    struct exchange *exchange = worker->free_exchanges;
+    size_t headers_bytes = worker->request_limits.headers * sizeof(struct header);
+    if (exchange) {
+        worker->free_exchanges = exchange->next_free;
+        struct arena arena = exchange->arena;
+        memset(exchange, 0, sizeof *exchange);
+        exchange->arena = arena;
+    } else {
+        exchange = calloc(1, sizeof *exchange + headers_bytes);
+        if (!exchange) {
+            return NULL;
+        }
+        arena_init(&exchange->arena, EXCHANGE_ARENA_LIMIT);
+    }
+    exchange->worker = worker;
+    exchange->client = client;
+    exchange->snapshot = snapshot_ref(worker->snapshot);
+    exchange->route = CONFIG_NONE;
+    exchange->decision.credential = CONFIG_NONE;
+    exchange->begin_us = clock_monotonic_us();
+    loop_timer_init(&exchange->timer, on_deadline, exchange);
+    loop_timer_init(&exchange->resume, on_resume, exchange);
+    worker_make_id(worker, exchange->id);
+    client->exchange = exchange;
+    return exchange;
+}
+
+static void exchange_bury(struct grave *grave) {
+    struct exchange *exchange =
+        (struct exchange *)(void *)((char *)grave - offsetof(struct exchange, grave));
+    struct worker *worker = exchange->worker;
+    exchange->next_free = worker->free_exchanges;
+    worker->free_exchanges = exchange;
+}
+
+void exchange_free_list(struct worker *worker) {
+    while (worker->free_exchanges) {
+        struct exchange *next = worker->free_exchanges->next_free;
+        arena_done(&worker->free_exchanges->arena);
+        free(worker->free_exchanges);
+        worker->free_exchanges = next;
+    }
+}
+
+static void exchange_let_go_of_upstream(struct exchange *exchange) {
+    struct upstream *upstream = exchange->upstream;
+    if (!upstream) {
+        return;
+    }
+    exchange->upstream = NULL;
+    bool is_complete = exchange->wrote_response_head && exchange->download.is_written &&
+                       exchange->upload.is_written && exchange->download.kind != BODY_UNTIL_CLOSE &&
+                       !exchange->response.wants_close &&
+                       exchange->aborted_by == ABORTED_BY_NOBODY && !exchange->upload_is_over;
+    if (is_complete) {
+        upstream_release(upstream, exchange->upstream_idle_ms);
+    } else {
+        upstream_close(upstream);
+    }
+}
+
+/* A message whose framing shows that it is incomplete needs no reset, and what was sent still
+ * arrives. */
+static bool exchange_cut_needs_reset(const struct exchange *exchange) {
+    return exchange->aborted_by != ABORTED_BY_UPSTREAM ||
+           (exchange->download.kind == BODY_UNTIL_CLOSE && !exchange->download.writes_chunked) ||
+           (exchange->download.kind == BODY_CHUNKED && !exchange->download.writes_chunked);
+}
+
+static void exchange_finish(struct exchange *exchange) {
+    struct worker *worker = exchange->worker;
+    struct client *client = exchange->client;
+    exchange_record(exchange);
+    exchange_let_go_of_upstream(exchange);
+    if (exchange->want) {
+        want_abandon(exchange->want);
+    }
+    if (exchange->kept_head_bytes) {
+        io_buffer_consume(&client->conn.in, exchange->kept_head_bytes);
+    }
+    loop_timer_cancel(worker->loop, &exchange->timer);
+    loop_timer_cancel(worker->loop, &exchange->resume);
+    identity_unref(exchange->identity);
+    snapshot_unref(exchange->snapshot);
+    arena_reset(&exchange->arena);
+    exchange->grave.bury = exchange_bury;
+    worker_bury(worker, &exchange->grave);
+    if (exchange->aborted_by != ABORTED_BY_NOBODY) {
+        client->exchange = NULL;
+        client_close(client, exchange_cut_needs_reset(exchange));
+    } else {
+        client_exchange_done(client, !exchange->closes_client);
+    }
+    worker_check_drained(worker);
+}
+
+void exchange_abort(struct exchange *exchange, enum aborted_by by) {
+    exchange->aborted_by = by;
+    exchange->phase = PHASE_DONE; /* from anywhere: the one move outside the table */
+    exchange_finish(exchange);
+}
+
+void exchange_refuse(struct exchange *exchange, enum reason reason, int http_status,
+                     const char *detail) {
+    exchange->reason = reason;
+    exchange->status = http_status ? http_status : reason_http_status(reason);
+    if (detail != exchange->verdict.detail) {
+        size_t len = strnlen(detail, sizeof exchange->verdict.detail - 1);
+        memcpy(exchange->verdict.detail, detail, len);
+        exchange->verdict.detail[len] = '\0';
+    }
+    exchange_move(exchange, PHASE_REFUSE);
+    exchange_set_deadline(exchange, REFUSE_LIMIT_MS);
+}
+
+void exchange_end_for_drain(struct exchange *exchange) {
+    if (exchange->phase == PHASE_RESPONSE || exchange->phase == PHASE_REFUSE) {
+        exchange_abort(exchange, ABORTED_BY_DRAIN);
+        return;
+    }
+    exchange_refuse(exchange, REASON_DRAINING, 0, "the server is shutting down");
+    exchange_run(exchange);
+}
+
+/* Without memory there is nothing to answer with. */
+static struct exchange *exchange_new_or_close(struct worker *worker, struct client *client) {
+    struct exchange *exchange = exchange_new(worker, client);
+    if (!exchange) {
+        metric_add(&worker->metrics.routes[worker->metrics.route_count].requests[REASON_OVERLOADED],
+                   1);
+        client_close(client, true);
+    }
+    return exchange;
+}
+
+void exchange_begin_refused(struct worker *worker, struct client *client,
+                            const struct h1_refusal *refusal) {
+    struct exchange *exchange = exchange_new_or_close(worker, client);
+    if (!exchange) {
+        return;
+    }
+    exchange->has_audit_reservation = audit_sink_reserve(worker->audit);
+    exchange_refuse(exchange, refusal->reason, refusal->http_status, refusal->detail);
+    exchange_run(exchange);
+}
+
+static void exchange_take_request(struct exchange *exchange, struct slice head) {
+    struct h1_refusal refusal;
+    if (h1_request_parse(head, &exchange->worker->request_limits, exchange->headers,
+                         &exchange->request, &refusal) != H1_COMPLETE) {
+        exchange->request = (struct h1_request){0};
+        exchange_refuse(exchange, refusal.reason, refusal.http_status, refusal.detail);
+        return;
+    }
+    exchange->method = slice_of_str(arena_strdup_slice(&exchange->arena, exchange->request.method));
+    exchange->host = slice_of_str(arena_strdup_slice(&exchange->arena, exchange->request.host));
+    exchange->closes_client = exchange->request.wants_close;
+    if (exchange->has_audit_reservation) {
+        exchange_move(exchange, PHASE_ROUTE);
+    } else {
+        exchange_refuse(exchange, REASON_AUDIT_UNAVAILABLE, 0,
+                        "the audit log cannot take another line");
+    }
+}
+
+void exchange_begin(struct worker *worker, struct client *client, size_t head_len) {
+    struct exchange *exchange = exchange_new_or_close(worker, client);
+    if (!exchange) {
+        return;
+    }
+    exchange->has_audit_reservation = audit_sink_reserve(worker->audit);
+    exchange->kept_head_bytes = head_len;
+    exchange_take_request(exchange, slice_of(io_buffer_data(&client->conn.in).ptr, head_len));
+    exchange_run(exchange);
+}

@@ -1,0 +1,166 @@
+/* One request and its response, from the complete head to the audit line: an explicit phase, one
+ * table of allowed moves, one arena. It knows phases; framing is the connections' business, rules
+ * are auth's. */
+#ifndef BARKEEP_PROXY_EXCHANGE_H
+#define BARKEEP_PROXY_EXCHANGE_H
+
+#include "auth/policy.h"
+#include "core/arena.h"
+#include "core/request_path.h"
+#include "proxy/body.h"
+#include "proxy/h1_head.h"
+#include "proxy/upstream.h"
+#include "proxy/want.h"
+#include "proxy/worker.h"
+
+/* X(enumerator, name, phases it may move to) */
+#define PHASE_TABLE(X)                                                                             \
+    X(PHASE_BEGIN, "begin", TO(PHASE_ROUTE) | TO(PHASE_REFUSE))                                    \
+    X(PHASE_ROUTE, "route", TO(PHASE_AUTHENTICATE) | TO(PHASE_REFUSE))                             \
+    X(PHASE_AUTHENTICATE, "authenticate",                                                          \
+      TO(PHASE_WAIT_KEYS) | TO(PHASE_AUTHORIZE) | TO(PHASE_REFUSE))                                \
+    X(PHASE_WAIT_KEYS, "wait_keys", TO(PHASE_AUTHENTICATE) | TO(PHASE_REFUSE))                     \
+    X(PHASE_AUTHORIZE, "authorize", TO(PHASE_CREDENTIAL) | TO(PHASE_REFUSE))                       \
+    X(PHASE_CREDENTIAL, "credential",                                                              \
+      TO(PHASE_WAIT_CREDENTIAL) | TO(PHASE_CONNECT) | TO(PHASE_REFUSE))                            \
+    X(PHASE_WAIT_CREDENTIAL, "wait_credential", TO(PHASE_CREDENTIAL) | TO(PHASE_REFUSE))           \
+    X(PHASE_CONNECT, "connect", TO(PHASE_REQUEST) | TO(PHASE_REFUSE))                              \
+    X(PHASE_REQUEST, "request",                                                                    \
+      TO(PHASE_CONNECT) | TO(PHASE_RESPONSE) | TO(PHASE_REFUSE) | TO(PHASE_DONE))                  \
+    X(PHASE_RESPONSE, "response", TO(PHASE_DONE))                                                  \
+    X(PHASE_REFUSE, "refuse", TO(PHASE_DONE))                                                      \
+    X(PHASE_DONE, "done", 0)
+
+enum phase {
+#define X(enumerator, name, moves) enumerator,
+    PHASE_TABLE(X)
+#undef X
+        PHASE_COUNT
+};
+
+enum aborted_by {
+    ABORTED_BY_NOBODY,
+    ABORTED_BY_CLIENT,
+    ABORTED_BY_UPSTREAM,
+    ABORTED_BY_TIMEOUT,
+    ABORTED_BY_DRAIN
+};
+
+struct exchange {
+    enum phase phase;
+    struct worker *worker;
+    struct client *client;
+    struct upstream *upstream;
+    struct snapshot *snapshot; /* pinned */
+    struct arena arena;
+    struct loop_timer timer;  /* the one deadline of the current phase */
+    struct loop_timer resume; /* zero delay: go on in the next turn */
+    struct want *want;
+    struct grave grave;
+    struct exchange *next_free;
+
+    /* the request */
+    struct h1_request request;
+    size_t kept_head_bytes; /* at the front of the client's `in`: the head, kept while it may be
+                               needed again */
+    struct slice method;    /* these three outlive the head */
+    struct slice host;
+    struct request_path path;
+    struct slice query;
+    bool has_query;
+    size_t route; /* CONFIG_NONE before it is found */
+    struct slice below;
+    struct body upload;
+    char id[33];
+
+    /* the judgement */
+    struct identity *identity;
+    struct token_result verdict;
+    struct decision decision;
+    const struct rendered_credential *credential; /* NULL: none is injected */
+    bool asked_for_keys;
+    bool asked_for_credential;
+
+    /* forwarding */
+    const struct config_upstream *target; /* the upstream whose turn it is */
+    size_t pool;                          /* its pool and address row */
+    size_t address;                       /* which of its addresses is tried */
+    size_t response_scanned;
+    bool has_retried;
+    bool wrote_request_head;
+    bool upload_is_over; /* done, or the upstream stopped listening */
+    struct h1_response response;
+    struct body download;
+    bool wrote_response_head;
+    uint32_t informational_count;
+    uint32_t upstream_idle_ms; /* how long the upstream says it keeps the connection */
+
+    /* the outcome */
+    enum reason reason;
+    int status; /* sent to the client; 0 while nothing was */
+    int upstream_status;
+    enum aborted_by aborted_by;
+    bool closes_client;
+    bool has_audit_reservation;
+    uint64_t begin_us;
+    uint64_t upstream_begin_us; /* request head handed over */
+    uint64_t upstream_head_us;  /* response head read */
+    uint64_t waited_us;         /* for keys and credentials */
+    uint64_t parked_us;
+    uint64_t answered_us; /* response head handed to the client */
+
+    struct header headers[]; /* limits.headers */
+};
+
+/* Begins with the head at the front of the client's `in`; may run to its end before it returns. */
+void exchange_begin(struct worker *worker, struct client *client, size_t head_len);
+/* The head is no head: one refusal, one audit line. */
+void exchange_begin_refused(struct worker *worker, struct client *client,
+                            const struct h1_refusal *refusal);
+
+/* Something may go on: from the connections, timers and wants. */
+void exchange_on_client_event(struct exchange *exchange);
+void exchange_on_upstream_event(struct exchange *exchange);
+void exchange_on_want_done(struct exchange *exchange);
+/* Ends it here and now, both connections with it. */
+void exchange_abort(struct exchange *exchange, enum aborted_by by);
+/* The drain's limit has come: answer `draining` when nothing was answered, else cut. */
+void exchange_end_for_drain(struct exchange *exchange);
+/* Memory of finished exchanges. */
+void exchange_free_list(struct worker *worker);
+
+/* For the files of the exchange: */
+
+/* The only function that changes the phase. */
+void exchange_move(struct exchange *exchange, enum phase to);
+/* Moves to PHASE_REFUSE, or cuts the connection when the response has begun. `http_status` 0 means
+ * the reason's own. */
+void exchange_refuse(struct exchange *exchange, enum reason reason, int http_status,
+                     const char *detail);
+/* (Re)arms the phase's deadline. */
+void exchange_set_deadline(struct exchange *exchange, uint64_t delay_ms);
+/* Runs again in the next turn of the loop. */
+void exchange_resume_soon(struct exchange *exchange);
+static inline const struct config *exchange_config(const struct exchange *exchange) {
+    return exchange->snapshot->rules->config;
+}
+static inline const struct config_route *exchange_route(const struct exchange *exchange) {
+    return &exchange_config(exchange)->routes[exchange->route];
+}
+
+/* Steps: each does what its phase can do now and moves on or returns. */
+void exchange_step_route(struct exchange *exchange);
+void exchange_step_authenticate(struct exchange *exchange);
+void exchange_step_authorize(struct exchange *exchange);
+void exchange_step_credential(struct exchange *exchange);
+void exchange_step_connect(struct exchange *exchange);
+void exchange_step_request(struct exchange *exchange);
+void exchange_step_response(struct exchange *exchange);
+void exchange_step_refuse(struct exchange *exchange);
+/* What the deadline means in the phases that forward. */
+void exchange_on_forward_timeout(struct exchange *exchange);
+
+/* exchange_audit.c: the line and the counters, once. */
+void exchange_record(struct exchange *exchange);
+
+#endif

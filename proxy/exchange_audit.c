@@ -1,0 +1,154 @@
+/* One line and one count per exchange, whatever became of it. Fields are contract section 9;
+ * nothing that is not listed here can get into the log. */
+#include "core/clock.h"
+#include "core/json_out.h"
+#include "proxy/client.h"
+#include "proxy/exchange.h"
+
+static const char *const aborted_labels[] = {
+    [ABORTED_BY_NOBODY] = NULL,         [ABORTED_BY_CLIENT] = "client",
+    [ABORTED_BY_UPSTREAM] = "upstream", [ABORTED_BY_TIMEOUT] = "timeout",
+    [ABORTED_BY_DRAIN] = "drain",
+};
+
+static void write_optional(struct json_out *out, const char *key, struct slice value) {
+    if (value.len) {
+        json_out_str(out, key, value);
+    } else {
+        json_out_null(out, key);
+    }
+}
+
+static void write_principal(struct json_out *out, const struct identity *identity) {
+    if (!identity) {
+        json_out_null(out, "principal");
+        return;
+    }
+    json_out_object_begin(out, "principal");
+    json_out_cstr(out, "type", identity->type == PRINCIPAL_APP ? "app" : "user");
+    json_out_str(out, "tenant", identity->tenant);
+    json_out_str(out, "oid", identity->oid);
+    json_out_str(out, "app", identity->app);
+    json_out_object_end(out);
+}
+
+static void write_token(struct json_out *out, const struct exchange *exchange) {
+    struct slice uti = slice_of_str(exchange->verdict.uti);
+    struct slice kid = slice_of_str(exchange->verdict.kid);
+    if (exchange->identity) {
+        uti = exchange->identity->uti;
+        kid = exchange->identity->kid;
+    }
+    if (!uti.len && !kid.len) {
+        json_out_null(out, "token");
+        return;
+    }
+    json_out_object_begin(out, "token");
+    write_optional(out, "uti", uti);
+    write_optional(out, "kid", kid);
+    json_out_object_end(out);
+}
+
+static void write_credential(struct json_out *out, const struct exchange *exchange) {
+    const struct rendered_credential *credential = exchange->credential;
+    size_t index = exchange->decision.credential;
+    if (exchange->decision.is_allowed && index != CONFIG_NONE) {
+        json_out_cstr(out, "credential", exchange_config(exchange)->credentials[index].name);
+    } else {
+        json_out_null(out, "credential");
+    }
+    json_out_array_begin(out, "secrets");
+    for (size_t i = 0; credential && i < credential->used_count; i++) {
+        json_out_object_begin(out, NULL);
+        json_out_cstr(out, "vault", credential->used[i].vault);
+        json_out_cstr(out, "name", credential->used[i].name);
+        write_optional(out, "version", slice_of_str(credential->used[i].version));
+        json_out_object_end(out);
+    }
+    json_out_array_end(out);
+}
+
+static void write_upstream(struct json_out *out, const struct exchange *exchange, uint64_t now_us) {
+    json_out_cstr(out, "upstream", exchange->target ? exchange->target->text : NULL);
+    if (exchange->upstream_status) {
+        json_out_u64(out, "upstream_status", (uint64_t)exchange->upstream_status);
+    } else {
+        json_out_null(out, "upstream_status");
+    }
+    json_out_u64(out, "bytes_in", exchange->upload.moved);
+    json_out_u64(out, "bytes_out", exchange->download.moved);
+    json_out_milli(out, "duration_ms", now_us - exchange->begin_us);
+    if (exchange->upstream_begin_us) {
+        uint64_t end_us = exchange->upstream_head_us ? exchange->upstream_head_us : now_us;
+        json_out_milli(out, "upstream_ms", end_us - exchange->upstream_begin_us);
+    } else {
+        json_out_null(out, "upstream_ms");
+    }
+}
+
+static void write_request(struct json_out *out, const struct exchange *exchange) {
+    json_out_str(out, "id", slice_of(exchange->id, 32));
+    write_optional(
+        out, "route",
+        slice_of_str(exchange->route == CONFIG_NONE ? NULL : exchange_route(exchange)->name));
+    json_out_cstr(out, "client", exchange->client->address);
+    write_optional(out, "host", exchange->host);
+    write_optional(out, "method", exchange->method);
+    write_optional(out, "path", exchange->path.text);
+}
+
+static void write_outcome(struct json_out *out, const struct exchange *exchange) {
+    json_out_u64(out, "status", (uint64_t)exchange->status);
+    json_out_cstr(out, "decision", decision_label(exchange->reason));
+    write_optional(out, "reason", slice_of_str(reason_code(exchange->reason)));
+    json_out_cstr(out, "rule", exchange->decision.rule);
+}
+
+static void write_line(struct exchange *exchange, struct buf *line, uint64_t now_us) {
+    char time_text[CLOCK_RFC3339_SIZE];
+    struct json_out out;
+    clock_format_rfc3339(clock_wall_ms(), time_text);
+    json_out_init(&out, line);
+    json_out_object_begin(&out, NULL);
+    json_out_cstr(&out, "time", time_text);
+    json_out_cstr(&out, "event", "request");
+    write_request(&out, exchange);
+    write_outcome(&out, exchange);
+    write_principal(&out, exchange->identity);
+    write_token(&out, exchange);
+    write_credential(&out, exchange);
+    write_upstream(&out, exchange, now_us);
+    if (exchange->aborted_by != ABORTED_BY_NOBODY) {
+        json_out_cstr(&out, "aborted", aborted_labels[exchange->aborted_by]);
+    }
+    json_out_object_end(&out);
+    buf_append_char(line, '\n');
+}
+
+static void count_exchange(struct exchange *exchange, uint64_t now_us) {
+    struct worker_metrics *metrics = &exchange->worker->metrics;
+    size_t route = exchange->route == CONFIG_NONE ? metrics->route_count : exchange->route;
+    metric_add(&metrics->routes[route].requests[exchange->reason], 1);
+    histogram_observe(&metrics->routes[route].seconds, now_us - exchange->begin_us);
+    uint64_t until_us = exchange->upstream_begin_us ? exchange->upstream_begin_us : now_us;
+    uint64_t overhead_us = until_us - exchange->begin_us;
+    overhead_us -= exchange->waited_us < overhead_us ? exchange->waited_us : overhead_us;
+    if (exchange->upstream_head_us && exchange->answered_us > exchange->upstream_head_us) {
+        overhead_us += exchange->answered_us - exchange->upstream_head_us;
+    }
+    histogram_observe(&metrics->overhead, overhead_us);
+}
+
+void exchange_record(struct exchange *exchange) {
+    struct worker *worker = exchange->worker;
+    uint64_t now_us = clock_monotonic_us();
+    count_exchange(exchange, now_us);
+    buf_clear(&worker->audit_line);
+    write_line(exchange, &worker->audit_line, now_us);
+    if (!buf_ok(&worker->audit_line)) {
+        metric_add(&worker->metrics.audit_dropped, 1);
+        return;
+    }
+    audit_sink_write(worker->audit, buf_slice(&worker->audit_line),
+                     exchange->has_audit_reservation);
+}

@@ -1,0 +1,423 @@
+/* The upstream's part: connect, send the request, read the answer, stream both bodies. A request is
+ * sent a second time only when it is safe to: idempotent, without a body, and the reused connection
+ * died before it answered a byte. */
+#include <ctype.h>
+
+#include "core/clock.h"
+#include "proxy/client.h"
+#include "proxy/exchange.h"
+#include "proxy/head_writer.h"
+
+enum { INFORMATIONAL_MAX = 16, UPSTREAM_IDLE_MS = 30000 };
+
+/* Draws the upstream whose turn it is. */
+static void exchange_choose_target(struct exchange *exchange) {
+    struct worker *worker = exchange->worker;
+    const struct config_route *route = exchange_route(exchange);
+    size_t first = worker->first_pool[exchange->route];
+    size_t turn = 0;
+    if (route->upstream_count > 1) {
+        turn = worker->upstream_pools[first].turn++ % route->upstream_count;
+    }
+    exchange->target = &route->upstreams[turn];
+    exchange->pool = first + turn;
+}
+
+static void exchange_refuse_unreachable(struct exchange *exchange, const char *detail) {
+    exchange_refuse(exchange, REASON_UPSTREAM_UNREACHABLE, 0, detail);
+}
+
+/* Tries addresses until one starts connecting. False when the exchange was refused. */
+static bool exchange_open_upstream(struct exchange *exchange) {
+    struct worker *worker = exchange->worker;
+    struct upstream_pool *pool = &worker->upstream_pools[exchange->pool];
+    const struct upstream_addresses *addresses =
+        &exchange->snapshot->addresses->upstreams[exchange->pool];
+    if (exchange->address == 0 && !exchange->has_retried) {
+        exchange->upstream = upstream_take_idle(worker, pool, exchange);
+    }
+    while (!exchange->upstream && exchange->address < addresses->count) {
+        exchange->upstream = upstream_connect(worker, pool, addresses, exchange->address, exchange);
+        if (!exchange->upstream) {
+            exchange->address++;
+        }
+    }
+    if (!exchange->upstream) {
+        exchange_refuse_unreachable(exchange, addresses->count == 0
+                                                  ? "the upstream's name does not resolve"
+                                                  : "no connection to the upstream could be made");
+        return false;
+    }
+    if (!exchange->upstream->is_connected) {
+        exchange_set_deadline(exchange, exchange_route(exchange)->connect_timeout_ms);
+    }
+    return true;
+}
+
+void exchange_step_connect(struct exchange *exchange) {
+    if (!exchange->target) {
+        exchange_choose_target(exchange);
+    }
+    for (;;) {
+        if (!exchange->upstream && !exchange_open_upstream(exchange)) {
+            return;
+        }
+        struct upstream *upstream = exchange->upstream;
+        if (upstream->is_connected) {
+            break;
+        }
+        if (!upstream->conn.can_write && !upstream->conn.is_broken) {
+            return; /* the event will come */
+        }
+        if (upstream_connect_succeeded(upstream)) {
+            upstream->conn.is_broken = false;
+            break;
+        }
+        upstream_close(upstream);
+        exchange->upstream = NULL;
+        exchange->address++;
+    }
+    exchange_move(exchange, PHASE_REQUEST);
+}
+
+/* From here on nothing of the head is needed from the client's buffer. */
+static void exchange_drop_head(struct exchange *exchange) {
+    if (exchange->kept_head_bytes == 0) {
+        return;
+    }
+    io_buffer_consume(&exchange->client->conn.in, exchange->kept_head_bytes);
+    exchange->kept_head_bytes = 0;
+    exchange->request.method = exchange->method;
+    exchange->request.host = exchange->host;
+    exchange->request.header_count = 0;
+    exchange->request.authorization_count = 0;
+    conn_rest(&exchange->client->conn);
+}
+
+static void exchange_invite_body(struct exchange *exchange) {
+    struct conn *conn = &exchange->client->conn;
+    if (!exchange->request.expects_continue || !io_buffer_is_empty(&conn->in) ||
+        !io_buffer_open(&conn->out, conn->pool)) {
+        return;
+    }
+    io_buffer_append(&conn->out, conn->pool, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
+    conn_flush(conn);
+}
+
+static bool exchange_write_request(struct exchange *exchange) {
+    struct conn *conn = &exchange->upstream->conn;
+    if (!io_buffer_open(&conn->out, conn->pool)) {
+        exchange_refuse(exchange, REASON_OVERLOADED, 0, "no buffer is free");
+        return false;
+    }
+    if (!write_upstream_request(exchange, exchange->target)) {
+        exchange_refuse(exchange, REASON_HEAD_TOO_LARGE, 0,
+                        "the request head does not fit with what is added to it");
+        return false;
+    }
+    exchange->wrote_request_head = true;
+    exchange->response_scanned = 0;
+    exchange->upload_is_over = false;
+    exchange->upstream_begin_us = clock_monotonic_us();
+    body_init(&exchange->upload, exchange->request.body, exchange->request.content_length,
+              exchange->request.body == BODY_CHUNKED, exchange_route(exchange)->body_limit_bytes);
+    const struct config_route *route = exchange_route(exchange);
+    if (exchange->request.body == BODY_NONE) {
+        exchange_set_deadline(exchange, route->head_timeout_ms);
+    } else {
+        exchange_drop_head(exchange);
+        exchange_invite_body(exchange);
+        exchange_set_deadline(exchange, route->idle_timeout_ms);
+    }
+    return true;
+}
+
+static void exchange_end_aborted(struct exchange *exchange, enum aborted_by by,
+                                 enum reason reason) {
+    exchange->aborted_by = by;
+    exchange->reason = reason;
+    exchange_move(exchange, PHASE_DONE);
+}
+
+/* What a broken upload means depends on whether the answer has begun. */
+static void exchange_fail_upload(struct exchange *exchange, enum reason reason,
+                                 const char *detail) {
+    if (exchange->phase == PHASE_RESPONSE) {
+        exchange_end_aborted(exchange, ABORTED_BY_CLIENT, reason);
+        return;
+    }
+    exchange_refuse(exchange, reason, 0, detail);
+}
+
+/* Sends what is to be sent. False when the exchange has moved on or ended. */
+static bool exchange_upload(struct exchange *exchange) {
+    struct conn *upstream = &exchange->upstream->conn;
+    const struct config_route *route = exchange_route(exchange);
+    bool was_written = exchange->upload.is_written;
+    uint64_t moved = exchange->upload.moved;
+    switch (body_pump(&exchange->upload, &exchange->client->conn, upstream)) {
+    case BODY_PUMP_DONE:
+        if (!was_written && exchange->phase == PHASE_REQUEST) {
+            exchange_set_deadline(exchange, route->head_timeout_ms);
+        }
+        break;
+    case BODY_PUMP_WAIT_SOURCE:
+    case BODY_PUMP_WAIT_SINK:
+        if (exchange->upload.moved != moved) {
+            exchange_set_deadline(exchange, route->idle_timeout_ms);
+        }
+        break;
+    case BODY_PUMP_AGAIN:
+        exchange_resume_soon(exchange);
+        break;
+    case BODY_PUMP_MALFORMED:
+        exchange_fail_upload(exchange, REASON_BAD_REQUEST,
+                             "the chunked coding of the body is malformed");
+        return false;
+    case BODY_PUMP_TOO_LARGE:
+        exchange_fail_upload(exchange, REASON_BODY_TOO_LARGE,
+                             "the body is larger than this route takes");
+        return false;
+    case BODY_PUMP_SOURCE_ENDED:
+        exchange_end_aborted(exchange, ABORTED_BY_CLIENT, REASON_NONE);
+        return false;
+    case BODY_PUMP_SINK_BROKEN:
+        exchange->upload_is_over = true; /* it may have answered before it stopped listening */
+        break;
+    }
+    if (conn_flush(upstream) == IO_ERROR) {
+        exchange->upload_is_over = true;
+    }
+    return true;
+}
+
+static bool method_is_idempotent(struct slice method) {
+    static const struct slice methods[] = {SLICE("GET"), SLICE("HEAD"), SLICE("PUT"),
+                                           SLICE("DELETE"), SLICE("OPTIONS")};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        if (slice_eq(method, methods[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The upstream closed or broke before a complete head. */
+static void exchange_on_upstream_gone(struct exchange *exchange) {
+    bool is_untouched =
+        io_buffer_is_empty(&exchange->upstream->conn.in) && exchange->informational_count == 0;
+    bool may_retry = is_untouched && exchange->upstream->is_reused && !exchange->has_retried &&
+                     exchange->kept_head_bytes > 0 && exchange_route(exchange)->retry_safe &&
+                     method_is_idempotent(exchange->method);
+    if (!may_retry) {
+        exchange_refuse(exchange, REASON_UPSTREAM_PROTOCOL, 0,
+                        is_untouched ? "the upstream closed the connection without an answer"
+                                     : "the upstream's answer ended within its head");
+        return;
+    }
+    upstream_close(exchange->upstream);
+    exchange->upstream = NULL;
+    exchange->has_retried = true;
+    exchange->wrote_request_head = false;
+    exchange_move(exchange, PHASE_CONNECT);
+}
+
+/* "timeout=5" of a Keep-Alive field: we let go a second earlier than the upstream would. */
+static uint32_t keep_alive_hint_ms(const struct h1_response *response) {
+    for (size_t i = 0; i < response->header_count; i++) {
+        const struct header *header = &response->headers[i];
+        if (header->id != HEADER_KEEP_ALIVE) {
+            continue;
+        }
+        struct slice rest = header->value;
+        if (!slice_starts_with(rest, SLICE("timeout="))) {
+            return UPSTREAM_IDLE_MS;
+        }
+        rest = slice_skip(rest, 8);
+        uint64_t seconds = 0;
+        if (!slice_parse_u64(slice_of(rest.ptr, slice_index(rest, ',')), 86400, &seconds)) {
+            return UPSTREAM_IDLE_MS;
+        }
+        uint64_t ms = seconds > 1 ? (seconds - 1) * 1000 : 0;
+        return ms < UPSTREAM_IDLE_MS ? (uint32_t)ms : UPSTREAM_IDLE_MS;
+    }
+    return UPSTREAM_IDLE_MS;
+}
+
+static void exchange_pass_informational(struct exchange *exchange) {
+    struct conn *conn = &exchange->client->conn;
+    if (exchange->response.status == 100 || exchange->request.minor_version == 0 ||
+        !io_buffer_open(&conn->out, conn->pool)) {
+        return;
+    }
+    if (write_client_informational(exchange, &exchange->response)) {
+        conn_flush(conn);
+    }
+}
+
+static void exchange_begin_response(struct exchange *exchange, size_t head_len) {
+    struct conn *client = &exchange->client->conn;
+    struct conn *upstream = &exchange->upstream->conn;
+    const struct h1_response *response = &exchange->response;
+    bool has_open_end = response->body == BODY_CHUNKED || response->body == BODY_UNTIL_CLOSE;
+    bool chunked = has_open_end && exchange->request.minor_version == 1;
+    exchange->closes_client |= (has_open_end && !chunked) || !exchange->upload.is_written ||
+                               exchange->worker->is_draining || exchange->client->is_half_closed;
+    if (!io_buffer_open(&client->out, client->pool) || !write_client_response(exchange, chunked)) {
+        exchange_refuse(exchange, REASON_UPSTREAM_PROTOCOL, 0, "the upstream's head is too large");
+        return;
+    }
+    exchange->status = response->status;
+    exchange->wrote_response_head = true;
+    exchange->upstream_idle_ms = keep_alive_hint_ms(response);
+    body_init(&exchange->download, response->body, response->content_length, chunked, UINT64_MAX);
+    io_buffer_consume(&upstream->in, head_len);
+    exchange->response.header_count = 0; /* they lie in the buffer that now moves on */
+    exchange_drop_head(exchange);
+    exchange_set_deadline(exchange, exchange_route(exchange)->idle_timeout_ms);
+    exchange_move(exchange, PHASE_RESPONSE);
+}
+
+/* Judges one complete head. True when another may follow (informational). */
+static bool exchange_take_response(struct exchange *exchange, size_t head_len) {
+    struct worker *worker = exchange->worker;
+    struct io_buffer *in = &exchange->upstream->conn.in;
+    struct h1_refusal refusal;
+    bool is_head = slice_eq(exchange->method, SLICE("HEAD"));
+    if (h1_response_parse(slice_of(io_buffer_data(in).ptr, head_len), &worker->response_limits,
+                          worker->response_headers, is_head, &exchange->response,
+                          &refusal) != H1_COMPLETE) {
+        exchange_refuse(exchange, REASON_UPSTREAM_PROTOCOL, 0, refusal.detail);
+        return false;
+    }
+    exchange->upstream_status = exchange->response.status;
+    if (exchange->response.status == 101 ||
+        (exchange->response.status < 200 && ++exchange->informational_count > INFORMATIONAL_MAX)) {
+        exchange_refuse(exchange, REASON_UPSTREAM_PROTOCOL, 0,
+                        "the upstream sent an informational answer out of place");
+        return false;
+    }
+    if (exchange->response.status < 200) {
+        exchange_pass_informational(exchange);
+        io_buffer_consume(in, head_len);
+        exchange->response_scanned = 0;
+        return true;
+    }
+    exchange->upstream_head_us = clock_monotonic_us();
+    if (exchange->response.status == 401 && exchange->credential) {
+        exchange_refuse(exchange, REASON_UPSTREAM_CREDENTIAL_REFUSED, 0,
+                        "the upstream answered 401 to the injected credential");
+        return false;
+    }
+    exchange_begin_response(exchange, head_len);
+    return false;
+}
+
+static void exchange_read_response(struct exchange *exchange) {
+    struct conn *upstream = &exchange->upstream->conn;
+    for (;;) {
+        if (!io_buffer_is_empty(&upstream->in)) {
+            size_t head_len = 0;
+            struct h1_refusal refusal;
+            switch (h1_response_scan(io_buffer_data(&upstream->in),
+                                     &exchange->worker->response_limits,
+                                     &exchange->response_scanned, &head_len, &refusal)) {
+            case H1_COMPLETE:
+                if (!exchange_take_response(exchange, head_len)) {
+                    return;
+                }
+                continue;
+            case H1_REFUSED:
+                exchange_refuse(exchange, REASON_UPSTREAM_PROTOCOL, 0, refusal.detail);
+                return;
+            case H1_INCOMPLETE:
+                io_buffer_compact(&upstream->in);
+                break;
+            }
+        }
+        switch (conn_fill(upstream)) {
+        case IO_OK:
+            break;
+        case IO_WAIT:
+            return;
+        case IO_FULL:
+            exchange_refuse(exchange, REASON_UPSTREAM_PROTOCOL, 0,
+                            "the upstream's head is too large");
+            return;
+        case IO_EOF:
+        case IO_ERROR:
+            exchange_on_upstream_gone(exchange);
+            return;
+        }
+    }
+}
+
+void exchange_step_request(struct exchange *exchange) {
+    if (!exchange->wrote_request_head && !exchange_write_request(exchange)) {
+        return;
+    }
+    if (!exchange->upload_is_over && !exchange_upload(exchange)) {
+        return;
+    }
+    exchange_read_response(exchange);
+}
+
+void exchange_step_response(struct exchange *exchange) {
+    struct conn *client = &exchange->client->conn;
+    struct conn *upstream = &exchange->upstream->conn;
+    uint64_t moved = exchange->download.moved;
+    if (!exchange->upload.is_written && !exchange->upload_is_over && !exchange_upload(exchange)) {
+        return;
+    }
+    enum body_pump_result result = body_pump(&exchange->download, upstream, client);
+    enum io_result flushed = client->is_broken ? IO_ERROR : conn_flush(client);
+    if (exchange->answered_us == 0 && flushed == IO_OK) {
+        exchange->answered_us = clock_monotonic_us();
+    }
+    if (flushed == IO_ERROR || result == BODY_PUMP_SINK_BROKEN) {
+        exchange_end_aborted(exchange, ABORTED_BY_CLIENT, REASON_NONE);
+        return;
+    }
+    switch (result) {
+    case BODY_PUMP_DONE:
+        if (flushed == IO_OK) {
+            exchange_move(exchange, PHASE_DONE);
+        }
+        return;
+    case BODY_PUMP_MALFORMED:
+    case BODY_PUMP_SOURCE_ENDED:
+        exchange_end_aborted(exchange, ABORTED_BY_UPSTREAM, REASON_UPSTREAM_PROTOCOL);
+        return;
+    case BODY_PUMP_AGAIN:
+        exchange_resume_soon(exchange);
+        break;
+    default:
+        break;
+    }
+    if (exchange->download.moved != moved) {
+        exchange_set_deadline(exchange, exchange_route(exchange)->idle_timeout_ms);
+    }
+}
+
+void exchange_on_forward_timeout(struct exchange *exchange) {
+    switch (exchange->phase) {
+    case PHASE_CONNECT:
+        exchange_refuse(exchange, REASON_UPSTREAM_TIMEOUT, 0,
+                        "the connection to the upstream took too long");
+        break;
+    case PHASE_REQUEST:
+        if (exchange->upload.is_written || exchange->upload_is_over ||
+            exchange->upload.pending > 0) {
+            exchange_refuse(exchange, REASON_UPSTREAM_TIMEOUT, 0,
+                            "the upstream did not answer in time");
+        } else {
+            exchange_refuse(exchange, REASON_HEAD_TIMEOUT, 0, "the request body stopped arriving");
+        }
+        break;
+    default: /* a stream went silent: on the upstream's side, or because the client stopped reading
+              */
+        exchange->reason = exchange->download.pending > 0 ? REASON_NONE : REASON_UPSTREAM_TIMEOUT;
+        exchange_abort(exchange, ABORTED_BY_TIMEOUT);
+        break;
+    }
+}

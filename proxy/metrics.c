@@ -1,0 +1,215 @@
+/* Exposition follows the Prometheus text format 0.0.4. */
+#include "proxy/metrics.h"
+
+#include <stdlib.h>
+
+#define METRIC_BOUND(us) us,
+static const uint64_t bounds_us[METRIC_BUCKET_COUNT] = {METRIC_BUCKETS_US(METRIC_BOUND)};
+
+static const char *const token_check_labels[TOKEN_CHECK_COUNT] = {
+    [TOKEN_CHECK_ACCEPTED] = "accepted",
+    [TOKEN_CHECK_REFUSED] = "refused",
+    [TOKEN_CHECK_KEYS_MISSING] = "keys_missing",
+};
+
+void histogram_observe(struct histogram *histogram, uint64_t us) {
+    size_t bucket = 0;
+    while (bucket < METRIC_BUCKET_COUNT && us > bounds_us[bucket]) {
+        bucket++;
+    }
+    metric_add(&histogram->buckets[bucket], 1);
+    metric_add(&histogram->sum_us, us);
+}
+
+enum status worker_metrics_init(struct worker_metrics *metrics, size_t route_count) {
+    memset(metrics, 0, sizeof *metrics);
+    metrics->route_count = route_count;
+    metrics->routes = calloc(route_count + 1, sizeof *metrics->routes);
+    return metrics->routes ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+void worker_metrics_done(struct worker_metrics *metrics) {
+    free(metrics->routes);
+    metrics->routes = NULL;
+}
+
+const char *decision_label(enum reason reason) {
+    if (reason == REASON_NONE) {
+        return "allow";
+    }
+    return reason_http_status(reason) < 500 ? "deny" : "error";
+}
+
+void metrics_write_label(struct buf *out, const char *value) {
+    for (const char *at = value; *at; at++) {
+        if (*at == '\\' || *at == '"') {
+            buf_append_char(out, '\\');
+        }
+        if (*at == '\n') {
+            buf_append_str(out, "\\n");
+        } else {
+            buf_append_char(out, *at);
+        }
+    }
+}
+
+static const char *route_label(const struct config *config, size_t route) {
+    return route < config->route_count ? config->routes[route].name : "";
+}
+
+static void write_requests(struct buf *out, const struct config *config,
+                           struct worker_metrics *const *workers, size_t worker_count) {
+    buf_append_str(
+        out, "# HELP barkeep_requests_total Requests answered, by route, decision and reason.\n"
+             "# TYPE barkeep_requests_total counter\n");
+    for (size_t route = 0; route <= config->route_count; route++) {
+        for (int reason = 0; reason < REASON_COUNT; reason++) {
+            uint64_t total = 0;
+            for (size_t i = 0; i < worker_count; i++) {
+                total += metric_get(&workers[i]->routes[route].requests[reason]);
+            }
+            if (total == 0) {
+                continue;
+            }
+            buf_append_str(out, "barkeep_requests_total{route=\"");
+            metrics_write_label(out, route_label(config, route));
+            buf_printf(out, "\",decision=\"%s\",reason=\"%s\"} %llu\n",
+                       decision_label((enum reason)reason), reason_code((enum reason)reason),
+                       (unsigned long long)total);
+        }
+    }
+}
+
+/* `pick` gives the histogram of worker i; `label` is complete, with its comma, or "". */
+static void
+write_histogram(struct buf *out, const char *name, const char *route,
+                struct histogram *(*pick)(struct worker_metrics *metrics, size_t route_index),
+                size_t route_index, struct worker_metrics *const *workers, size_t worker_count) {
+    uint64_t cumulative = 0;
+    uint64_t sum_us = 0;
+    for (size_t bucket = 0; bucket <= METRIC_BUCKET_COUNT; bucket++) {
+        for (size_t i = 0; i < worker_count; i++) {
+            cumulative += metric_get(&pick(workers[i], route_index)->buckets[bucket]);
+        }
+        buf_printf(out, "%s_bucket{", name);
+        if (route) {
+            buf_append_str(out, "route=\"");
+            metrics_write_label(out, route);
+            buf_append_str(out, "\",");
+        }
+        if (bucket < METRIC_BUCKET_COUNT) {
+            buf_printf(out, "le=\"%llu.%06llu\"} %llu\n",
+                       (unsigned long long)(bounds_us[bucket] / 1000000),
+                       (unsigned long long)(bounds_us[bucket] % 1000000),
+                       (unsigned long long)cumulative);
+        } else {
+            buf_printf(out, "le=\"+Inf\"} %llu\n", (unsigned long long)cumulative);
+        }
+    }
+    for (size_t i = 0; i < worker_count; i++) {
+        sum_us += metric_get(&pick(workers[i], route_index)->sum_us);
+    }
+    static const char *const suffixes[] = {"sum", "count"};
+    for (size_t i = 0; i < 2; i++) {
+        buf_printf(out, "%s_%s", name, suffixes[i]);
+        if (route) {
+            buf_append_str(out, "{route=\"");
+            metrics_write_label(out, route);
+            buf_append_str(out, "\"}");
+        }
+        if (i == 0) {
+            buf_printf(out, " %llu.%06llu\n", (unsigned long long)(sum_us / 1000000),
+                       (unsigned long long)(sum_us % 1000000));
+        } else {
+            buf_printf(out, " %llu\n", (unsigned long long)cumulative);
+        }
+    }
+}
+
+static struct histogram *pick_seconds(struct worker_metrics *metrics, size_t route) {
+    return &metrics->routes[route].seconds;
+}
+
+static struct histogram *pick_overhead(struct worker_metrics *metrics, size_t route) {
+    (void)route;
+    return &metrics->overhead;
+}
+
+static uint64_t total_of(struct worker_metrics *const *workers, size_t worker_count,
+                         size_t offset) {
+    uint64_t total = 0;
+    for (size_t i = 0; i < worker_count; i++) {
+        total += metric_get((const metric *)(const void *)((const char *)workers[i] + offset));
+    }
+    return total;
+}
+
+static void write_upstream_connections(struct buf *out, const struct config *config,
+                                       struct worker_metrics *const *workers, size_t worker_count) {
+    buf_append_str(out, "# HELP barkeep_upstream_connections Connections to upstreams.\n"
+                        "# TYPE barkeep_upstream_connections gauge\n");
+    for (size_t route = 0; route < config->route_count; route++) {
+        uint64_t idle = 0;
+        uint64_t busy = 0;
+        for (size_t i = 0; i < worker_count; i++) {
+            idle += metric_get(&workers[i]->routes[route].upstream_idle);
+            busy += metric_get(&workers[i]->routes[route].upstream_busy);
+        }
+        buf_append_str(out, "barkeep_upstream_connections{route=\"");
+        metrics_write_label(out, route_label(config, route));
+        buf_printf(out, "\",state=\"idle\"} %llu\n", (unsigned long long)idle);
+        buf_append_str(out, "barkeep_upstream_connections{route=\"");
+        metrics_write_label(out, route_label(config, route));
+        buf_printf(out, "\",state=\"busy\"} %llu\n", (unsigned long long)busy);
+    }
+}
+
+static void write_token_metrics(struct buf *out, struct worker_metrics *const *workers,
+                                size_t worker_count) {
+    buf_append_str(out,
+                   "# HELP barkeep_token_verifications_total Tokens judged in full, by result.\n"
+                   "# TYPE barkeep_token_verifications_total counter\n");
+    for (size_t i = 0; i < TOKEN_CHECK_COUNT; i++) {
+        size_t offset = offsetof(struct worker_metrics, token_checks) + i * sizeof(metric);
+        buf_printf(out, "barkeep_token_verifications_total{result=\"%s\"} %llu\n",
+                   token_check_labels[i],
+                   (unsigned long long)total_of(workers, worker_count, offset));
+    }
+    buf_printf(out,
+               "# HELP barkeep_token_cache_hits_total Requests whose token was verified before.\n"
+               "# TYPE barkeep_token_cache_hits_total counter\n"
+               "barkeep_token_cache_hits_total %llu\n",
+               (unsigned long long)total_of(workers, worker_count,
+                                            offsetof(struct worker_metrics, token_cache_hits)));
+}
+
+void metrics_write_workers(struct buf *out, const struct config *config,
+                           struct worker_metrics *const *workers, size_t worker_count) {
+    write_requests(out, config, workers, worker_count);
+    buf_append_str(
+        out,
+        "# HELP barkeep_request_seconds Time from the request's head to the end of its answer.\n"
+        "# TYPE barkeep_request_seconds histogram\n");
+    for (size_t route = 0; route <= config->route_count; route++) {
+        write_histogram(out, "barkeep_request_seconds", route_label(config, route), pick_seconds,
+                        route, workers, worker_count);
+    }
+    buf_append_str(out,
+                   "# HELP barkeep_overhead_seconds Time spent in barkeep itself, per request.\n"
+                   "# TYPE barkeep_overhead_seconds histogram\n");
+    write_histogram(out, "barkeep_overhead_seconds", NULL, pick_overhead, 0, workers, worker_count);
+    buf_printf(out,
+               "# HELP barkeep_connections Client connections open.\n"
+               "# TYPE barkeep_connections gauge\n"
+               "barkeep_connections %llu\n",
+               (unsigned long long)total_of(workers, worker_count,
+                                            offsetof(struct worker_metrics, connections)));
+    write_token_metrics(out, workers, worker_count);
+    write_upstream_connections(out, config, workers, worker_count);
+    buf_printf(out,
+               "# HELP barkeep_audit_dropped_total Audit lines that could not be written.\n"
+               "# TYPE barkeep_audit_dropped_total counter\n"
+               "barkeep_audit_dropped_total %llu\n",
+               (unsigned long long)total_of(workers, worker_count,
+                                            offsetof(struct worker_metrics, audit_dropped)));
+}

@@ -1,0 +1,161 @@
+/* Refusals as problem details (RFC 9457): one status line, one head, one body, made from
+ * configuration and our own texts only, never from what the caller sent. */
+#include "core/json_out.h"
+#include "proxy/client.h"
+#include "proxy/exchange.h"
+#include "proxy/head_writer.h"
+
+enum { PROBLEM_BYTES_MAX = 2048 };
+
+static const char *status_phrase(int status) {
+    switch (status) {
+    case 400:
+        return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 403:
+        return "Forbidden";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 408:
+        return "Request Timeout";
+    case 413:
+        return "Content Too Large";
+    case 414:
+        return "URI Too Long";
+    case 417:
+        return "Expectation Failed";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 501:
+        return "Not Implemented";
+    case 502:
+        return "Bad Gateway";
+    case 503:
+        return "Service Unavailable";
+    case 504:
+        return "Gateway Timeout";
+    case 505:
+        return "HTTP Version Not Supported";
+    default:
+        return "Error";
+    }
+}
+
+static void write_problem(struct exchange *exchange, struct buf *body) {
+    bool exposes = exchange_config(exchange)->expose_reasons;
+    char type[64] = "about:blank";
+    if (exposes) {
+        struct buf name;
+        buf_init(&name, sizeof type);
+        buf_printf(&name, "urn:barkeep:%s", reason_code(exchange->reason));
+        if (buf_ok(&name)) {
+            memcpy(type, name.ptr, name.len);
+            type[name.len] = '\0';
+        }
+        buf_done(&name);
+    }
+    struct json_out out;
+    json_out_init(&out, body);
+    json_out_object_begin(&out, NULL);
+    json_out_cstr(&out, "type", type);
+    json_out_cstr(&out, "title",
+                  exposes ? reason_title(exchange->reason) : status_phrase(exchange->status));
+    json_out_u64(&out, "status", (uint64_t)exchange->status);
+    if (exposes) {
+        json_out_cstr(&out, "reason", reason_code(exchange->reason));
+        json_out_cstr(&out, "detail", exchange->verdict.detail);
+    }
+    json_out_str(&out, "request_id", slice_of(exchange->id, 32));
+    json_out_object_end(&out);
+    buf_append_char(body, '\n');
+}
+
+static void write_special_fields(struct head_writer *writer, const struct exchange *exchange) {
+    if (exchange->status == 401) {
+        if (exchange->reason == REASON_TOKEN_MISSING) {
+            HEAD_WRITE_LITERAL(writer, "WWW-Authenticate: Bearer\r\n");
+        } else {
+            HEAD_WRITE_LITERAL(writer, "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n");
+        }
+    }
+    if (exchange->status == 405) {
+        HEAD_WRITE_LITERAL(writer, "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n");
+    }
+    if (exchange->status == 503) {
+        HEAD_WRITE_LITERAL(writer, "Retry-After: 5\r\n");
+    }
+}
+
+static bool write_refusal(struct exchange *exchange, struct slice body) {
+    struct conn *conn = &exchange->client->conn;
+    struct head_writer writer;
+    head_writer_begin(&writer, &conn->out, conn->pool);
+    HEAD_WRITE_LITERAL(&writer, "HTTP/1.1 ");
+    head_write_u64(&writer, (uint64_t)exchange->status);
+    HEAD_WRITE_LITERAL(&writer, " ");
+    head_write(&writer, slice_of_str(status_phrase(exchange->status)));
+    HEAD_WRITE_LITERAL(&writer,
+                       "\r\nContent-Type: application/problem+json\r\nCache-Control: no-store\r\n");
+    head_write_field(&writer, SLICE("Date"), worker_date(exchange->worker));
+    head_write_field(&writer, SLICE("X-Request-Id"), slice_of(exchange->id, 32));
+    write_special_fields(&writer, exchange);
+    HEAD_WRITE_LITERAL(&writer, "Content-Length: ");
+    head_write_u64(&writer, body.len);
+    HEAD_WRITE_LITERAL(&writer, "\r\n");
+    if (exchange->closes_client) {
+        HEAD_WRITE_LITERAL(&writer, "Connection: close\r\n");
+    }
+    HEAD_WRITE_LITERAL(&writer, "\r\n");
+    if (!slice_eq(exchange->request.method, SLICE("HEAD"))) {
+        head_write(&writer, body);
+    }
+    return head_writer_end(&writer, &conn->out);
+}
+
+/* A refusal keeps the connection only when the request has been read whole and the fault was not
+ * the caller's. */
+static bool refusal_closes(const struct exchange *exchange) {
+    return exchange->status < 500 || exchange->request.body != BODY_NONE ||
+           exchange->request.method.len == 0 || exchange->closes_client ||
+           exchange->worker->is_draining;
+}
+
+static bool compose_refusal(struct exchange *exchange) {
+    struct conn *conn = &exchange->client->conn;
+    struct buf body;
+    exchange->closes_client = refusal_closes(exchange);
+    buf_init(&body, PROBLEM_BYTES_MAX);
+    write_problem(exchange, &body);
+    bool is_written = buf_ok(&body) && io_buffer_open(&conn->out, conn->pool) &&
+                      write_refusal(exchange, buf_slice(&body));
+    buf_done(&body);
+    return is_written;
+}
+
+void exchange_step_refuse(struct exchange *exchange) {
+    if (!exchange->wrote_response_head) {
+        exchange->wrote_response_head = true;
+        if (exchange->upstream) {
+            upstream_close(exchange->upstream);
+            exchange->upstream = NULL;
+        }
+        if (!compose_refusal(exchange)) {
+            exchange->aborted_by = ABORTED_BY_TIMEOUT;
+            exchange_move(exchange, PHASE_DONE);
+            return;
+        }
+    }
+    switch (conn_flush(&exchange->client->conn)) {
+    case IO_OK:
+        exchange_move(exchange, PHASE_DONE);
+        return;
+    case IO_WAIT:
+        return;
+    default:
+        exchange->aborted_by = ABORTED_BY_CLIENT;
+        exchange_move(exchange, PHASE_DONE);
+    }
+}

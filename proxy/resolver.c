@@ -1,0 +1,233 @@
+/* Numeric addresses and unix sockets are settled at start; only when a real name is configured does
+ * the thread look again. */
+#include "proxy/resolver.h"
+
+#include <netdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/un.h>
+#include <time.h>
+
+enum { RESOLVE_INTERVAL_SEC = 10 };
+
+struct resolver {
+    const struct config *config;
+    struct mailbox *mailbox;
+    void (*on_book)(void *receiver, struct address_book *book);
+    struct address_book *last;
+    pthread_t thread;
+    bool has_thread;
+    pthread_mutex_t mutex; /* guards is_ending, for the timed wait */
+    pthread_cond_t wake;
+    bool is_ending;
+};
+
+struct book_message {
+    struct message message;
+    void (*on_book)(void *receiver, struct address_book *book);
+    struct address_book *book;
+};
+
+struct address_book *address_book_ref(struct address_book *book) {
+    atomic_fetch_add_explicit(&book->refs, 1, memory_order_relaxed);
+    return book;
+}
+
+void address_book_unref(struct address_book *book) {
+    if (book && atomic_fetch_sub_explicit(&book->refs, 1, memory_order_acq_rel) == 1) {
+        free(book->upstreams);
+        free(book);
+    }
+}
+
+size_t address_book_index(const struct config *config, size_t route, size_t upstream) {
+    size_t index = upstream;
+    for (size_t i = 0; i < route; i++) {
+        index += config->routes[i].upstream_count;
+    }
+    return index;
+}
+
+static void resolve_unix(const struct config_upstream *upstream, struct upstream_addresses *out) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", upstream->unix_path);
+    memcpy(&out->items[0], &address, sizeof address);
+    out->lengths[0] = sizeof address;
+    out->count = 1;
+}
+
+static void resolve_name(const struct config_upstream *upstream, struct upstream_addresses *out) {
+    char port[6];
+    snprintf(port, sizeof port, "%u", (unsigned)upstream->port);
+    struct addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    struct addrinfo *found = NULL;
+    if (getaddrinfo(upstream->host, port, &hints, &found) != 0) {
+        return;
+    }
+    for (struct addrinfo *item = found; item && out->count < ADDRESS_MAX_PER_UPSTREAM;
+         item = item->ai_next) {
+        memcpy(&out->items[out->count], item->ai_addr, item->ai_addrlen);
+        out->lengths[out->count++] = item->ai_addrlen;
+    }
+    freeaddrinfo(found);
+}
+
+static struct address_book *book_resolve(const struct config *config) {
+    struct address_book *book = calloc(1, sizeof *book);
+    if (!book) {
+        return NULL;
+    }
+    atomic_init(&book->refs, 1);
+    book->count = address_book_index(config, config->route_count, 0);
+    book->upstreams = calloc(book->count + 1, sizeof *book->upstreams);
+    if (!book->upstreams) {
+        free(book);
+        return NULL;
+    }
+    size_t row = 0;
+    for (size_t i = 0; i < config->route_count; i++) {
+        for (size_t j = 0; j < config->routes[i].upstream_count; j++) {
+            const struct config_upstream *upstream = &config->routes[i].upstreams[j];
+            struct upstream_addresses *out = &book->upstreams[row++];
+            upstream->is_unix ? resolve_unix(upstream, out) : resolve_name(upstream, out);
+        }
+    }
+    return book;
+}
+
+/* A name that stopped resolving keeps its last addresses: a DNS outage is no reason to lose a
+ * working upstream. */
+static void book_keep_old_addresses(struct address_book *fresh, const struct address_book *last) {
+    for (size_t i = 0; i < fresh->count && i < last->count; i++) {
+        if (fresh->upstreams[i].count == 0) {
+            fresh->upstreams[i] = last->upstreams[i];
+        }
+    }
+}
+
+static bool book_differs(const struct address_book *a, const struct address_book *b) {
+    return memcmp(a->upstreams, b->upstreams, a->count * sizeof *a->upstreams) != 0;
+}
+
+static bool is_name(const struct config_upstream *upstream) {
+    if (upstream->is_unix) {
+        return false;
+    }
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST};
+    struct addrinfo *found = NULL;
+    if (getaddrinfo(upstream->host, NULL, &hints, &found) != 0) {
+        return true;
+    }
+    freeaddrinfo(found);
+    return false;
+}
+
+static bool config_has_names(const struct config *config) {
+    for (size_t i = 0; i < config->route_count; i++) {
+        for (size_t j = 0; j < config->routes[i].upstream_count; j++) {
+            if (is_name(&config->routes[i].upstreams[j])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void deliver_book(struct message *message, void *receiver) {
+    struct book_message *letter = (struct book_message *)message;
+    letter->on_book(receiver, letter->book);
+    free(letter);
+}
+
+static void resolver_post(struct resolver *resolver, struct address_book *book) {
+    struct book_message *letter = calloc(1, sizeof *letter);
+    if (!letter) {
+        return; /* the next round tries again: `last` is unchanged */
+    }
+    address_book_unref(resolver->last);
+    resolver->last = address_book_ref(book);
+    letter->message.on_deliver = deliver_book;
+    letter->on_book = resolver->on_book;
+    letter->book = address_book_ref(book);
+    mailbox_post(resolver->mailbox, &letter->message);
+}
+
+/* Waits for the next round; false when the resolver ends. */
+static bool resolver_wait(struct resolver *resolver) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += RESOLVE_INTERVAL_SEC;
+    pthread_mutex_lock(&resolver->mutex);
+    int waited = 0;
+    while (!resolver->is_ending && waited == 0) {
+        waited = pthread_cond_timedwait(&resolver->wake, &resolver->mutex, &until);
+    }
+    bool goes_on = !resolver->is_ending;
+    pthread_mutex_unlock(&resolver->mutex);
+    return goes_on;
+}
+
+static void *resolver_main(void *argument) {
+    struct resolver *resolver = argument;
+    while (resolver_wait(resolver)) {
+        struct address_book *book = book_resolve(resolver->config);
+        if (!book) {
+            continue;
+        }
+        book_keep_old_addresses(book, resolver->last);
+        if (book_differs(book, resolver->last)) {
+            resolver_post(resolver, book);
+        }
+        address_book_unref(book);
+    }
+    return NULL;
+}
+
+struct resolver *resolver_new(const struct config *config, struct mailbox *mailbox,
+                              void (*on_book)(void *receiver, struct address_book *book),
+                              struct address_book **out_book, struct error *err) {
+    struct resolver *resolver = calloc(1, sizeof *resolver);
+    struct address_book *book = book_resolve(config);
+    if (!resolver || !book) {
+        address_book_unref(book);
+        free(resolver);
+        error_set(err, STATUS_NO_MEMORY, "out of memory");
+        return NULL;
+    }
+    resolver->config = config;
+    resolver->mailbox = mailbox;
+    resolver->on_book = on_book;
+    resolver->last = address_book_ref(book);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&resolver->wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&resolver->mutex, NULL);
+    if (config_has_names(config)) {
+        resolver->has_thread =
+            pthread_create(&resolver->thread, NULL, resolver_main, resolver) == 0;
+    }
+    *out_book = book;
+    return resolver;
+}
+
+void resolver_free(struct resolver *resolver) {
+    if (!resolver) {
+        return;
+    }
+    pthread_mutex_lock(&resolver->mutex);
+    resolver->is_ending = true;
+    pthread_cond_signal(&resolver->wake);
+    pthread_mutex_unlock(&resolver->mutex);
+    if (resolver->has_thread) {
+        pthread_join(resolver->thread, NULL);
+    }
+    pthread_cond_destroy(&resolver->wake);
+    pthread_mutex_destroy(&resolver->mutex);
+    address_book_unref(resolver->last);
+    free(resolver);
+}

@@ -1,0 +1,42 @@
+/* Names of upstreams to addresses, away from the workers: once at start, then every few seconds on
+ * a thread of its own, because getaddrinfo() blocks. */
+#ifndef BARKEEP_PROXY_RESOLVER_H
+#define BARKEEP_PROXY_RESOLVER_H
+
+#include <sys/socket.h>
+
+#include "config/config.h"
+#include "core/mailbox.h"
+
+#define ADDRESS_MAX_PER_UPSTREAM 8
+
+struct upstream_addresses {
+    struct sockaddr_storage items[ADDRESS_MAX_PER_UPSTREAM];
+    socklen_t lengths[ADDRESS_MAX_PER_UPSTREAM];
+    size_t count; /* 0: the name does not resolve now */
+};
+
+/* The addresses of every upstream of one configuration; immutable. */
+struct address_book {
+    _Atomic uint32_t refs;
+    struct upstream_addresses *upstreams; /* by address_book_index() */
+    size_t count;
+};
+
+struct address_book *address_book_ref(struct address_book *book);
+void address_book_unref(struct address_book *book); /* NULL is fine */
+/* Row of the upstream `upstream` of route `route`. */
+size_t address_book_index(const struct config *config, size_t route, size_t upstream);
+
+struct resolver;
+
+/* Resolves everything once (blocking), then watches names on a thread of its own. `on_book` is
+ * called on the receiver of `mailbox` with a reference to each changed book. out_book is the first
+ * book, one reference for the caller. */
+struct resolver *resolver_new(const struct config *config, struct mailbox *mailbox,
+                              void (*on_book)(void *receiver, struct address_book *book),
+                              struct address_book **out_book, struct error *err);
+/* Ends the thread; may wait for a look-up that is under way. */
+void resolver_free(struct resolver *resolver);
+
+#endif

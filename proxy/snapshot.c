@@ -1,0 +1,66 @@
+/* Reference counting only: nothing in a snapshot changes after it was made. */
+#include "proxy/snapshot.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+struct ruleset *ruleset_new(struct config *config) {
+    struct ruleset *rules = calloc(1, sizeof *rules);
+    if (!rules) {
+        return NULL;
+    }
+    atomic_init(&rules->refs, 1);
+    rules->config = config_ref(config);
+    rules->policy = policy_new(config);
+    rules->router = router_new(config);
+    if (!rules->policy || !rules->router) {
+        ruleset_unref(rules);
+        return NULL;
+    }
+    return rules;
+}
+
+struct ruleset *ruleset_ref(struct ruleset *rules) {
+    atomic_fetch_add_explicit(&rules->refs, 1, memory_order_relaxed);
+    return rules;
+}
+
+void ruleset_unref(struct ruleset *rules) {
+    if (!rules || atomic_fetch_sub_explicit(&rules->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    policy_free(rules->policy);
+    router_free(rules->router);
+    config_unref(rules->config);
+    free(rules);
+}
+
+struct snapshot *snapshot_new(struct ruleset *rules, struct key_ring *ring, struct cabinet *cabinet,
+                              struct address_book *addresses) {
+    struct snapshot *snapshot = calloc(1, sizeof *snapshot);
+    if (!snapshot) {
+        return NULL;
+    }
+    atomic_init(&snapshot->refs, 1);
+    snapshot->rules = ruleset_ref(rules);
+    snapshot->ring = ring ? key_ring_ref(ring) : NULL;
+    snapshot->cabinet = cabinet ? cabinet_ref(cabinet) : NULL;
+    snapshot->addresses = address_book_ref(addresses);
+    return snapshot;
+}
+
+struct snapshot *snapshot_ref(struct snapshot *snapshot) {
+    atomic_fetch_add_explicit(&snapshot->refs, 1, memory_order_relaxed);
+    return snapshot;
+}
+
+void snapshot_unref(struct snapshot *snapshot) {
+    if (!snapshot || atomic_fetch_sub_explicit(&snapshot->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    ruleset_unref(snapshot->rules);
+    key_ring_unref(snapshot->ring);
+    cabinet_unref(snapshot->cabinet);
+    address_book_unref(snapshot->addresses);
+    free(snapshot);
+}

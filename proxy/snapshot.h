@@ -1,0 +1,41 @@
+/* What a worker judges and serves by at one moment: configuration, rules, keys, credentials,
+ * addresses. Immutable; the keeper publishes a new one whenever a part changes, and every exchange
+ * pins the one it began with. */
+#ifndef BARKEEP_PROXY_SNAPSHOT_H
+#define BARKEEP_PROXY_SNAPSHOT_H
+
+#include "auth/key_set.h"
+#include "auth/policy.h"
+#include "config/config.h"
+#include "proxy/resolver.h"
+#include "proxy/router.h"
+#include "vault/secret_store.h"
+
+/* The parts that change only when the configuration does. */
+struct ruleset {
+    _Atomic uint32_t refs;
+    struct config *config;
+    struct policy *policy;
+    struct router *router;
+};
+
+/* Takes its own reference to `config`. NULL without memory. */
+struct ruleset *ruleset_new(struct config *config);
+struct ruleset *ruleset_ref(struct ruleset *ruleset);
+void ruleset_unref(struct ruleset *ruleset);
+
+struct snapshot {
+    _Atomic uint32_t refs;
+    struct ruleset *rules;
+    struct key_ring *ring;   /* NULL before the first one */
+    struct cabinet *cabinet; /* NULL before the first one */
+    struct address_book *addresses;
+};
+
+/* Takes its own reference to every part. NULL without memory. */
+struct snapshot *snapshot_new(struct ruleset *rules, struct key_ring *ring, struct cabinet *cabinet,
+                              struct address_book *addresses);
+struct snapshot *snapshot_ref(struct snapshot *snapshot);
+void snapshot_unref(struct snapshot *snapshot); /* NULL is fine */
+
+#endif

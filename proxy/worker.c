@@ -1,0 +1,346 @@
+/* Making, running and draining a worker. What it does with connections is in listener.c, client.c
+ * and exchange*.c. */
+#include "proxy/worker.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "core/clock.h"
+#include "proxy/client.h"
+#include "proxy/exchange.h"
+#include "proxy/listener.h"
+#include "proxy/upstream.h"
+
+enum {
+    TARGET_BYTES_MAX = 8192,
+    BLOCK_BYTES_OVER_HEAD =
+        64 * 1024, /* a block holds the largest head plus the largest credential */
+    BLOCKS_PER_CONNECTION = 4,
+    TOKEN_CACHE_ENTRIES = 16384,
+    TOKEN_CACHE_BYTES = 32 * 1024 * 1024,
+    AUDIT_LINE_BYTES = 48 * 1024,
+    AUDIT_FLUSH_MS = 20,
+};
+
+struct snapshot_message {
+    struct message message;
+    struct snapshot *snapshot;
+};
+
+struct drain_message {
+    struct message message;
+    uint32_t limit_ms;
+};
+
+void worker_bury(struct worker *worker, struct grave *grave) {
+    grave->next = worker->graves;
+    worker->graves = grave;
+}
+
+static void flush_audit(struct worker *worker) {
+    audit_sink_flush(worker->audit);
+    worker->audit_flushed_ms = loop_now_ms(worker->loop);
+}
+
+static void on_audit_timer(struct loop_timer *timer) {
+    flush_audit(timer->owner);
+}
+
+/* Lines leave at once when there are few, in batches when there are many. */
+static void flush_audit_in_time(struct worker *worker) {
+    if (!audit_sink_has_lines(worker->audit)) {
+        return;
+    }
+    if (loop_now_ms(worker->loop) >= worker->audit_flushed_ms + AUDIT_FLUSH_MS) {
+        flush_audit(worker);
+    } else if (!loop_timer_is_set(&worker->audit_timer)) {
+        loop_timer_set(worker->loop, &worker->audit_timer, AUDIT_FLUSH_MS);
+    }
+}
+
+static void bury_all(struct worker *worker) {
+    while (worker->graves) {
+        struct grave *grave = worker->graves;
+        worker->graves = grave->next;
+        grave->bury(grave);
+    }
+}
+
+static void after_turn(void *owner) {
+    struct worker *worker = owner;
+    bury_all(worker);
+    flush_audit_in_time(worker);
+}
+
+static void on_accept_pause(struct loop_timer *timer) {
+    struct worker *worker = timer->owner;
+    for (size_t i = 0; i < worker->listener_count; i++) {
+        listener_resume(&worker->listeners[i]);
+    }
+}
+
+void worker_check_drained(struct worker *worker) {
+    if (worker->is_draining && worker->client_count == 0) {
+        loop_stop(worker->loop);
+    }
+}
+
+static void on_drain_limit(struct loop_timer *timer) {
+    struct worker *worker = timer->owner;
+    struct client *client = worker->clients;
+    while (client) {
+        struct client *next = client->next;
+        if (client->state == CLIENT_BUSY) {
+            exchange_end_for_drain(client->exchange);
+        } else {
+            client_close(client, false);
+        }
+        client = next;
+    }
+    /* Refusals that do not leave at once, and lingering: not longer than this. */
+    loop_stop(worker->loop);
+}
+
+static void deliver_drain(struct message *message, void *receiver) {
+    struct worker *worker = receiver;
+    uint32_t limit_ms = ((struct drain_message *)message)->limit_ms;
+    free(message);
+    if (worker->is_draining) {
+        return;
+    }
+    worker->is_draining = true;
+    for (size_t i = 0; i < worker->listener_count; i++) {
+        listener_stop(&worker->listeners[i]);
+    }
+    for (size_t i = 0; i < worker->upstream_pool_count; i++) {
+        upstream_pool_clear(&worker->upstream_pools[i]);
+    }
+    loop_timer_set(worker->loop, &worker->drain_timer, limit_ms);
+    client_close_all_idle(worker);
+    worker_check_drained(worker);
+}
+
+static void deliver_snapshot(struct message *message, void *receiver) {
+    struct worker *worker = receiver;
+    struct snapshot *old = worker->snapshot;
+    worker->snapshot = ((struct snapshot_message *)message)->snapshot;
+    free(message);
+    if (worker->snapshot->ring != old->ring) {
+        token_cache_apply_ring(worker->tokens, worker->snapshot->ring);
+    }
+    snapshot_unref(old);
+}
+
+void worker_post_snapshot(struct worker *worker, struct snapshot *snapshot) {
+    struct snapshot_message *letter = calloc(1, sizeof *letter);
+    if (letter) {
+        letter->message.on_deliver = deliver_snapshot;
+        letter->snapshot = snapshot_ref(snapshot);
+        mailbox_post(worker->mailbox, &letter->message);
+    }
+}
+
+void worker_post_drain(struct worker *worker, uint32_t limit_ms) {
+    struct drain_message *letter = calloc(1, sizeof *letter);
+    if (letter) {
+        letter->message.on_deliver = deliver_drain;
+        letter->limit_ms = limit_ms;
+        mailbox_post(worker->mailbox, &letter->message);
+    }
+}
+
+/* splitmix64: spreads a counter over all bits, so that ids do not tell how many requests there
+ * were. */
+static uint64_t mix(uint64_t value) {
+    value += 0x9e3779b97f4a7c15u;
+    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
+    value = (value ^ (value >> 27)) * 0x94d049bb133111ebu;
+    return value ^ (value >> 31);
+}
+
+void worker_make_id(struct worker *worker, char out_id[33]) {
+    static const char digits[] = "0123456789abcdef";
+    uint64_t count = worker->id_count++;
+    uint64_t halves[2] = {mix(worker->id_seed[0] ^ count), mix(worker->id_seed[1] + count)};
+    for (int i = 0; i < 32; i++) {
+        out_id[i] = digits[(halves[i / 16] >> (60 - 4 * (i % 16))) & 15];
+    }
+    out_id[32] = '\0';
+}
+
+struct slice worker_date(struct worker *worker) {
+    int64_t now_sec = clock_wall_sec();
+    if (now_sec != worker->date_sec) {
+        static const char days[] = "SunMonTueWedThuFriSat";
+        static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+        time_t seconds = (time_t)now_sec;
+        struct tm utc;
+        gmtime_r(&seconds, &utc);
+        snprintf(worker->date, sizeof worker->date, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT",
+                 days + 3 * utc.tm_wday, utc.tm_mday % 100, months + 3 * utc.tm_mon,
+                 (utc.tm_year + 1900) % 10000, utc.tm_hour % 100, utc.tm_min % 100,
+                 utc.tm_sec % 100);
+        worker->date_sec = now_sec;
+    }
+    return slice_of_str(worker->date);
+}
+
+static enum status worker_make_pools(struct worker *worker) {
+    const struct config *config = worker_config(worker);
+    worker->upstream_pool_count = address_book_index(config, config->route_count, 0);
+    worker->upstream_pools =
+        calloc(worker->upstream_pool_count + 1, sizeof *worker->upstream_pools);
+    worker->first_pool = calloc(config->route_count + 1, sizeof *worker->first_pool);
+    if (!worker->upstream_pools || !worker->first_pool) {
+        return STATUS_NO_MEMORY;
+    }
+    size_t row = 0;
+    for (size_t i = 0; i < config->route_count; i++) {
+        worker->first_pool[i] = row;
+        for (size_t j = 0; j < config->routes[i].upstream_count; j++, row++) {
+            worker->upstream_pools[row].route = i;
+            worker->upstream_pools[row].upstream = j;
+        }
+    }
+    return STATUS_OK;
+}
+
+static void worker_set_limits(struct worker *worker, uint32_t worker_count) {
+    const struct config_limits *limits = &worker_config(worker)->limits;
+    worker->client_limit = (limits->connections + worker_count - 1) / worker_count;
+    worker->request_limits = (struct h1_limits){.head_bytes = limits->header_bytes,
+                                                .headers = limits->headers,
+                                                .target_bytes = TARGET_BYTES_MAX};
+    worker->response_limits =
+        (struct h1_limits){.head_bytes = RESPONSE_HEAD_BYTES_MAX, .headers = RESPONSE_HEADERS_MAX};
+}
+
+static enum status worker_listen(struct worker *worker, const struct worker_options *options) {
+    const struct config *config = worker_config(worker);
+    worker->listeners = calloc(options->listen_count + 1, sizeof *worker->listeners);
+    if (!worker->listeners) {
+        return STATUS_NO_MEMORY;
+    }
+    for (size_t i = 0; i < options->listen_count; i++) {
+        enum status status = listener_start(&worker->listeners[i], worker, options->listen_fds[i],
+                                            config->listen[i].is_unix);
+        if (status != STATUS_OK) {
+            return status;
+        }
+        worker->listener_count++;
+    }
+    return STATUS_OK;
+}
+
+static enum status worker_fill(struct worker *worker, const struct worker_options *options,
+                               struct error *err) {
+    const struct config *config = worker_config(worker);
+    worker_set_limits(worker, options->worker_count);
+    buf_init(&worker->audit_line, AUDIT_LINE_BYTES);
+    worker->loop = loop_new(err);
+    worker->mailbox = worker->loop ? mailbox_new(worker, err) : NULL;
+    if (!worker->mailbox) {
+        return STATUS_IO;
+    }
+    worker->io_pool =
+        io_pool_new(config->limits.header_bytes + BLOCK_BYTES_OVER_HEAD,
+                    worker->client_limit * BLOCKS_PER_CONNECTION + BLOCKS_PER_CONNECTION);
+    worker->tokens = token_cache_new(TOKEN_CACHE_ENTRIES, TOKEN_CACHE_BYTES);
+    worker->audit = audit_sink_new(options->audit_writer);
+    if (!worker->io_pool || !worker->tokens || !worker->audit ||
+        worker_metrics_init(&worker->metrics, config->route_count) != STATUS_OK ||
+        worker_make_pools(worker) != STATUS_OK) {
+        return error_set(err, STATUS_NO_MEMORY, "out of memory");
+    }
+    if (getrandom(worker->id_seed, sizeof worker->id_seed, 0) != sizeof worker->id_seed) {
+        return error_set(err, STATUS_IO, "the system gives no random bytes");
+    }
+    loop_set_after_turn(worker->loop, after_turn, worker);
+    loop_timer_init(&worker->accept_pause, on_accept_pause, worker);
+    loop_timer_init(&worker->drain_timer, on_drain_limit, worker);
+    loop_timer_init(&worker->audit_timer, on_audit_timer, worker);
+    if (mailbox_attach(worker->mailbox, worker->loop) != STATUS_OK ||
+        worker_listen(worker, options) != STATUS_OK) {
+        return error_set(err, STATUS_IO, "cannot watch the listening sockets");
+    }
+    return STATUS_OK;
+}
+
+struct worker *worker_new(const struct worker_options *options, struct error *err) {
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (!worker) {
+        error_set(err, STATUS_NO_MEMORY, "out of memory");
+        return NULL;
+    }
+    worker->index = options->index;
+    worker->keeper = options->keeper;
+    worker->end_message.on_deliver = options->on_end;
+    worker->snapshot = snapshot_ref(options->snapshot);
+    if (worker_fill(worker, options, err) != STATUS_OK) {
+        worker_free(worker);
+        return NULL;
+    }
+    return worker;
+}
+
+static void *worker_main(void *argument) {
+    struct worker *worker = argument;
+    loop_run(worker->loop);
+    bury_all(worker);
+    flush_audit(worker);
+    mailbox_post(worker->keeper, &worker->end_message);
+    return NULL;
+}
+
+enum status worker_start(struct worker *worker, struct error *err) {
+    if (pthread_create(&worker->thread, NULL, worker_main, worker) != 0) {
+        return error_set(err, STATUS_IO, "cannot start a worker thread");
+    }
+    return STATUS_OK;
+}
+
+void worker_join(struct worker *worker) {
+    pthread_join(worker->thread, NULL);
+}
+
+void worker_free(struct worker *worker) {
+    if (!worker) {
+        return;
+    }
+    if (worker->mailbox) {
+        mailbox_deliver(worker->mailbox);
+    }
+    while (worker->clients) {
+        if (worker->clients->state == CLIENT_BUSY) {
+            exchange_abort(worker->clients->exchange, ABORTED_BY_DRAIN);
+        } else {
+            client_close(worker->clients, true);
+        }
+    }
+    for (size_t i = 0; i < worker->listener_count; i++) {
+        listener_stop(&worker->listeners[i]);
+    }
+    for (size_t i = 0; worker->upstream_pools && i < worker->upstream_pool_count; i++) {
+        upstream_pool_clear(&worker->upstream_pools[i]);
+    }
+    bury_all(worker);
+    exchange_free_list(worker);
+    if (worker->mailbox) {
+        mailbox_detach(worker->mailbox, worker->loop);
+        mailbox_free(worker->mailbox);
+    }
+    audit_sink_free(worker->audit);
+    token_cache_free(worker->tokens);
+    io_pool_free(worker->io_pool);
+    worker_metrics_done(&worker->metrics);
+    buf_done(&worker->audit_line);
+    free(worker->upstream_pools);
+    free(worker->first_pool);
+    free(worker->listeners);
+    loop_free(worker->loop);
+    snapshot_unref(worker->snapshot);
+    free(worker);
+}

@@ -1,0 +1,114 @@
+/* One thread of the data path: its loop, its listening sockets, its client connections, its
+ * upstream pools, its token cache. Shares nothing mutable; talks to the keeper through mailboxes.
+ */
+#ifndef BARKEEP_PROXY_WORKER_H
+#define BARKEEP_PROXY_WORKER_H
+
+#include <pthread.h>
+
+#include "auth/token_cache.h"
+#include "core/loop.h"
+#include "core/mailbox.h"
+#include "proxy/audit_writer.h"
+#include "proxy/h1_head.h"
+#include "proxy/io_buffer.h"
+#include "proxy/metrics.h"
+#include "proxy/snapshot.h"
+
+struct client;
+struct exchange;
+struct listener;
+struct upstream_pool;
+
+/* What is freed at the end of the loop's turn, when no caller up the stack can still hold it. */
+struct grave {
+    struct grave *next;
+    void (*bury)(struct grave *grave);
+};
+
+/* Upstreams may send more headers than we let clients send. */
+enum { RESPONSE_HEADERS_MAX = 256, RESPONSE_HEAD_BYTES_MAX = 32 * 1024 };
+
+struct worker {
+    uint32_t index;
+    pthread_t thread;
+    struct loop *loop;
+    struct mailbox *mailbox;
+    struct mailbox *keeper; /* the keeper's; outlives the worker */
+    struct snapshot *snapshot;
+
+    struct io_pool *io_pool;
+    struct token_cache *tokens;
+    struct audit_sink *audit;
+    struct worker_metrics metrics;
+
+    struct listener *listeners;
+    size_t listener_count;
+    struct loop_timer accept_pause; /* after the descriptors ran out */
+
+    struct client *clients;    /* all of them */
+    struct client *idle_first; /* waiting for a request, longest first */
+    struct client *idle_last;
+    size_t client_count;
+    size_t client_limit;
+    struct exchange *free_exchanges;
+    struct upstream_pool *upstream_pools; /* by address_book_index() */
+    size_t upstream_pool_count;
+    size_t *first_pool; /* by route: where its pools begin */
+    struct grave *graves;
+
+    bool is_draining;
+    struct message end_message;
+    struct loop_timer drain_timer;
+
+    struct h1_limits request_limits;
+    struct h1_limits response_limits;
+    struct header response_headers[RESPONSE_HEADERS_MAX];
+
+    uint64_t id_seed[2];
+    uint64_t id_count;
+    int64_t date_sec;
+    char date[40]; /* IMF-fixdate of date_sec */
+    struct buf audit_line;
+    struct loop_timer audit_timer;
+    uint64_t audit_flushed_ms;
+};
+
+/* Listening descriptors are bound before any worker starts, so that a taken port is found by the
+ * main thread. */
+struct worker_options {
+    uint32_t index;
+    uint32_t worker_count;
+    struct snapshot *snapshot;
+    struct mailbox *keeper;
+    struct audit_writer *audit_writer;
+    const int *listen_fds; /* one per configured address; owned by the worker from then on */
+    size_t listen_count;
+    void (*on_end)(struct message *message,
+                   void *keeper); /* delivered to the keeper when the thread has ended its loop */
+};
+
+struct worker *worker_new(const struct worker_options *options, struct error *err);
+/* Runs on a thread of its own until it has drained. */
+enum status worker_start(struct worker *worker, struct error *err);
+void worker_join(struct worker *worker);
+void worker_free(struct worker *worker);
+
+/* From the keeper's thread. */
+void worker_post_snapshot(struct worker *worker, struct snapshot *snapshot);
+/* Stops accepting, lets exchanges finish within `limit_ms`, then ends the loop. */
+void worker_post_drain(struct worker *worker, uint32_t limit_ms);
+
+/* On the worker's thread. */
+void worker_bury(struct worker *worker, struct grave *grave);
+/* Ends the loop once draining and nothing is left. */
+void worker_check_drained(struct worker *worker);
+static inline const struct config *worker_config(const struct worker *worker) {
+    return worker->snapshot->rules->config;
+}
+/* 32 lower-case hex digits and NUL, never all zero, unique with overwhelming likelihood. */
+void worker_make_id(struct worker *worker, char out_id[33]);
+/* The current value of a Date header. */
+struct slice worker_date(struct worker *worker);
+
+#endif
