@@ -242,6 +242,18 @@ size_t key_set_count(const struct key_set *set) {
     return set->count;
 }
 
+bool key_set_eq(const struct key_set *a, const struct key_set *b) {
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (!slice_eq(a->keys[i].kid, b->keys[i].kid) ||
+            !slice_eq(a->keys[i].issuer, b->keys[i].issuer) ||
+            memcmp(a->keys[i].fingerprint, b->keys[i].fingerprint, sizeof a->keys[i].fingerprint) !=
+                0)
+            return false;
+    return true;
+}
+
 const struct verification_key *key_set_find(const struct key_set *set, struct slice kid) {
     const struct verification_key wanted = {.kid = kid};
     return set->count ? bsearch(&wanted, set->keys, set->count, sizeof *set->keys, compare_kids)

@@ -29,6 +29,8 @@ struct key_set *key_set_ref(struct key_set *set); /* thread-safe */
 void key_set_unref(struct key_set *set);          /* thread-safe; NULL is fine */
 
 size_t key_set_count(const struct key_set *set);
+/* True when both hold the same keys under the same kids for the same issuers. */
+bool key_set_eq(const struct key_set *a, const struct key_set *b);
 const struct verification_key *key_set_find(const struct key_set *set, struct slice kid);
 
 /* Every key set barkeep holds: for each configured tenant the one of its v1 and of its v2 metadata.

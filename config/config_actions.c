@@ -12,12 +12,14 @@ static bool is_method(struct slice method) {
     return method.len > 0 && method.len <= 32;
 }
 
-static bool has_lower_case(struct slice text) {
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] >= 'a' && text.ptr[i] <= 'z')
-            return true;
+static bool is_method_in_lower_case(struct slice method) {
+    for (size_t i = 0; i < method.len; i++) {
+        char c = method.ptr[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!is_letter && c != '-')
+            return false;
     }
-    return false;
+    return method.len > 0;
 }
 
 static size_t count_of(struct slice text, char byte) {
@@ -28,7 +30,7 @@ static size_t count_of(struct slice text, char byte) {
 }
 
 static bool refuse_method(struct loader *loader, const struct node *node, struct slice method) {
-    if (has_lower_case(method))
+    if (is_method_in_lower_case(method))
         loader_error(loader, node, "methods are written in upper case, got %s", QUOTE(method));
     else if (slice_eq_str(method, "*"))
         loader_error(loader, node, "`*` is every method already; write it alone");

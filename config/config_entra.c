@@ -209,7 +209,8 @@ static bool has_guid_audience(const struct config_entra *entra) {
 static void check_entra(struct loader *loader, const struct node *node,
                         const struct config_entra *entra) {
     const struct node *keys = node_find(node, SLICE("keys"));
-    if (keys && entra->keys_refresh_sec > entra->keys_max_stale_sec)
+    bool is_read = entra->keys_max_stale_sec > 0; /* else reported already */
+    if (keys && is_read && entra->keys_refresh_sec > entra->keys_max_stale_sec)
         loader_error(loader, keys, "refresh must not be longer than max_stale");
     const struct node *audience = node_find(node, SLICE("audience"));
     bool is_v2_only = entra->accepts_v2 && !entra->accepts_v1;

@@ -60,7 +60,7 @@ static void read_path(struct loader *loader, const struct node *node, void *targ
                      QUOTE(node->source));
         return;
     }
-    if (path.len > 1 && path.ptr[path.len - 1] == '/')
+    if (path.len > 1 && path.ptr[path.len - 1] == '/' && path.ptr[path.len - 2] != '/')
         path.len--;
     const char *canonical = config_read_path(loader, node, path, false);
     if (canonical)

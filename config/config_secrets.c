@@ -176,7 +176,8 @@ static void read_freshness(struct loader *loader, const struct node *node,
     struct node key = *node; /* problems with the name stand at the key */
     key.position = node->key_position;
     schema_read(loader, &SECRET_SCHEMA, node, &rows[index].row);
-    if (rows[index].row.refresh_sec > rows[index].row.max_stale_sec)
+    bool is_read = rows[index].row.max_stale_sec > 0; /* else reported already */
+    if (is_read && rows[index].row.refresh_sec > rows[index].row.max_stale_sec)
         loader_error(loader, node, "refresh must not be longer than max_stale");
     if (!parse_reference(loader, &key, node->key, &reference))
         return;

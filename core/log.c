@@ -12,7 +12,7 @@
 #define LOG_MAX_LINE_BYTES 65536
 
 static _Atomic enum log_level threshold = LOG_INFO;
-static void (*line_observer)(const char *event, struct slice line);
+static bool (*line_observer)(const char *event, struct slice line);
 
 static const char *const level_names[] = {
     [LOG_ERROR] = "error",
@@ -73,7 +73,7 @@ void log_set_level(enum log_level level) {
     atomic_store_explicit(&threshold, level, memory_order_relaxed);
 }
 
-void log_set_observer(void (*observer)(const char *event, struct slice line)) {
+void log_set_observer(bool (*observer)(const char *event, struct slice line)) {
     line_observer = observer;
 }
 
@@ -90,10 +90,7 @@ void log_event(enum log_level level, const char *event, const struct log_field *
     format_line(&line, level, event, fields, count);
     if (!buf_ok(&line))
         format_short_line(&line, level, event);
-    if (buf_ok(&line)) {
+    if (buf_ok(&line) && !(line_observer && line_observer(event, buf_slice(&line))))
         write_line(&line);
-        if (line_observer)
-            line_observer(event, buf_slice(&line));
-    }
     buf_done(&line);
 }

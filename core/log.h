@@ -32,10 +32,10 @@ bool log_is_enabled(enum log_level level);
 void log_event(enum log_level level, const char *event, const struct log_field *fields,
                size_t count);
 
-/* Hands every line that passes the level to `observer` as well, from whatever thread logs it:
- * events such as key and secret changes belong into the audit log too. Set it while only one thread
- * runs; NULL ends it. */
-void log_set_observer(void (*observer)(const char *event, struct slice line));
+/* Shows every line that passes the level to `observer` first, on whatever thread logs it: key and
+ * secret changes belong into the audit log too. True means that it took the line and stderr does
+ * not get it. Set it while only one thread runs; NULL ends it. */
+void log_set_observer(bool (*observer)(const char *event, struct slice line));
 
 #define LOG_EVENT(level_, event_, ...)                                                             \
     do {                                                                                           \

@@ -45,8 +45,9 @@ static void on_admin_timer(struct loop_timer *timer) {
 
 static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status,
                              const char *content_type, struct buf *page) {
+    static char nothing[1];
     struct MHD_Response *response = MHD_create_response_from_buffer(
-        page->len, page->ptr ? page->ptr : "", MHD_RESPMEM_MUST_COPY);
+        page->len, page->ptr ? page->ptr : nothing, MHD_RESPMEM_MUST_COPY);
     buf_done(page);
     if (!response) {
         return MHD_NO;

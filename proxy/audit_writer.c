@@ -207,6 +207,10 @@ void audit_writer_event(struct audit_writer *writer, struct slice line) {
     mailbox_post(writer->mailbox, &block->message);
 }
 
+bool audit_writer_is_stdout(const struct audit_writer *writer) {
+    return writer->file == NULL;
+}
+
 uint64_t audit_writer_dropped(const struct audit_writer *writer) {
     return atomic_load(&writer->dropped_lines);
 }

@@ -18,6 +18,7 @@ void audit_writer_reopen(struct audit_writer *writer);
 /* One line that is no request's: start, stop, keys, secret. From any thread; `line` ends with a
  * newline. */
 void audit_writer_event(struct audit_writer *writer, struct slice line);
+bool audit_writer_is_stdout(const struct audit_writer *writer);
 /* Lines lost because the log could not take them. */
 uint64_t audit_writer_dropped(const struct audit_writer *writer);
 

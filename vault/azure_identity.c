@@ -134,8 +134,9 @@ static void on_failure(struct token_slot *slot, int http_status, int64_t retry_a
     LOG_EVENT(LOG_WARNING, "identity", LOG_STR("resource", slot->resource),
               LOG_STR("what", "failed"), LOG_STR("error", slot->last_error.text),
               LOG_INT("retry_ms", delay_ms));
-    loop_timer_set(slot->identity->loop, &slot->next_try, delay_ms);
-    if (!waiters_stay(slot, is_refused, delay_ms))
+    const bool comes_back =
+        loop_timer_set(slot->identity->loop, &slot->next_try, delay_ms) == STATUS_OK;
+    if (!comes_back || !waiters_stay(slot, is_refused, delay_ms))
         answer_waiters(slot, NULL);
 }
 

@@ -12,6 +12,7 @@
 #define REFRESH_JITTER_PERCENT 10
 /* A timer is set for at most this long and looks again: the wall clock may have moved. */
 #define LIMIT_CHECK_MAX_SEC 3600
+#define NO_TIMER "no memory to watch its limit"
 
 static uint64_t scaled_ms(const struct stored_secret *secret, uint64_t ms) {
     return backoff_scale_ms(*secret->second_ms, ms);
@@ -57,7 +58,8 @@ static uint64_t stale_at_ms(const struct stored_secret *secret) {
     return secret->good_ms + scaled_ms(secret, (uint64_t)secret->config->max_stale_sec * 1000);
 }
 
-static void arm_limit(struct stored_secret *secret) {
+/* False without memory for the timer: then the value has no end and must go at once. */
+static bool arm_limit(struct stored_secret *secret) {
     const uint64_t now_ms = clock_monotonic_ms();
     const uint64_t stale_ms = stale_at_ms(secret);
     uint64_t delay_ms = stale_ms > now_ms ? stale_ms - now_ms : 0;
@@ -69,7 +71,7 @@ static void arm_limit(struct stored_secret *secret) {
         if (left_ms < delay_ms)
             delay_ms = left_ms;
     }
-    loop_timer_set(secret->loop, &secret->limit, delay_ms);
+    return loop_timer_set(secret->loop, &secret->limit, delay_ms) == STATUS_OK;
 }
 
 static void on_limit(struct loop_timer *timer) {
@@ -79,10 +81,10 @@ static void on_limit(struct loop_timer *timer) {
         why = "the secret's version has expired";
     else if (clock_monotonic_ms() >= stale_at_ms(secret))
         why = "no good read for max_stale";
-    if (!why) {
-        arm_limit(secret);
+    if (!why && arm_limit(secret))
         return;
-    }
+    if (!why)
+        why = NO_TIMER;
     if (secret->last_error.text[0] == '\0')
         error_set(&secret->last_error, STATUS_TIMEOUT, "%s", why);
     secret->on_settled(secret, drop_value(secret, why));
@@ -102,7 +104,7 @@ static void take_value(struct stored_secret *secret, const struct fetch_outcome 
 }
 
 static bool on_good(struct stored_secret *secret, const struct fetch_outcome *outcome) {
-    const bool is_changed = !is_same(secret, outcome);
+    bool is_changed = !is_same(secret, outcome);
     if (is_changed)
         take_value(secret, outcome);
     if (secret->backoff.failures > 0)
@@ -112,8 +114,9 @@ static bool on_good(struct stored_secret *secret, const struct fetch_outcome *ou
     secret->good_ms = clock_monotonic_ms();
     secret->last_error.text[0] = '\0';
     secret->backoff = (struct backoff){0};
-    arm_limit(secret);
     loop_timer_set(secret->loop, &secret->next_read, refresh_delay_ms(secret));
+    if (!arm_limit(secret))
+        is_changed = drop_value(secret, NO_TIMER);
     return is_changed;
 }
 

@@ -1,14 +1,15 @@
 """A login authority of our own: metadata and keys of any tenant, v1 and v2, with every knob in the
-test's hand. Plain http on loopback."""
+test's hand."""
 
-import http.server
 import json
-import threading
 
 from lib import tokens
+from lib.server import Server
+
+JSON_TYPE = [("Content-Type", "application/json; charset=utf-8")]
 
 
-class Authority:
+class Authority(Server):
     def __init__(self, keys=(), port=0):
         self.keys = list(keys)  # JWK entries of both key documents
         self.keys_by_version = {}  # 1 or 2 -> entries, where the two differ
@@ -16,22 +17,8 @@ class Authority:
         self.raw_keys = None  # bytes to serve in place of every key document
         self.raw_metadata = None  # the same for metadata
         self.status = 200
-        self.hold = None  # an Event: answers wait for it
-        self.fetches = []  # paths asked for
         self.extra = {}  # path -> bytes
-        self.lock = threading.Lock()
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), self._handler())
-        self.server.daemon_threads = True
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}"
-
-    def stop(self):
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(port)
 
     def key_fetches(self):
         with self.lock:
@@ -57,32 +44,8 @@ class Authority:
             return self.raw_keys or json.dumps({"keys": keys}).encode()
         return None
 
-    def _handler(self):
-        authority = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def do_GET(self):
-                authority.answer(self)
-
-            def log_message(self, *_):
-                pass
-
-        return Handler
-
-    def answer(self, handler):
-        path = handler.path.partition("?")[0]
-        with self.lock:
-            self.fetches.append(path)
-        if self.hold:
-            self.hold.wait(30)
+    def answer(self, path, handler):
         body = self.document(path)
-        status = 404 if body is None else self.status
-        body = body or b"{}"
-        handler.send_response(status)
-        handler.send_header("Content-Type", "application/json; charset=utf-8")
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
+        if body is None:
+            return 404, b"{}", JSON_TYPE
+        return self.status, body, JSON_TYPE

@@ -27,6 +27,7 @@ class WireCase(unittest.TestCase):
 
     maxDiff = None
     door = None
+    becomes_ready = True  # False: /readyz stays 503 by intention, so wait for a good answer instead
 
     @classmethod
     def change_config(cls, config, door):
@@ -34,8 +35,17 @@ class WireCase(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.door = Door(cls.change_config).start()
+        cls.door = Door(cls.change_config)
         cls.token = cls.door.token()
+        cls.door.start(cls.becomes_ready)
+        if not cls.becomes_ready:
+            wait_until(cls.serves, "barkeep serves", 20)
+
+    @classmethod
+    def serves(cls):
+        with cls.door.client() as client:
+            data = raw.request("GET", "/public/control", token=cls.token)
+            return client.exchange(data).status == 200
 
     @classmethod
     def tearDownClass(cls):

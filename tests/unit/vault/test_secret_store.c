@@ -1,6 +1,8 @@
 #include "vault/secret_store.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
+#include <sys/mman.h>
 
 #include "scripted_server.h"
 #include "vault/azure_identity_pace.h"
@@ -633,6 +635,63 @@ static void never_logs_a_value_or_a_token(void **state) {
     assert_non_null(strstr(log, V1));
 }
 
+enum { CHUNK_BYTES = 1 << 20 };
+
+static size_t copies_in_range(int memory, char *chunk, uint64_t from, uint64_t to,
+                              const char *needle) {
+    const size_t len = strlen(needle);
+    size_t copies = 0;
+    for (uint64_t at = from; at < to; at += CHUNK_BYTES - len + 1) {
+        const size_t wanted = to - at < CHUNK_BYTES ? (size_t)(to - at) : CHUNK_BYTES;
+        const ssize_t got = pread(memory, chunk, wanted, (off_t)at);
+        struct slice rest = slice_of(chunk, got > 0 ? (size_t)got : 0);
+        while (rest.len >= len) {
+            copies += memcmp(rest.ptr, needle, len) == 0;
+            rest = slice_skip(rest, 1 + slice_index(slice_skip(rest, 1), needle[0]));
+        }
+        if (wanted < CHUNK_BYTES)
+            break;
+    }
+    return copies;
+}
+
+/* In what this process alone can write to: read-only text holds the literals of this test, and what
+ * is read goes into a shared mapping. Sanitizers' huge shadows are passed over. */
+static size_t copies_in_memory(const char *needle) {
+    char line[512];
+    size_t copies = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    const int memory = open("/proc/self/mem", O_RDONLY);
+    char *chunk =
+        mmap(NULL, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(maps && memory >= 0 && chunk != MAP_FAILED);
+    while (fgets(line, sizeof line, maps)) {
+        uint64_t from, to;
+        char rights[8];
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &from, &to, rights) == 3 &&
+            strcmp(rights, "rw-p") == 0 && to - from <= 64u << 20)
+            copies += copies_in_range(memory, chunk, from, to, needle);
+    }
+    munmap(chunk, CHUNK_BYTES);
+    close(memory);
+    fclose(maps);
+    return copies;
+}
+
+static void leaves_no_copy_of_a_rotated_value(void **state) {
+    static const char *const forms[] = {"c4n4ry-old", "cm9vdDpjNG40cnktb2xk"};
+    (void)state;
+    reply(ADMIN, 200, NULL, BUNDLE("admin", V1, "c4n4ry-old"));
+    start_store();
+    RUN_UNTIL(bar.loop, line_is(0, BASIC("cm9vdDpjNG40cnktb2xk")));
+    assert_true(copies_in_memory(forms[0]) > 0);
+    assert_true(copies_in_memory(forms[1]) > 0);
+    reply_from_now(ADMIN, 200, BUNDLE("admin", V2, "two"));
+    RUN_UNTIL(bar.loop, line_is(0, BASIC_TWO));
+    for (size_t i = 0; i < COUNT_OF(forms); i++)
+        assert_int_equal(copies_in_memory(forms[i]), 0);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, open_bar, close_bar)
 
 int main(void) {
@@ -660,6 +719,7 @@ int main(void) {
         CASE(works_without_an_identity_for_files_only),
         CASE(counts_requests_by_status),
         CASE(never_logs_a_value_or_a_token),
+        CASE(leaves_no_copy_of_a_rotated_value),
     };
     return cmocka_run_group_tests(tests, start_secret_memory, NULL);
 }
