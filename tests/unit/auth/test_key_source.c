@@ -1,0 +1,386 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "auth/key_source.h"
+#include "auth/key_source_pace.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "tests/unit/auth/scripted_authority.h"
+#include "tests/unit/auth/token_maker.h"
+
+/* A second of the source lasts this long, so that the pause of 300 s lasts 900 ms. */
+#define SECOND_MS 3
+#define PATIENCE_MS 10000
+
+static EVP_PKEY *first_key;
+static EVP_PKEY *second_key;
+
+struct stage {
+    struct scripted_authority authority;
+    struct config config;
+    struct loop *loop;
+    struct http_client *client;
+    struct key_source *source;
+    struct key_ring *ring; /* published last */
+    unsigned rings;
+};
+
+struct wanted {
+    struct key_want want; /* first */
+    unsigned answers;
+    unsigned rings_before;
+    struct stage *stage;
+};
+
+static int make_keys(void **state) {
+    (void)state;
+    log_set_level(LOG_ERROR);
+    first_key = EVP_RSA_gen(2048);
+    second_key = EVP_RSA_gen(2048);
+    return first_key && second_key ? 0 : -1;
+}
+
+static int free_keys(void **state) {
+    (void)state;
+    EVP_PKEY_free(first_key);
+    EVP_PKEY_free(second_key);
+    return 0;
+}
+
+static void on_ring(void *owner, struct key_ring *ring) {
+    struct stage *stage = owner;
+    key_ring_unref(stage->ring);
+    stage->ring = ring;
+    stage->rings++;
+}
+
+static void on_wanted(struct key_want *want) {
+    struct wanted *wanted = (struct wanted *)want;
+    wanted->answers++;
+    wanted->rings_before = wanted->stage->rings;
+}
+
+static char *jwks_of(EVP_PKEY *key, const char *kid) {
+    char *jwk = make_jwk(key, kid, "");
+    char *document = make_text("{\"keys\":[%s]}", jwk);
+    free(jwk);
+    return document;
+}
+
+static char *metadata_of(const struct stage *stage, const char *issuer) {
+    return make_text("{\"issuer\":\"%s\",\"jwks_uri\":\"%s/" TID "/discovery/v2.0/keys\"}", issuer,
+                     stage->authority.url);
+}
+
+static void serve_metadata(struct stage *stage, char *body) {
+    authority_script(&stage->authority, &stage->authority.metadata, 200, body, NULL);
+}
+
+static void serve_keys(struct stage *stage, char *body) {
+    authority_script(&stage->authority, &stage->authority.keys, 200, body, NULL);
+}
+
+/* One tenant, v2 only, metadata and one key good. */
+static int set_stage(void **state) {
+    struct stage *stage = calloc(1, sizeof *stage);
+    authority_start(&stage->authority);
+    stage->config = make_config();
+    stage->config.entra.tenants.count = 1;
+    stage->config.entra.accepts_v1 = false;
+    stage->config.entra.authority = stage->authority.url;
+    stage->config.entra.authority_is_override = true;
+    serve_metadata(stage, metadata_of(stage, "https://authority.example/{tenantid}/v2.0"));
+    serve_keys(stage, jwks_of(first_key, "one"));
+    stage->loop = loop_new(NULL);
+    stage->client = http_client_new(stage->loop, NULL, NULL);
+    stage->source =
+        key_source_new(stage->loop, stage->client, &stage->config, on_ring, stage, NULL);
+    key_source_set_second_ms(stage->source, SECOND_MS);
+    *state = stage;
+    return stage->loop && stage->client && stage->source ? 0 : -1;
+}
+
+static int strike_stage(void **state) {
+    struct stage *stage = *state;
+    key_source_free(stage->source);
+    key_ring_unref(stage->ring);
+    http_client_free(stage->client);
+    loop_free(stage->loop);
+    authority_stop(&stage->authority);
+    free(stage);
+    return 0;
+}
+
+static bool has_kid(const struct stage *stage, const char *kid) {
+    const struct key_set *keys = stage->ring ? key_ring_slot(stage->ring, 0, 2)->keys : NULL;
+    return keys && key_set_find(keys, slice_of_str(kid));
+}
+
+static struct key_source_state state_of(const struct stage *stage) {
+    struct key_source_state source_state;
+    key_source_state(stage->source, 0, &source_state);
+    return source_state;
+}
+
+/* Turns the loop until the condition holds; fails the test when it never does. */
+#define WAIT_FOR(stage, condition)                                                                 \
+    do {                                                                                           \
+        uint64_t until_ = clock_monotonic_ms() + PATIENCE_MS;                                      \
+        while (!(condition)) {                                                                     \
+            assert_true(clock_monotonic_ms() < until_);                                            \
+            loop_run_once((stage)->loop, 20);                                                      \
+        }                                                                                          \
+    } while (0)
+
+static unsigned keys_hits(struct stage *stage) {
+    return authority_hits(&stage->authority, &stage->authority.keys_hits);
+}
+
+static unsigned metadata_hits(struct stage *stage) {
+    return authority_hits(&stage->authority, &stage->authority.metadata_hits);
+}
+
+static struct wanted want_of(struct stage *stage) {
+    return (struct wanted){.want = {.tenant = 0, .version = 2, .on_done = on_wanted},
+                           .stage = stage};
+}
+
+static void publishes_an_empty_ring_then_the_keys(void **state) {
+    struct stage *stage = *state;
+    assert_int_equal(key_source_state_count(stage->source), 1);
+    assert_int_equal(state_of(stage).age_sec, -1);
+    assert_false(state_of(stage).is_ready);
+    assert_true(*state_of(stage).last_error);
+    key_source_start(stage->source);
+    assert_int_equal(stage->rings, 1);
+    assert_null(key_ring_slot(stage->ring, 0, 2)->keys);
+    WAIT_FOR(stage, has_kid(stage, "one"));
+    assert_string_equal(key_ring_slot(stage->ring, 0, 2)->issuer,
+                        "https://authority.example/" TID "/v2.0");
+    assert_true(key_ring_slot(stage->ring, 0, 2)->fetched_wall_sec >= clock_wall_sec() - 60);
+    assert_true(state_of(stage).is_ready);
+    assert_string_equal(state_of(stage).last_error, "");
+    assert_string_equal(state_of(stage).tenant, TID);
+    assert_int_equal(state_of(stage).version, 2);
+    assert_int_equal(metadata_hits(stage), 1);
+    assert_int_equal(keys_hits(stage), 1);
+}
+
+static void comes_up_when_the_authority_does(void **state) {
+    struct stage *stage = *state;
+    authority_script(&stage->authority, &stage->authority.metadata, 0, NULL, NULL);
+    key_source_start(stage->source);
+    WAIT_FOR(stage, metadata_hits(stage) >= 3);
+    assert_false(state_of(stage).is_ready);
+    assert_true(*state_of(stage).last_error);
+    assert_int_equal(stage->rings, 1);
+    serve_metadata(stage, metadata_of(stage, "https://authority.example/x"));
+    WAIT_FOR(stage, has_kid(stage, "one"));
+    assert_string_equal(state_of(stage).last_error, "");
+}
+
+static void looks_once_for_all_who_want(void **state) {
+    struct stage *stage = *state;
+    key_source_start(stage->source);
+    WAIT_FOR(stage, has_kid(stage, "one"));
+    authority_hold(&stage->authority, true);
+    serve_keys(stage, jwks_of(second_key, "two"));
+    struct wanted wanted[50];
+    for (size_t i = 0; i < 50; i++) {
+        wanted[i] = want_of(stage);
+        key_source_want(stage->source, &wanted[i].want);
+        assert_int_equal(wanted[i].answers, 0);
+    }
+    unsigned rings = stage->rings;
+    authority_hold(&stage->authority, false);
+    WAIT_FOR(stage, has_kid(stage, "two"));
+    for (size_t i = 0; i < 50; i++) {
+        assert_int_equal(wanted[i].answers, 1);
+        assert_int_equal(wanted[i].rings_before, rings + 1);
+    }
+    assert_int_equal(keys_hits(stage), 2);
+    assert_false(has_kid(stage, "one"));
+}
+
+static void looks_for_unknown_kids_once_in_five_minutes(void **state) {
+    struct stage *stage = *state;
+    key_source_start(stage->source);
+    WAIT_FOR(stage, has_kid(stage, "one"));
+    struct wanted wanted = want_of(stage);
+    uint64_t asked_ms = clock_monotonic_ms();
+    key_source_want(stage->source, &wanted.want);
+    WAIT_FOR(stage, wanted.answers == 1);
+    assert_int_equal(keys_hits(stage), 2);
+    for (unsigned i = 0; i < 1000; i++) {
+        key_source_want(stage->source, &wanted.want);
+        assert_int_equal(wanted.answers, 2 + i);
+    }
+    loop_run_once(stage->loop, 0);
+    assert_int_equal(keys_hits(stage), 2);
+    serve_keys(stage, jwks_of(second_key, "two"));
+    WAIT_FOR(stage, (key_source_want(stage->source, &wanted.want), has_kid(stage, "two")));
+    assert_true(clock_monotonic_ms() - asked_ms >= 300 * SECOND_MS);
+    assert_int_equal(keys_hits(stage), 3);
+}
+
+static void retries_a_wanted_set_at_the_pace_of_the_back_off(void **state) {
+    struct stage *stage = *state;
+    stage->config.entra.keys_refresh_sec = 1000000;
+    authority_script(&stage->authority, &stage->authority.keys, 500, NULL, NULL);
+    key_source_start(stage->source);
+    WAIT_FOR(stage, keys_hits(stage) >= 1 && strstr(state_of(stage).last_error, "500"));
+    struct wanted wanted = want_of(stage);
+    key_source_want(stage->source, &wanted.want); /* too soon: answered with what is there */
+    assert_int_equal(wanted.answers, 1);
+    serve_keys(stage, jwks_of(first_key, "one"));
+    WAIT_FOR(stage, has_kid(stage, "one"));
+}
+
+static void keeps_the_last_good_keys_through_failures(void **state) {
+    struct stage *stage = *state;
+    stage->config.entra.keys_refresh_sec = 10;
+    key_source_start(stage->source);
+    WAIT_FOR(stage, has_kid(stage, "one"));
+    char *too_large = malloc(KEY_SET_MAX_DOCUMENT_BYTES + 4096);
+    memset(too_large, ' ', KEY_SET_MAX_DOCUMENT_BYTES + 4095);
+    too_large[KEY_SET_MAX_DOCUMENT_BYTES + 4095] = '\0';
+    const struct {
+        int status;
+        char *body;
+    } bad[] = {
+        {200, strdup("{\"keys\":[]}")},
+        {200, strdup("{\"keys\":[{\"kty\":\"oct\",\"kid\":\"one\",\"k\":\"AAAA\"}]}")},
+        {200, strdup("<html>maintenance</html>")},
+        {200, strdup("[]")},
+        {200, strdup("{\"keys\":[")},
+        {200, too_large},
+        {500, strdup("{}")},
+        {404, strdup("{}")},
+        {204, NULL},
+        {0, NULL},
+        {302, NULL},
+        {429, strdup("{}")},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        WAIT_FOR(stage, !*state_of(stage).last_error);
+        authority_script(&stage->authority, &stage->authority.keys, bad[i].status, bad[i].body,
+                         NULL);
+        WAIT_FOR(stage, *state_of(stage).last_error);
+        assert_true(has_kid(stage, "one"));
+        assert_true(state_of(stage).is_ready);
+        serve_keys(stage, jwks_of(first_key, "one"));
+    }
+    serve_keys(stage, jwks_of(second_key, "two"));
+    WAIT_FOR(stage, has_kid(stage, "two"));
+    assert_false(has_kid(stage, "one"));
+}
+
+static void drops_keys_that_are_too_old(void **state) {
+    struct stage *stage = *state;
+    stage->config.entra.keys_refresh_sec = 10;
+    stage->config.entra.keys_max_stale_sec = 100;
+    key_source_start(stage->source);
+    WAIT_FOR(stage, has_kid(stage, "one"));
+    authority_script(&stage->authority, &stage->authority.metadata, 503, NULL, NULL);
+    WAIT_FOR(stage, *state_of(stage).last_error);
+    assert_true(has_kid(stage, "one"));
+    WAIT_FOR(stage, !has_kid(stage, "one"));
+    assert_null(key_ring_slot(stage->ring, 0, 2)->issuer);
+    assert_false(state_of(stage).is_ready);
+    assert_true(state_of(stage).age_sec >= 0);
+    serve_metadata(stage, metadata_of(stage, "https://authority.example/x"));
+    WAIT_FOR(stage, has_kid(stage, "one"));
+}
+
+static void refuses_metadata_that_points_elsewhere(void **state) {
+    struct stage *stage = *state;
+    static const char *const uris[] = {
+        "http://127.0.0.2/keys", "https://keys.example/keys",       "http://keys.example/keys",
+        "file:///etc/passwd",       "https://127.0.0.1@keys.example/", "//127.0.0.1/keys",
+    };
+    key_source_start(stage->source);
+    for (size_t i = 0; i < sizeof uris / sizeof *uris; i++) {
+        char *body = make_text("{\"issuer\":\"https://i.example/\",\"jwks_uri\":\"%s\"}", uris[i]);
+        unsigned hits = metadata_hits(stage);
+        serve_metadata(stage, body);
+        WAIT_FOR(stage, metadata_hits(stage) >= hits + 2);
+    }
+    assert_int_equal(keys_hits(stage), 0);
+    assert_int_equal(stage->rings, 1);
+    serve_metadata(stage, metadata_of(stage, "https://authority.example/x"));
+    WAIT_FOR(stage, has_kid(stage, "one"));
+}
+
+static void honours_retry_after(void **state) {
+    struct stage *stage = *state;
+    authority_script(&stage->authority, &stage->authority.metadata, 429, NULL,
+                     "Retry-After: 120\r\n");
+    key_source_start(stage->source);
+    WAIT_FOR(stage, *state_of(stage).last_error && strstr(state_of(stage).last_error, "429"));
+    uint64_t failed_ms = clock_monotonic_ms();
+    serve_metadata(stage, metadata_of(stage, "https://authority.example/x"));
+    WAIT_FOR(stage, has_kid(stage, "one"));
+    assert_true(clock_monotonic_ms() - failed_ms >= 120 * SECOND_MS - 20);
+    assert_int_equal(metadata_hits(stage), 2);
+}
+
+static void answers_wants_for_sets_it_does_not_hold(void **state) {
+    struct stage *stage = *state;
+    key_source_start(stage->source);
+    struct wanted wanted = want_of(stage);
+    wanted.want.version = 1;
+    key_source_want(stage->source, &wanted.want);
+    assert_int_equal(wanted.answers, 1);
+    wanted.want.tenant = 7;
+    key_source_want(stage->source, &wanted.want);
+    assert_int_equal(wanted.answers, 2);
+}
+
+static void answers_pending_wants_when_freed(void **state) {
+    struct stage *stage = *state;
+    authority_hold(&stage->authority, true);
+    key_source_start(stage->source);
+    struct wanted wanted = want_of(stage);
+    key_source_want(stage->source, &wanted.want);
+    WAIT_FOR(stage, keys_hits(stage) == 1);
+    assert_int_equal(wanted.answers, 0);
+    key_source_free(stage->source);
+    assert_int_equal(wanted.answers, 1);
+    stage->source = NULL;
+    authority_hold(&stage->authority, false);
+}
+
+static void fails_at_once_on_an_address_that_cannot_be_asked(void **state) {
+    struct stage *stage = *state;
+    stage->config.entra.authority = "http://authority.example";
+    key_source_start(stage->source);
+    struct wanted wanted = want_of(stage);
+    key_source_want(stage->source, &wanted.want);
+    WAIT_FOR(stage, wanted.answers == 1);
+    assert_false(state_of(stage).is_ready);
+    assert_true(*state_of(stage).last_error);
+}
+
+#define STAGED(test) cmocka_unit_test_setup_teardown(test, set_stage, strike_stage)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        STAGED(publishes_an_empty_ring_then_the_keys),
+        STAGED(comes_up_when_the_authority_does),
+        STAGED(looks_once_for_all_who_want),
+        STAGED(looks_for_unknown_kids_once_in_five_minutes),
+        STAGED(retries_a_wanted_set_at_the_pace_of_the_back_off),
+        STAGED(keeps_the_last_good_keys_through_failures),
+        STAGED(drops_keys_that_are_too_old),
+        STAGED(refuses_metadata_that_points_elsewhere),
+        STAGED(honours_retry_after),
+        STAGED(answers_wants_for_sets_it_does_not_hold),
+        STAGED(answers_pending_wants_when_freed),
+        STAGED(fails_at_once_on_an_address_that_cannot_be_asked),
+    };
+    return cmocka_run_group_tests(tests, make_keys, free_keys);
+}
