@@ -281,7 +281,8 @@ struct node *yaml_tree_parse(struct slice yaml, struct arena *arena,
         return NULL;
     }
     yaml_parser_set_encoding(&builder.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&builder.parser, (const unsigned char *)yaml.ptr, yaml.len);
+    const char *start = yaml.ptr ? yaml.ptr : ""; /* libyaml asserts that there is one */
+    yaml_parser_set_input_string(&builder.parser, (const unsigned char *)start, yaml.len);
     enum status status = read_events(&builder, yaml);
     yaml_parser_delete(&builder.parser);
     for (size_t i = 0; i < YAML_MAX_DEPTH; i++)

@@ -1,0 +1,625 @@
+/* Configurations that are right: every field of a full one, every default of a bare one, the life
+ * of the result, and what happens to files. */
+#include "config_case.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char FULL[] =
+    "listen:\n"
+    "  - 0.0.0.0:8080\n"
+    "  - \"[::1]:8081\"\n"
+    "  - {address: \"unix:/run/barkeep.sock\"}\n"
+    "  - :8082\n"
+    "admin: localhost:9191\n"
+    "workers: 4\n"
+    "entra:\n"
+    "  tenant: [3F2B8C1A-6D4E-4B7F-9A21-5C0DE1F2A3B4, " CLIENT "]\n"
+    "  audience: [api://orders-gw, " CLIENT "]\n"
+    "  cloud: usgov\n"
+    "  authority: https://login.example:8443/\n"
+    "  token_versions: [2]\n"
+    "  clock_skew: 90s\n"
+    "  keys: {refresh: 30m, max_stale: 12h}\n"
+    "  groups: {overage: refuse, form: name}\n"
+    "  max_token_lifetime: 36h\n"
+    "identity:\n"
+    "  client: {id: 8D1E6F20-1B2C-4D3E-8F90-A1B2C3D4E5F6, secret_file: client-secret}\n"
+    "  tenant: " CLIENT "\n"
+    "  authority: https://login.other.example\n"
+    "  endpoint: http://127.0.0.1:4141/\n"
+    "vaults:\n"
+    "  prod: https://contoso.vault.usgovcloudapi.net/\n"
+    "  local: file:secrets/\n"
+    "credentials:\n"
+    "  admin: {basic: {username: root, password: prod/Db-Admin}}\n"
+    "  named: {basic: {username: {secret: local/user.txt}, password: prod/db-admin}}\n"
+    "  token: {bearer: prod/api/0123456789ABCDEF0123456789abcdef}\n"
+    "  keyed:\n"
+    "    headers:\n"
+    "      X-Api-Key: \"{local/key}\"\n"
+    "      X-Both: \"a{{{local/key}b}}c}{prod/db-admin}\"\n"
+    "      X-Plain: plain\n"
+    "secrets:\n"
+    "  prod/DB-ADMIN: {refresh: 1m, max_stale: 2h}\n"
+    "roles:\n"
+    "  Queue Operator: {actions: [\"* /**\"], not_actions: [\"DELETE,M-SEARCH /api/%75sers/**\"]}\n"
+    "routes:\n"
+    "  - name: db\n"
+    "    host: DB.example\n"
+    "    path: /db/\n"
+    "    upstream: [\"http://10.0.0.7:8086/base/\", \"http://[::1]\", \"unix:/run/db.sock\"]\n"
+    "    encoded_slashes: pass\n"
+    "    credential: keyed\n"
+    "    access:\n"
+    "      - role: Queue Operator\n"
+    "        to: {group: [Admins, Domain Users], tenant: " CLIENT "}\n"
+    "        credential: admin\n"
+    "      - actions: [\"GET /a*\"]\n"
+    "        to: [{app_role: Read}, {app: " GROUP ", scope: [a.b, c]}, {user: " TENANT "}]\n"
+    "    deny:\n"
+    "      - to: {user: " GROUP "}\n"
+    "      - {to: {everyone: true}, actions: [\"* /private/**\"]}\n"
+    "    timeouts: {connect: 250ms, head: 2m, idle: 1h}\n"
+    "    limits: {body: 64KiB}\n"
+    "    preserve_host: true\n"
+    "    retry: off\n"
+    "    allow_plaintext_credential: true\n"
+    "  - {name: rest, upstream: \"http://127.0.0.1:81\"}\n"
+    "access:\n"
+    "  - {role: Reader, to: {everyone: true}, credential: token}\n"
+    "  - {role: Contributor, to: {app_role: Ops}, credential: named}\n"
+    "deny:\n"
+    "  - {to: {app: " GROUP "}, actions: [\"DELETE /**\"]}\n"
+    "log: {audit: audit.jsonl, level: debug, on_full: drop}\n"
+    "limits: {connections: 5, header_bytes: 16KiB, headers: 50, token_bytes: 8KiB, head_timeout: "
+    "5s,\n"
+    "         idle_timeout: 30s}\n"
+    "drain: 10s\n"
+    "expose_reasons: false\n";
+
+static struct config *full;
+
+static int load_full(void **state) {
+    (void)state;
+    struct problem_list problems;
+    full = case_parse_whole(FULL, &problems);
+    if (!full)
+        case_print(FULL, &problems);
+    problem_list_done(&problems);
+    return full ? 0 : -1;
+}
+
+static int drop_full(void **state) {
+    (void)state;
+    config_unref(full);
+    return 0;
+}
+
+static void assert_strings(const struct config_strings *strings, const char *first,
+                           const char *second) {
+    assert_int_equal(strings->count, (first ? 1 : 0) + (second ? 1 : 0));
+    if (first)
+        assert_string_equal(strings->items[0], first);
+    if (second)
+        assert_string_equal(strings->items[1], second);
+}
+
+static void reads_listeners(void **state) {
+    (void)state;
+    assert_string_equal(full->path, "/etc/barkeep/case.yaml");
+    assert_int_equal(full->listen_count, 4);
+    assert_string_equal(full->listen[0].text, "0.0.0.0:8080");
+    assert_string_equal(full->listen[0].host, "0.0.0.0");
+    assert_int_equal(full->listen[0].port, 8080);
+    assert_string_equal(full->listen[1].host, "::1");
+    assert_true(full->listen[2].is_unix);
+    assert_string_equal(full->listen[2].unix_path, "/run/barkeep.sock");
+    assert_string_equal(full->listen[3].text, ":8082");
+    assert_string_equal(full->listen[3].host, "0.0.0.0");
+    assert_true(full->admin_is_on);
+    assert_string_equal(full->admin.host, "localhost");
+    assert_int_equal(full->admin.port, 9191);
+    assert_int_equal(full->workers, 4);
+}
+
+static void reads_entra(void **state) {
+    (void)state;
+    const struct config_entra *entra = &full->entra;
+    assert_true(entra->is_present);
+    assert_strings(&entra->tenants, TENANT, CLIENT);
+    assert_strings(&entra->audiences, "api://orders-gw", CLIENT);
+    assert_int_equal(entra->cloud, CLOUD_USGOV);
+    assert_string_equal(entra->authority, "https://login.example:8443");
+    assert_true(entra->authority_is_override);
+    assert_false(entra->accepts_v1);
+    assert_true(entra->accepts_v2);
+    assert_int_equal(entra->clock_skew_sec, 90);
+    assert_int_equal(entra->keys_refresh_sec, 1800);
+    assert_int_equal(entra->keys_max_stale_sec, 43200);
+    assert_true(entra->groups_by_name);
+    assert_int_equal(entra->max_token_lifetime_sec, 36 * 3600);
+}
+
+static void reads_identity_and_vaults(void **state) {
+    (void)state;
+    const struct config_identity *identity = &full->identity;
+    assert_int_equal(identity->kind, IDENTITY_CLIENT_SECRET);
+    assert_null(identity->managed_client_id);
+    assert_string_equal(identity->client_id, CLIENT);
+    assert_string_equal(identity->client_secret_file, "/etc/barkeep/client-secret");
+    assert_string_equal(identity->tenant, CLIENT);
+    assert_string_equal(identity->authority, "https://login.other.example");
+    assert_string_equal(identity->endpoint, "http://127.0.0.1:4141");
+    assert_int_equal(full->vault_count, 2);
+    assert_string_equal(full->vaults[0].name, "prod");
+    assert_int_equal(full->vaults[0].kind, VAULT_KEY_VAULT);
+    assert_string_equal(full->vaults[0].url, "https://contoso.vault.usgovcloudapi.net");
+    assert_string_equal(full->vaults[0].resource, "https://vault.usgovcloudapi.net");
+    assert_string_equal(full->vaults[1].name, "local");
+    assert_int_equal(full->vaults[1].kind, VAULT_FILE);
+    assert_string_equal(full->vaults[1].directory, "/etc/barkeep/secrets");
+}
+
+static void assert_secret(size_t index, size_t vault, const char *name, const char *version,
+                          uint32_t refresh_sec, uint32_t max_stale_sec) {
+    assert_true(index < full->secret_count);
+    const struct config_secret *secret = &full->secrets[index];
+    assert_int_equal(secret->vault, vault);
+    assert_string_equal(secret->name, name);
+    if (version)
+        assert_string_equal(secret->version, version);
+    else
+        assert_null(secret->version);
+    assert_int_equal(secret->refresh_sec, refresh_sec);
+    assert_int_equal(secret->max_stale_sec, max_stale_sec);
+}
+
+static void reads_credentials_and_their_secrets(void **state) {
+    (void)state;
+    const struct config_credential *credentials = full->credentials;
+    assert_int_equal(full->credential_count, 4);
+    assert_int_equal(full->secret_count, 4);
+
+    assert_string_equal(credentials[0].name, "admin");
+    assert_int_equal(credentials[0].kind, CREDENTIAL_BASIC);
+    assert_int_equal(credentials[0].position.line, 27);
+    assert_int_equal(credentials[0].position.column, 3);
+    assert_int_equal(credentials[0].username.count, 1);
+    assert_int_equal(credentials[0].username.parts[0].secret, CONFIG_NONE);
+    assert_true(slice_eq_str(credentials[0].username.parts[0].literal, "root"));
+    assert_secret(credentials[0].password, 0, "Db-Admin", NULL, 60, 7200);
+
+    assert_int_equal(credentials[1].username.count, 1);
+    assert_secret(credentials[1].username.parts[0].secret, 1, "user.txt", NULL, 300, 86400);
+    assert_int_equal(credentials[1].password, credentials[0].password);
+
+    assert_int_equal(credentials[2].kind, CREDENTIAL_BEARER);
+    assert_secret(credentials[2].bearer, 0, "api", "0123456789abcdef0123456789abcdef", 300, 86400);
+}
+
+static void reads_header_templates(void **state) {
+    (void)state;
+    const struct config_credential *keyed = &full->credentials[3];
+    assert_int_equal(keyed->kind, CREDENTIAL_HEADERS);
+    assert_int_equal(keyed->header_count, 3);
+
+    assert_string_equal(keyed->headers[0].name, "X-Api-Key");
+    assert_int_equal(keyed->headers[0].value.count, 1);
+    assert_secret(keyed->headers[0].value.parts[0].secret, 1, "key", NULL, 300, 86400);
+
+    const struct config_template *both = &keyed->headers[1].value;
+    assert_int_equal(both->count, 4);
+    assert_true(slice_eq_str(both->parts[0].literal, "a{"));
+    assert_int_equal(both->parts[1].secret, keyed->headers[0].value.parts[0].secret);
+    assert_true(slice_eq_str(both->parts[2].literal, "b}c}"));
+    assert_int_equal(both->parts[3].secret, full->credentials[0].password);
+
+    assert_int_equal(keyed->headers[2].value.count, 1);
+    assert_int_equal(keyed->headers[2].value.parts[0].secret, CONFIG_NONE);
+    assert_true(slice_eq_str(keyed->headers[2].value.parts[0].literal, "plain"));
+}
+
+static void reads_roles_after_the_built_in_ones(void **state) {
+    (void)state;
+    assert_int_equal(full->role_count, 3);
+    assert_string_equal(full->roles[0].name, "Reader");
+    assert_int_equal(full->roles[0].actions[0].methods.count, 3);
+    assert_string_equal(full->roles[0].actions[0].methods.items[2], "OPTIONS");
+    assert_string_equal(full->roles[0].actions[0].pattern, "/**");
+    assert_string_equal(full->roles[1].name, "Contributor");
+    assert_int_equal(full->roles[1].actions[0].methods.count, 0);
+    assert_string_equal(full->roles[2].name, "Queue Operator");
+    assert_int_equal(full->roles[2].action_count, 1);
+    assert_int_equal(full->roles[2].actions[0].methods.count, 0);
+    assert_int_equal(full->roles[2].not_action_count, 1);
+    const struct config_action *not_action = &full->roles[2].not_actions[0];
+    assert_strings(&not_action->methods, "DELETE", "M-SEARCH");
+    assert_string_equal(not_action->pattern, "/api/users/**");
+    assert_string_equal(not_action->text, "DELETE,M-SEARCH /api/%75sers/**");
+}
+
+static void reads_routes_and_upstreams(void **state) {
+    (void)state;
+    assert_int_equal(full->route_count, 2);
+    const struct config_route *db = &full->routes[0];
+    assert_string_equal(db->name, "db");
+    assert_string_equal(db->host, "db.example");
+    assert_string_equal(db->path, "/db");
+    assert_int_equal(db->position.line, 40);
+    assert_int_equal(db->position.column, 5);
+    assert_true(db->pass_encoded_slashes);
+    assert_int_equal(db->credential, 3);
+    assert_int_equal(db->connect_timeout_ms, 250);
+    assert_int_equal(db->head_timeout_ms, 120000);
+    assert_int_equal(db->idle_timeout_ms, 3600000);
+    assert_int_equal(db->body_limit_bytes, 65536);
+    assert_true(db->preserve_host);
+    assert_false(db->retry_safe);
+    assert_true(db->allow_plaintext_credential);
+
+    assert_int_equal(db->upstream_count, 3);
+    const struct config_upstream *upstreams = db->upstreams;
+    assert_string_equal(upstreams[0].text, "http://10.0.0.7:8086/base/");
+    assert_string_equal(upstreams[0].host, "10.0.0.7");
+    assert_int_equal(upstreams[0].port, 8086);
+    assert_string_equal(upstreams[0].host_header, "10.0.0.7:8086");
+    assert_string_equal(upstreams[0].base_path, "/base");
+    assert_false(upstreams[0].is_loopback);
+    assert_string_equal(upstreams[1].host, "::1");
+    assert_int_equal(upstreams[1].port, 80);
+    assert_string_equal(upstreams[1].host_header, "[::1]");
+    assert_string_equal(upstreams[1].base_path, "");
+    assert_true(upstreams[1].is_loopback);
+    assert_true(upstreams[2].is_unix);
+    assert_true(upstreams[2].is_loopback);
+    assert_string_equal(upstreams[2].unix_path, "/run/db.sock");
+}
+
+static void reads_rules(void **state) {
+    (void)state;
+    const struct config_route *db = &full->routes[0];
+    assert_int_equal(db->access.count, 2);
+    const struct config_entry *first = &db->access.items[0];
+    assert_string_equal(first->label, "routes.db.access[0]");
+    assert_int_equal(first->role, 2);
+    assert_int_equal(first->action_count, 0);
+    assert_int_equal(first->credential, 0);
+    assert_int_equal(first->position.line, 47);
+    assert_int_equal(first->to_count, 1);
+    assert_strings(&first->to[0].groups, "Admins", "Domain Users");
+    assert_strings(&first->to[0].tenants, CLIENT, NULL);
+
+    const struct config_entry *second = &db->access.items[1];
+    assert_int_equal(second->role, CONFIG_NONE);
+    assert_int_equal(second->action_count, 1);
+    assert_string_equal(second->actions[0].pattern, "/a*");
+    assert_int_equal(second->credential, CONFIG_NONE);
+    assert_int_equal(second->to_count, 3);
+    assert_strings(&second->to[0].app_roles, "Read", NULL);
+    assert_strings(&second->to[1].apps, GROUP, NULL);
+    assert_strings(&second->to[1].scopes, "a.b", "c");
+    assert_strings(&second->to[2].users, TENANT, NULL);
+    assert_false(second->to[2].everyone);
+
+    assert_int_equal(db->deny.count, 2);
+    assert_string_equal(db->deny.items[0].label, "routes.db.deny[0]");
+    assert_int_equal(db->deny.items[0].role, CONFIG_NONE);
+    assert_int_equal(db->deny.items[0].action_count, 0);
+    assert_true(db->deny.items[1].to[0].everyone);
+
+    assert_int_equal(full->access.count, 2);
+    assert_string_equal(full->access.items[0].label, "access[0]");
+    assert_int_equal(full->access.items[0].role, 0);
+    assert_int_equal(full->access.items[0].credential, 2);
+    assert_int_equal(full->deny.count, 1);
+    assert_string_equal(full->deny.items[0].label, "deny[0]");
+}
+
+static void reads_settings(void **state) {
+    (void)state;
+    assert_string_equal(full->audit_file, "/etc/barkeep/audit.jsonl");
+    assert_int_equal(full->log_level, LOG_DEBUG);
+    assert_true(full->audit_full_drops);
+    assert_int_equal(full->limits.connections, 5);
+    assert_int_equal(full->limits.header_bytes, 16384);
+    assert_int_equal(full->limits.headers, 50);
+    assert_int_equal(full->limits.token_bytes, 8192);
+    assert_int_equal(full->limits.head_timeout_ms, 5000);
+    assert_int_equal(full->limits.idle_timeout_ms, 30000);
+    assert_int_equal(full->drain_ms, 10000);
+    assert_false(full->expose_reasons);
+}
+
+static void fills_in_the_defaults(void **state) {
+    (void)state;
+    struct config *config = case_good("");
+    assert_true(config->admin_is_on);
+    assert_string_equal(config->admin.host, "127.0.0.1");
+    assert_int_equal(config->admin.port, 9090);
+    assert_int_equal(config->workers, 0);
+    assert_int_equal(config->entra.cloud, CLOUD_PUBLIC);
+    assert_string_equal(config->entra.authority, "https://login.microsoftonline.com");
+    assert_false(config->entra.authority_is_override);
+    assert_true(config->entra.accepts_v1);
+    assert_true(config->entra.accepts_v2);
+    assert_int_equal(config->entra.clock_skew_sec, 60);
+    assert_int_equal(config->entra.keys_refresh_sec, 3600);
+    assert_int_equal(config->entra.keys_max_stale_sec, 86400);
+    assert_false(config->entra.groups_by_name);
+    assert_int_equal(config->entra.max_token_lifetime_sec, 172800);
+    assert_int_equal(config->identity.kind, IDENTITY_NONE);
+    assert_int_equal(config->vault_count, 0);
+    assert_int_equal(config->secret_count, 0);
+    assert_int_equal(config->role_count, 2);
+    const struct config_route *route = &config->routes[0];
+    assert_null(route->host);
+    assert_string_equal(route->path, "/");
+    assert_false(route->pass_encoded_slashes);
+    assert_int_equal(route->credential, CONFIG_NONE);
+    assert_int_equal(route->connect_timeout_ms, 5000);
+    assert_int_equal(route->head_timeout_ms, 60000);
+    assert_int_equal(route->idle_timeout_ms, 300000);
+    assert_true(route->body_limit_bytes == UINT64_MAX);
+    assert_false(route->preserve_host);
+    assert_true(route->retry_safe);
+    assert_false(route->allow_plaintext_credential);
+    assert_null(config->audit_file);
+    assert_int_equal(config->log_level, LOG_INFO);
+    assert_false(config->audit_full_drops);
+    assert_int_equal(config->limits.connections, 10000);
+    assert_int_equal(config->limits.header_bytes, 32768);
+    assert_int_equal(config->limits.headers, 100);
+    assert_int_equal(config->limits.token_bytes, 16384);
+    assert_int_equal(config->limits.head_timeout_ms, 10000);
+    assert_int_equal(config->limits.idle_timeout_ms, 75000);
+    assert_int_equal(config->drain_ms, 30000);
+    assert_true(config->expose_reasons);
+    config_unref(config);
+}
+
+static void takes_managed_identities_with_entras_tenant_and_authority(void **state) {
+    (void)state;
+    struct config *config = case_good("identity: {managed: system}");
+    assert_int_equal(config->identity.kind, IDENTITY_MANAGED);
+    assert_null(config->identity.managed_client_id);
+    assert_string_equal(config->identity.tenant, TENANT);
+    assert_string_equal(config->identity.authority, "https://login.microsoftonline.com");
+    assert_string_equal(config->identity.endpoint, "http://169.254.169.254");
+    config_unref(config);
+    config = case_good("identity: {managed: 8D1E6F20-1B2C-4D3E-8F90-A1B2C3D4E5F6}");
+    assert_string_equal(config->identity.managed_client_id, CLIENT);
+    config_unref(config);
+}
+
+static void takes_the_login_host_of_the_cloud(void **state) {
+    (void)state;
+    static const char *const CASES[][2] = {
+        {"public", "https://login.microsoftonline.com"},
+        {"usgov", "https://login.microsoftonline.us"},
+        {"china", "https://login.partner.microsoftonline.cn"},
+    };
+    for (size_t i = 0; i < 3; i++) {
+        char yaml[256];
+        snprintf(yaml, sizeof yaml, "entra: {tenant: %s, audience: x, cloud: %s, authority: %s/}",
+                 TENANT, CASES[i][0], CASES[i][1]);
+        struct config *config = case_good(yaml);
+        assert_string_equal(config->entra.authority, CASES[i][1]);
+        assert_false(config->entra.authority_is_override);
+        config_unref(config);
+    }
+}
+
+static void turns_the_admin_listener_off(void **state) {
+    (void)state;
+    struct config *config = case_good("admin: off");
+    assert_false(config->admin_is_on);
+    config_unref(config);
+}
+
+static void reads_json(void **state) {
+    (void)state;
+    static const char JSON[] =
+        "{\n\t\"listen\": \"127.0.0.1:8080\",\n\t\"entra\":{\"tenant\":\"" TENANT
+        "\",\"audience\":[\"x\"]},\n\t\"workers\":2,\"expose_reasons\":false,"
+        "\"routes\":[{\"name\":\"r\",\"upstream\":\"http:\\/\\/127.0.0.1\"}]}";
+    struct problem_list problems;
+    struct config *config = case_parse_whole(JSON, &problems);
+    if (!config)
+        case_print(JSON, &problems);
+    assert_non_null(config);
+    assert_int_equal(config->workers, 2);
+    assert_false(config->expose_reasons);
+    problem_list_done(&problems);
+    config_unref(config);
+}
+
+static void puts_environment_variables_into_values(void **state) {
+    (void)state;
+    setenv("CASE_TENANT", TENANT, 1);
+    setenv("CASE_COUNT", "3", 1);
+    setenv("CASE_TRUE", "true", 1);
+    struct config *config =
+        case_good("entra: {tenant: \"${CASE_TENANT}\", audience: \"api://${CASE_COUNT}\"}\n"
+                  "workers: ${CASE_COUNT}\n"
+                  "expose_reasons: ${CASE_TRUE}\n"
+                  "access: [{role: Reader, to: {app_role: \"$${X}\"}}]\n"
+                  "routes:\n- name: ${CASE_COUNT}\n  upstream: http://127.0.0.1");
+    assert_string_equal(config->entra.tenants.items[0], TENANT);
+    assert_string_equal(config->entra.audiences.items[0], "api://3");
+    assert_int_equal(config->workers, 3);
+    assert_true(config->expose_reasons);
+    assert_string_equal(config->access.items[0].to[0].app_roles.items[0], "${X}");
+    assert_string_equal(config->routes[0].name, "3");
+    config_unref(config);
+}
+
+static void hashes_the_bytes_of_the_file(void **state) {
+    (void)state;
+    struct problem_list problems;
+    static const char YAML[] = "listen: 127.0.0.1:1\nentra: {tenant: " TENANT ", audience: x}\n"
+                               "routes: [{name: r, upstream: \"http://127.0.0.1\"}]\n";
+    struct config *config = case_parse_whole(YAML, &problems);
+    assert_non_null(config);
+    /* printf '%s' ... | sha256sum */
+    assert_string_equal(config->hash,
+                        "7b6bed27335ecf10d8a6e4f494f704517f0e89c4f80b14feb62e698f5dd727bd");
+    problem_list_done(&problems);
+    config_unref(config);
+}
+
+static void lives_as_long_as_its_last_reference(void **state) {
+    (void)state;
+    struct config *config = case_good("");
+    assert_ptr_equal(config_ref(config), config);
+    config_unref(config);
+    assert_string_equal(config->routes[0].name, "base");
+    config_unref(config);
+    config_unref(NULL);
+}
+
+static void knows_guids(void **state) {
+    (void)state;
+    assert_true(config_is_guid(SLICE(TENANT)));
+    assert_true(config_is_guid(SLICE("3F2B8C1A-6D4E-4B7F-9A21-5C0DE1F2A3B4")));
+    assert_false(config_is_guid(SLICE("")));
+    assert_false(config_is_guid(SLICE(TENANT "0")));
+    assert_false(config_is_guid(SLICE("3f2b8c1a-6d4e-4b7f-9a21-5c0de1f2a3b")));
+    assert_false(config_is_guid(SLICE("3f2b8c1a06d4e-4b7f-9a21-5c0de1f2a3b4")));
+    assert_false(config_is_guid(SLICE("3f2b8c1g-6d4e-4b7f-9a21-5c0de1f2a3b4")));
+}
+
+/* A file of the test's own. */
+static char folder[] = "/tmp/barkeep-config-XXXXXX";
+static char file[sizeof folder + 16];
+
+static int make_folder(void **state) {
+    (void)state;
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(file, sizeof file, "%s/file.yaml", folder);
+    return 0;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    unlink(file);
+    return rmdir(folder);
+}
+
+static void write_file(const char *text, size_t len, mode_t mode) {
+    int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, len), (ssize_t)len);
+    assert_int_equal(fchmod(fd, mode), 0);
+    assert_int_equal(close(fd), 0);
+}
+
+static void assert_refused(const char *path, const char *fragment) {
+    struct problem_list problems = {0};
+    assert_null(config_load(path, &problems));
+    assert_true(problems.error_count >= 1);
+    assert_int_equal(problems.items[0].position.line, 0);
+    if (!strstr(problems.items[0].text, fragment))
+        fail_msg("expected `%s` in `%s`", fragment, problems.items[0].text);
+    problem_list_done(&problems);
+}
+
+static void loads_a_file(void **state) {
+    (void)state;
+    char *document = case_document("vaults: {v: \"file:s\"}");
+    struct problem_list problems = {0};
+    write_file(document, strlen(document), 0644);
+    struct config *config = config_load(file, &problems);
+    assert_non_null(config);
+    assert_string_equal(config->path, file);
+    char directory[sizeof folder + 16];
+    snprintf(directory, sizeof directory, "%s/s", folder);
+    assert_string_equal(config->vaults[0].directory, directory);
+    config_unref(config);
+    problem_list_done(&problems);
+    free(document);
+}
+
+static void refuses_files_that_are_not_there_or_none(void **state) {
+    (void)state;
+    assert_refused("/nonexistent/barkeep.yaml", "cannot be opened: No such file or directory");
+    assert_refused(folder, "is not a file");
+    assert_refused("/dev/null", "is not a file");
+    unlink(file);
+    assert_int_equal(mkfifo(file, 0600), 0);
+    assert_refused(file, "is not a file");
+    unlink(file);
+}
+
+static void refuses_empty_and_huge_files(void **state) {
+    (void)state;
+    write_file("", 0, 0600);
+    assert_refused(file, "is empty");
+    size_t size = (1u << 20) + 1;
+    char *comment = malloc(size);
+    memset(comment, '#', size);
+    write_file(comment, size, 0600);
+    assert_refused(file, "is larger than 1 MiB");
+    struct problem_list problems = {0};
+    assert_null(config_parse(file, slice_of(comment, size), &problems));
+    assert_non_null(strstr(problems.items[0].text, "is larger than 1 MiB"));
+    problem_list_done(&problems);
+    write_file(comment, size - 1, 0600);
+    assert_refused(file, "is empty");
+    free(comment);
+}
+
+static void refuses_files_that_everyone_may_write(void **state) {
+    (void)state;
+    char *document = case_document("");
+    write_file(document, strlen(document), 0646);
+    assert_refused(file, "everyone may write to the file");
+    free(document);
+}
+
+static void warns_of_files_that_the_group_may_write(void **state) {
+    (void)state;
+    char *document = case_document("");
+    struct problem_list problems = {0};
+    write_file(document, strlen(document), 0664);
+    struct config *config = config_load(file, &problems);
+    assert_non_null(config);
+    assert_true(case_has_only(&problems, PROBLEM_WARNING, "0:0: ", "the file's group may write"));
+    config_unref(config);
+    problem_list_done(&problems);
+    free(document);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_listeners),
+        cmocka_unit_test(reads_entra),
+        cmocka_unit_test(reads_identity_and_vaults),
+        cmocka_unit_test(reads_credentials_and_their_secrets),
+        cmocka_unit_test(reads_header_templates),
+        cmocka_unit_test(reads_roles_after_the_built_in_ones),
+        cmocka_unit_test(reads_routes_and_upstreams),
+        cmocka_unit_test(reads_rules),
+        cmocka_unit_test(reads_settings),
+        cmocka_unit_test(fills_in_the_defaults),
+        cmocka_unit_test(takes_managed_identities_with_entras_tenant_and_authority),
+        cmocka_unit_test(takes_the_login_host_of_the_cloud),
+        cmocka_unit_test(turns_the_admin_listener_off),
+        cmocka_unit_test(reads_json),
+        cmocka_unit_test(puts_environment_variables_into_values),
+        cmocka_unit_test(hashes_the_bytes_of_the_file),
+        cmocka_unit_test(lives_as_long_as_its_last_reference),
+        cmocka_unit_test(knows_guids),
+    };
+    const struct CMUnitTest file_tests[] = {
+        cmocka_unit_test(loads_a_file),
+        cmocka_unit_test(refuses_files_that_are_not_there_or_none),
+        cmocka_unit_test(refuses_empty_and_huge_files),
+        cmocka_unit_test(refuses_files_that_everyone_may_write),
+        cmocka_unit_test(warns_of_files_that_the_group_may_write),
+    };
+    int failed = cmocka_run_group_tests_name("values", tests, load_full, drop_full);
+    return failed + cmocka_run_group_tests_name("files", file_tests, make_folder, remove_folder);
+}
