@@ -22,10 +22,10 @@ def examples():
 
 
 def check(path, text):
-    """Runs `barkeep check` with a port for every variable. Returns (status, output)."""
+    """Runs `barkeep check` with a port of its own for every variable. Returns (status, output)."""
     environment = dict(os.environ)
-    for name in VARIABLE.findall(text):
-        environment[name] = "/tmp/audit.log" if name.endswith("FILE") else "8080"
+    for number, name in enumerate(sorted(set(VARIABLE.findall(text)))):
+        environment[name] = "/tmp/audit.log" if name.endswith("FILE") else str(8080 + number)
     done = subprocess.run([BARKEEP, "check", "-c", path], capture_output=True, text=True, env=environment, timeout=60,
                           check=False)
     return done.returncode, done.stdout + done.stderr

@@ -17,6 +17,11 @@ LIBRARIES = {
     "yaml.h": {"config"},
     "jwt.h": set(),
 }
+# files that know a library of another room, and why
+LIBRARY_FILES = {
+    ("proxy/main.c", "curl/"),  # `barkeep version` prints the libraries' versions
+    ("proxy/main.c", "yaml.h"),
+}
 # headers that do name a library's type, and why
 LIBRARY_HEADERS = {
     ("auth", "openssl/types.h"),  # only forward declarations: parsed keys are passed on as EVP_PKEY
@@ -67,7 +72,8 @@ class Includes(unittest.TestCase):
             for path in sources(room, ".c"):
                 for name in SYSTEM.findall(path.read_text()):
                     library = library_of(name)
-                    self.assertTrue(library is None or room in LIBRARIES[library], f"{relative(path)} includes {name}")
+                    self.assertTrue(library is None or room in LIBRARIES[library]
+                                    or (relative(path), library) in LIBRARY_FILES, f"{relative(path)} includes {name}")
 
     def test_library_types_cross_no_header_of_another_room(self):
         """A header with a library's types serves its own room: no other room includes it."""
