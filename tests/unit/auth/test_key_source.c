@@ -300,7 +300,7 @@ static void refuses_metadata_that_points_elsewhere(void **state) {
     struct stage *stage = *state;
     static const char *const uris[] = {
         "http://127.0.0.2/keys", "https://keys.example/keys",       "http://keys.example/keys",
-        "file:///etc/passwd",       "https://127.0.0.1@keys.example/", "//127.0.0.1/keys",
+        "file:///etc/passwd",    "https://127.0.0.1@keys.example/", "//127.0.0.1/keys",
     };
     key_source_start(stage->source);
     for (size_t i = 0; i < sizeof uris / sizeof *uris; i++) {
