@@ -17,6 +17,7 @@
 
 #define MAX_CONNECTIONS 256
 #define IDLE_TIMEOUT_SEC 60
+#define CONNECTION_MEMORY_BYTES ((size_t)128 << 10)
 #define DELAY_SLICE_MS 20
 /* A body over the limit is read and forgotten up to here, so that the client sees the 413. */
 #define MAX_DISCARD_BYTES ((size_t)16 << 20)
@@ -37,6 +38,12 @@ struct exchange {
     size_t body_len;
     size_t received;
     bool has_started;
+};
+
+/* One connection. It owns the exchange because libmicrohttpd 0.9.75 does not report a request as
+ * completed when it gives up on it between request line and handler (arguments too large). */
+struct channel {
+    struct exchange *current;
 };
 
 enum status http_listen(unsigned port, int *out_fd, unsigned *out_port, struct error *err) {
@@ -68,25 +75,50 @@ const char *request_header(const struct request *request, const char *name) {
                                        MHD_HEADER_KIND, name);
 }
 
-static void *on_target(void *owner, const char *target, struct MHD_Connection *connection) {
-    (void)owner;
-    (void)connection;
-    struct exchange *exchange = must_array(1, sizeof(*exchange));
-    exchange->target = must_strdup(target);
-    return exchange;
-}
-
-static void on_completed(void *owner, struct MHD_Connection *connection, void **request_place,
-                         enum MHD_RequestTerminationCode how) {
-    (void)owner;
-    (void)connection;
-    (void)how;
-    struct exchange *exchange = *request_place;
+static void exchange_free(struct exchange *exchange) {
     if (!exchange)
         return;
     free(exchange->target);
     free(exchange->body);
     free(exchange);
+}
+
+static struct channel *channel_of(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *found =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return must(found ? found->socket_context : NULL);
+}
+
+static void on_connection(void *owner, struct MHD_Connection *connection, void **place,
+                          enum MHD_ConnectionNotificationCode what) {
+    (void)owner;
+    (void)connection;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        *place = must_array(1, sizeof(struct channel));
+        return;
+    }
+    struct channel *channel = *place;
+    exchange_free(channel->current);
+    free(channel);
+    *place = NULL;
+}
+
+static void *on_target(void *owner, const char *target, struct MHD_Connection *connection) {
+    (void)owner;
+    struct channel *channel = channel_of(connection);
+    exchange_free(channel->current);
+    channel->current = must_array(1, sizeof(*channel->current));
+    channel->current->target = must_strdup(target);
+    return channel->current;
+}
+
+static void on_completed(void *owner, struct MHD_Connection *connection, void **request_place,
+                         enum MHD_RequestTerminationCode how) {
+    (void)owner;
+    (void)how;
+    struct channel *channel = channel_of(connection);
+    exchange_free(channel->current);
+    channel->current = NULL;
     *request_place = NULL;
 }
 
@@ -181,8 +213,10 @@ struct http_server *http_server_start(int fd, unsigned port, const char *key_pem
     server->daemon = MHD_start_daemon(
         flags, (uint16_t)port, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET, fd,
         MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-        NULL, MHD_OPTION_CONNECTION_LIMIT, MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-        IDLE_TIMEOUT_SEC, MHD_OPTION_ARRAY, server->is_tls ? tls : nothing, MHD_OPTION_END);
+        NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_LIMIT, MAX_CONNECTIONS,
+        MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_SEC, MHD_OPTION_ARRAY,
+        server->is_tls ? tls : nothing, MHD_OPTION_END);
     if (server->daemon)
         return server;
     close(fd);

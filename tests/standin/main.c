@@ -113,9 +113,9 @@ static void announce(const struct standin *standin, unsigned http_port) {
     char *ca = state_path(&standin->world.state, "ca.pem");
     char *http = must_printf("http://127.0.0.1:%u", http_port);
     json_t *line = must(json_pack(
-        "{s:b, s:s, s:s, s:s, s:s, s:s, s:s}", "ready", 1, "https", standin->world.origin, "http",
-        http, "ca", ca, "state", standin->world.state.dir, "tenant", seed->directory.tenants[0].id,
-        "vault",
+        "{s:b, s:s, s:s, s:o, s:o, s:s, s:s}", "ready", 1, "https", standin->world.origin, "http",
+        http, "ca", json_lossy(ca), "state", json_lossy(standin->world.state.dir), "tenant",
+        seed->directory.tenants[0].id, "vault",
         seed->vaults.count > 0 ? seed->vaults.vaults[seed->vaults.default_index].name : ""));
     char *text = must(json_dumps(line, JSON_COMPACT | JSON_PRESERVE_ORDER));
     puts(text);

@@ -158,6 +158,16 @@ static enum status add_text(json_t *list, const char *option, const char *value,
     return STATUS_OK;
 }
 
+static enum status take_text(const char **place, const char *option, const char *value,
+                             struct error *err) {
+    json_t *text = *value ? json_string(value) : NULL;
+    if (!text)
+        return error_set(err, STATUS_INVALID, "--%s must be UTF-8 text, not empty", option);
+    json_decref(text);
+    *place = value;
+    return STATUS_OK;
+}
+
 static enum status take_guid(const char **place, const char *option, const char *value,
                              struct error *err) {
     if (!guid_is_valid(value))
@@ -213,8 +223,7 @@ static enum status take_option(struct token_request *request, enum token_option 
     case OPTION_ALG:
         return take_algorithm(request, value, err);
     case OPTION_AUDIENCE:
-        request->audience = value;
-        return STATUS_OK;
+        return take_text(&request->audience, name, value, err);
     case OPTION_KEY:
         request->key = value;
         return STATUS_OK;
