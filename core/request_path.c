@@ -3,9 +3,10 @@
  * canonicalising it again changes nothing, so it does not matter how often a path is judged.
  *
  * An encoded slash never separates segments here, but an upstream may decode it; so the pieces
- * between encoded slashes must not look like dot segments either. Path parameters (";x=1") are data
- * of the segment, except that the name before them must be a real name: some servers resolve dot
- * segments after having cut the parameters off. */
+ * between encoded slashes must not look like dot segments either. Path parameters (";x=1") are
+ * refused: servers that cut them off serve "/admin" for "/admin;x", which a rule about "/admin"
+ * never saw. An encoded ";" is data of its segment, except that the name before it must be a real
+ * name: some servers decode it first. */
 #include "core/request_path.h"
 
 #include "core/utf8.h"
@@ -76,7 +77,7 @@ struct path_writer {
     size_t len;           /* bytes written to out */
     size_t segment_start; /* where the segment at hand begins in out */
     bool has_escape;      /* the segment came with an escape in it */
-    bool has_parameter;   /* ... with ";" or %3B */
+    bool has_parameter;   /* ... with %3B */
     bool has_slash;       /* ... with %2F */
     bool path_has_slash;
 };
@@ -198,7 +199,8 @@ static enum path_verdict copy_segment(struct path_writer *w) {
         case KIND_SLASH:
             return PATH_OK;
         case KIND_DELIMITER:
-            w->has_parameter |= c == ';';
+            if (c == ';')
+                return PATH_AMBIGUOUS;
             write_byte(w, c);
             break;
         case KIND_UNRESERVED:

@@ -5,9 +5,10 @@
  * with upper-case digits (except %2F, which stays as it came), literal dot segments are resolved
  * (RFC 3986 5.2.4). Everything that two readers could take for different paths is refused: encoded
  * dot segments, "..", above the root, empty segments, backslashes, controls, NUL, invalid or
- * overlong UTF-8, look-alikes of "/", "\", "." and "%", "..;" forms, raw bytes outside pchar.
- * Between encoded slashes the same holds, except that empty pieces are fine: "%2F" and "%2Fname"
- * are names of things behind routes that take encoded slashes (RabbitMQ's default vhost is "/"). */
+ * overlong UTF-8, look-alikes of "/", "\", "." and "%", path parameters (";"), raw bytes outside
+ * pchar. Between encoded slashes the same holds, except that empty pieces are fine: "%2F" and
+ * "%2Fname" are names of things behind routes that take encoded slashes (RabbitMQ's default vhost
+ * is "/"). */
 #ifndef BARKEEP_CORE_REQUEST_PATH_H
 #define BARKEEP_CORE_REQUEST_PATH_H
 

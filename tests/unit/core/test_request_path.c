@@ -45,10 +45,10 @@ static void keeps_plain_paths(void **state) {
         {"/a", PATH_OK, "/a"},
         {"/a/", PATH_OK, "/a/"},
         {"/a/b.c/d-e_f~g", PATH_OK, "/a/b.c/d-e_f~g"},
-        {"/!$&'()*+,;=:@", PATH_OK, "/!$&'()*+,;=:@"},
+        {"/!$&'()*+,=:@", PATH_OK, "/!$&'()*+,=:@"},
         {"/...", PATH_OK, "/..."},
         {"/.a/..b/c.", PATH_OK, "/.a/..b/c."},
-        {"/a;x=1/b", PATH_OK, "/a;x=1/b"},
+        {"/a%3bx=1/b", PATH_OK, "/a%3Bx=1/b"},
     };
     ASSERT_CASES(cases);
 }
@@ -125,7 +125,7 @@ static void refuses_empty_segments(void **state) {
     ASSERT_CASES(cases);
 }
 
-static void refuses_nameless_path_parameters(void **state) {
+static void refuses_path_parameters(void **state) {
     (void)state;
     static const struct path_case cases[] = {
         {"/public/..;/admin/x", PATH_AMBIGUOUS, NULL},
@@ -135,9 +135,9 @@ static void refuses_nameless_path_parameters(void **state) {
         {"/public/..%3b/admin", PATH_AMBIGUOUS, NULL},
         {"/public/%2e%2e;/admin", PATH_AMBIGUOUS, NULL},
         {"/public/%3b", PATH_AMBIGUOUS, NULL},
-        {"/public/a;/admin", PATH_OK, "/public/a;/admin"},
-        {"/public/a;..;b=c", PATH_OK, "/public/a;..;b=c"},
-        {"/public/...;x", PATH_OK, "/public/...;x"},
+        {"/admin;x=1/x", PATH_AMBIGUOUS, NULL},
+        {"/public/a%3B..%3Bb=c", PATH_OK, "/public/a%3B..%3Bb=c"},
+        {"/public/...%3Bx", PATH_OK, "/public/...%3Bx"},
     };
     ASSERT_CASES(cases);
 }
@@ -252,7 +252,7 @@ static void judges_the_pieces_between_encoded_slashes(void **state) {
         {"/public%2F;x", PATH_AMBIGUOUS, NULL},
         {"/a%2fb/c", PATH_OK, "/a%2fb/c"},
         {"/a%2Fb", PATH_OK, "/a%2Fb"},
-        {"/group%2Fproject;v=1%2F2", PATH_OK, "/group%2Fproject;v=1%2F2"},
+        {"/group%2Fproject%3Bv=1%2F2", PATH_OK, "/group%2Fproject%3Bv=1%2F2"},
         {"/api/queues/%2F/name", PATH_OK, "/api/queues/%2F/name"},
         {"/api/queues/%2fprod/name", PATH_OK, "/api/queues/%2fprod/name"},
     };
@@ -379,11 +379,11 @@ static void finds_what_is_below_a_prefix(void **state) {
     static const struct {
         const char *path, *prefix, *below; /* below NULL: not below */
     } cases[] = {
-        {"/a", "/", "/a"},      {"/", "/", "/"},          {"/a", "/a", "/"},
-        {"/a/", "/a", "/"},     {"/a/b", "/a", "/b"},     {"/a/b/", "/a", "/b/"},
-        {"/ab", "/a", NULL},    {"/", "/a", NULL},        {"/A/b", "/a", NULL},
-        {"/a", "/a/b", NULL},   {"/a/b/c", "/a/b", "/c"}, {"/a../b", "/a", NULL},
-        {"/a;x/b", "/a", NULL}, {"/a%2Fb", "/a", NULL},
+        {"/a", "/", "/a"},        {"/", "/", "/"},          {"/a", "/a", "/"},
+        {"/a/", "/a", "/"},       {"/a/b", "/a", "/b"},     {"/a/b/", "/a", "/b/"},
+        {"/ab", "/a", NULL},      {"/", "/a", NULL},        {"/A/b", "/a", NULL},
+        {"/a", "/a/b", NULL},     {"/a/b/c", "/a/b", "/c"}, {"/a../b", "/a", NULL},
+        {"/a%3Bx/b", "/a", NULL}, {"/a%2Fb", "/a", NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct slice below = {0};
@@ -403,7 +403,7 @@ int main(void) {
         cmocka_unit_test(refuses_to_climb_above_the_root),
         cmocka_unit_test(refuses_dot_segments_that_came_encoded),
         cmocka_unit_test(refuses_empty_segments),
-        cmocka_unit_test(refuses_nameless_path_parameters),
+        cmocka_unit_test(refuses_path_parameters),
         cmocka_unit_test(refuses_backslashes),
         cmocka_unit_test(refuses_what_is_no_path),
         cmocka_unit_test(refuses_controls_raw_and_encoded),
