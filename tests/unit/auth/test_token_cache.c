@@ -1,0 +1,222 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "auth/token_cache.h"
+#include "tests/unit/auth/token_maker.h"
+
+static EVP_PKEY *key;
+static EVP_PKEY *other_key;
+static struct key_ring *ring;
+
+static int set_up(void **state) {
+    (void)state;
+    key = EVP_RSA_gen(2048);
+    other_key = EVP_RSA_gen(2048);
+    ring = make_ring(key);
+    return key && other_key && ring ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    EVP_PKEY_free(key);
+    EVP_PKEY_free(other_key);
+    key_ring_unref(ring);
+    return 0;
+}
+
+/* As entra_verify() leaves it for a v2 token signed by key-1. */
+static struct token_result accepted(int64_t expires_sec) {
+    const struct identity model = {
+        .tenant = SLICE(TID),
+        .oid = SLICE(USER_OID),
+        .kid = SLICE("key-1"),
+        .version = 2,
+        .expires_sec = expires_sec,
+    };
+    struct token_result result = {.identity = identity_new(&model, false), .version = 2};
+    const struct verification_key *used =
+        key_set_find(key_ring_slot(ring, 0, 2)->keys, SLICE("key-1"));
+    memcpy(result.key_fingerprint, used->fingerprint, 32);
+    return result;
+}
+
+static void insert(struct token_cache *cache, const char *token, int64_t expires_sec) {
+    unsigned char digest[32];
+    struct token_result result = accepted(expires_sec);
+    token_cache_digest(cache, slice_of_str(token), digest);
+    token_cache_insert(cache, digest, &result);
+    identity_unref(result.identity);
+}
+
+static bool finds(struct token_cache *cache, const char *token, int64_t now_sec, uint32_t skew) {
+    unsigned char digest[32];
+    token_cache_digest(cache, slice_of_str(token), digest);
+    struct identity *identity = token_cache_find(cache, digest, now_sec, skew);
+    identity_unref(identity);
+    return identity != NULL;
+}
+
+static void digests_the_whole_token(void **state) {
+    (void)state;
+    struct token_cache *cache = token_cache_new(10, 100000);
+    unsigned char digest[32], expected[32];
+    for (int i = 0; i < 3; i++) {
+        token_cache_digest(cache, SLICE("header.payload.signature"), digest);
+        assert_int_equal(
+            EVP_Digest("header.payload.signature", 24, expected, NULL, EVP_sha256(), NULL), 1);
+        assert_memory_equal(digest, expected, 32);
+        token_cache_digest(cache, SLICE(""), digest);
+        assert_memory_not_equal(digest, expected, 32);
+    }
+    token_cache_free(cache);
+}
+
+static void finds_only_the_very_token(void **state) {
+    (void)state;
+    struct token_cache *cache = token_cache_new(10, 100000);
+    insert(cache, "header.payload.signature", NOW + 10);
+    assert_true(finds(cache, "header.payload.signature", NOW, 0));
+    assert_false(finds(cache, "Header.payload.signature", NOW, 0));
+    assert_false(finds(cache, "header.Payload.signature", NOW, 0));
+    assert_false(finds(cache, "header.payload.signaturf", NOW, 0));
+    assert_false(finds(cache, "header.payload.signatur", NOW, 0));
+    assert_false(finds(cache, "", NOW, 0));
+    token_cache_free(cache);
+}
+
+static void drops_what_has_expired(void **state) {
+    (void)state;
+    struct token_cache *cache = token_cache_new(10, 100000);
+    insert(cache, "a", NOW);
+    assert_true(finds(cache, "a", NOW - 1, 0));
+    assert_true(finds(cache, "a", NOW + 59, 60));
+    assert_int_equal(token_cache_count(cache), 1);
+    assert_false(finds(cache, "a", NOW + 60, 60));
+    assert_int_equal(token_cache_count(cache), 0);
+    insert(cache, "a", NOW);
+    assert_false(finds(cache, "a", NOW, 0));
+    token_cache_free(cache);
+}
+
+static void keeps_an_identity_alive_for_its_holder(void **state) {
+    (void)state;
+    struct token_cache *cache = token_cache_new(10, 100000);
+    insert(cache, "a", NOW + 10);
+    unsigned char digest[32];
+    token_cache_digest(cache, SLICE("a"), digest);
+    struct identity *identity = token_cache_find(cache, digest, NOW, 0);
+    token_cache_clear(cache);
+    assert_int_equal(token_cache_count(cache), 0);
+    assert_true(slice_eq_str(identity->oid, USER_OID));
+    identity_unref(identity);
+    token_cache_free(cache);
+    token_cache_free(NULL);
+}
+
+static void lets_the_least_recently_used_leave_first(void **state) {
+    (void)state;
+    struct token_cache *cache = token_cache_new(3, 100000);
+    insert(cache, "a", NOW + 10);
+    insert(cache, "b", NOW + 10);
+    insert(cache, "c", NOW + 10);
+    assert_true(finds(cache, "a", NOW, 0));
+    insert(cache, "d", NOW + 10);
+    assert_int_equal(token_cache_count(cache), 3);
+    assert_false(finds(cache, "b", NOW, 0));
+    assert_true(finds(cache, "a", NOW, 0));
+    assert_true(finds(cache, "c", NOW, 0));
+    assert_true(finds(cache, "d", NOW, 0));
+    insert(cache, "d", NOW + 10);
+    assert_int_equal(token_cache_count(cache), 3);
+    token_cache_free(cache);
+}
+
+static void stays_within_its_bytes(void **state) {
+    (void)state;
+    struct token_cache *cache = token_cache_new(1000, 2000);
+    for (int i = 0; i < 100; i++) {
+        char token[16];
+        snprintf(token, sizeof token, "t%d", i);
+        insert(cache, token, NOW + 10);
+        assert_true(finds(cache, token, NOW, 0));
+    }
+    assert_in_range(token_cache_count(cache), 2, 8);
+    token_cache_free(cache);
+    cache = token_cache_new(1000, 10);
+    insert(cache, "a", NOW + 10);
+    assert_int_equal(token_cache_count(cache), 0);
+    token_cache_free(cache);
+    cache = token_cache_new(0, 1000000);
+    insert(cache, "a", NOW + 10);
+    assert_int_equal(token_cache_count(cache), 0);
+    token_cache_free(cache);
+}
+
+static void holds_many(void **state) {
+    (void)state;
+    struct token_cache *cache = token_cache_new(1000, 100000000);
+    char token[16];
+    for (int i = 0; i < 3000; i++) {
+        snprintf(token, sizeof token, "t%d", i);
+        insert(cache, token, NOW + 10);
+    }
+    assert_int_equal(token_cache_count(cache), 1000);
+    for (int i = 0; i < 3000; i++) {
+        snprintf(token, sizeof token, "t%d", i);
+        assert_int_equal(finds(cache, token, NOW, 0), i >= 2000);
+    }
+    token_cache_free(cache);
+}
+
+static void drops_tokens_whose_key_has_left(void **state) {
+    (void)state;
+    struct token_cache *cache = token_cache_new(10, 100000);
+    struct key_ring *changed = key_ring_copy(ring);
+    struct key_ring_slot *slot = key_ring_slot(changed, 0, 2);
+    insert(cache, "a", NOW + 10);
+    token_cache_apply_ring(cache, ring);
+    assert_true(finds(cache, "a", NOW, 0));
+
+    key_set_unref(slot->keys);
+    slot->keys = make_key_set(other_key, "key-1", ""); /* another key under the same kid */
+    token_cache_apply_ring(cache, changed);
+    assert_false(finds(cache, "a", NOW, 0));
+
+    insert(cache, "a", NOW + 10);
+    key_set_unref(slot->keys);
+    slot->keys = make_key_set(key, "key-2", "");
+    token_cache_apply_ring(cache, changed);
+    assert_false(finds(cache, "a", NOW, 0));
+
+    insert(cache, "a", NOW + 10);
+    key_set_unref(slot->keys);
+    slot->keys = NULL;
+    token_cache_apply_ring(cache, changed);
+    assert_false(finds(cache, "a", NOW, 0));
+
+    insert(cache, "a", NOW + 10);
+    struct key_ring *empty = key_ring_new(0);
+    token_cache_apply_ring(cache, empty);
+    assert_int_equal(token_cache_count(cache), 0);
+    key_ring_unref(empty);
+    key_ring_unref(changed);
+    token_cache_free(cache);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(digests_the_whole_token),
+        cmocka_unit_test(finds_only_the_very_token),
+        cmocka_unit_test(drops_what_has_expired),
+        cmocka_unit_test(keeps_an_identity_alive_for_its_holder),
+        cmocka_unit_test(lets_the_least_recently_used_leave_first),
+        cmocka_unit_test(stays_within_its_bytes),
+        cmocka_unit_test(holds_many),
+        cmocka_unit_test(drops_tokens_whose_key_has_left),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
