@@ -160,6 +160,13 @@ void exchange_free_list(struct worker *worker) {
     }
 }
 
+static void exchange_stop_waiting(struct exchange *exchange) {
+    if (exchange->want) {
+        want_abandon(exchange->want);
+        exchange->want = NULL;
+    }
+}
+
 static void exchange_let_go_of_upstream(struct exchange *exchange) {
     struct upstream *upstream = exchange->upstream;
     if (!upstream) {
@@ -190,9 +197,7 @@ static void exchange_finish(struct exchange *exchange) {
     struct client *client = exchange->client;
     exchange_record(exchange);
     exchange_let_go_of_upstream(exchange);
-    if (exchange->want) {
-        want_abandon(exchange->want);
-    }
+    exchange_stop_waiting(exchange);
     if (exchange->kept_head_bytes) {
         io_buffer_consume(&client->conn.in, exchange->kept_head_bytes);
     }
@@ -220,6 +225,7 @@ void exchange_abort(struct exchange *exchange, enum aborted_by by) {
 
 void exchange_refuse(struct exchange *exchange, enum reason reason, int http_status,
                      const char *detail) {
+    exchange_stop_waiting(exchange);
     exchange->reason = reason;
     exchange->status = http_status ? http_status : reason_http_status(reason);
     if (detail != exchange->verdict.detail) {
