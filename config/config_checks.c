@@ -160,7 +160,7 @@ static void warn_of_unused(struct loader *loader, const char *section, const boo
     const struct node *node = mapping ? mapping->first : NULL;
     for (size_t i = skipped; is_used && node; i++, node = node->next) {
         if (!is_used[i])
-            loader_warning(loader, node, "%s", text);
+            loader_key_warning(loader, node, "%s", text);
     }
 }
 

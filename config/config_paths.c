@@ -49,7 +49,7 @@ const char *config_read_path(struct loader *loader, const struct node *node, str
     if (request_path_canonical(path, bytes, &canonical) != PATH_OK) {
         loader_error(loader, node,
                      "no request can have the path %s: percent-encode what is not a letter, digit "
-                     "or one of -._~!$&'()*+,;=:@, and leave out what servers read differently",
+                     "or one of -._~!$&'()*+,=:@, and leave out what servers read differently",
                      QUOTE(path));
         return NULL;
     }

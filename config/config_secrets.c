@@ -236,7 +236,7 @@ void config_read_secrets(struct loader *loader, const struct node *node, void *t
     apply_freshness(loader, &by_name, rows);
     for (size_t i = 0; i < count; i++) {
         if (rows[i].node && !rows[i].is_used)
-            loader_warning(loader, rows[i].node, "no credential uses this secret");
+            loader_key_warning(loader, rows[i].node, "no credential uses this secret");
     }
     name_index_done(&by_name);
 }

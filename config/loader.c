@@ -8,8 +8,9 @@
 #include "config/problem.h"
 #include "config/url.h"
 
-static void report(struct loader *loader, enum problem_severity severity, const struct node *node,
-                   struct config_position position, const char *format, va_list arguments) {
+__attribute__((format(printf, 5, 0))) static void
+report(struct loader *loader, enum problem_severity severity, const struct node *node,
+       struct config_position position, const char *format, va_list arguments) {
     char path[sizeof((struct problem *)NULL)->path] = "";
     if (!problem_list_is_full(loader->problems))
         node_path(node, path, sizeof path);
@@ -37,19 +38,10 @@ void loader_key_error(struct loader *loader, const struct node *node, const char
     va_end(arguments);
 }
 
-void loader_warning_at(struct loader *loader, struct config_position position, const char *path,
-                       const char *format, ...) {
+void loader_key_warning(struct loader *loader, const struct node *node, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    problem_vadd(loader->problems, PROBLEM_WARNING, position, path, format, arguments);
-    va_end(arguments);
-}
-
-void loader_error_at(struct loader *loader, struct config_position position, const char *path,
-                     const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    problem_vadd(loader->problems, PROBLEM_ERROR, position, path, format, arguments);
+    report(loader, PROBLEM_WARNING, node, node->key_position, format, arguments);
     va_end(arguments);
 }
 

@@ -36,11 +36,8 @@ void loader_warning(struct loader *loader, const struct node *node, const char *
 /* A problem with the key that leads to a value. */
 void loader_key_error(struct loader *loader, const struct node *node, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The same as a warning, with a place of its own. */
-void loader_warning_at(struct loader *loader, struct config_position position, const char *path,
-                       const char *format, ...) __attribute__((format(printf, 4, 5)));
-void loader_error_at(struct loader *loader, struct config_position position, const char *path,
-                     const char *format, ...) __attribute__((format(printf, 4, 5)));
+void loader_key_warning(struct loader *loader, const struct node *node, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* A problem with a key that is not there. */
 void loader_missing(struct loader *loader, const struct node *mapping, const char *key,
                     const char *advice);

@@ -1,0 +1,97 @@
+/* What is accepted with a warning, and what must not be warned about. */
+#include "config_case.h"
+
+#define LOCAL "vaults: {local: \"file:/s\"}\ncredentials: {c: {bearer: local/x}}\n"
+#define PROD "identity: {managed: system}\nvaults: {prod: \"https://x.vault.azure.net\"}\n"
+#define GRANTED "access: [{role: Reader, to: {everyone: true}, credential: c}]\n"
+
+/* The one warning of each case, and nothing else. */
+static void warns_once_each(void **state) {
+    (void)state;
+    static const struct config_case CASES[] = {
+        {"listen: 0.0.0.0:8080", "1:9: listen", "`0.0.0.0:8080` is reachable from other machines"},
+        {"listen: :8080", "1:9: listen", "without TLS"},
+        {"listen: [127.0.0.1:1, {address: 10.0.0.1:2}]", "1:23: listen[1]", "`10.0.0.1:2`"},
+        {"listen: gw.example:80", "1:9: listen", "without TLS"},
+        {"admin: 0.0.0.0:9090", "1:8: admin", "health, metrics and the status page"},
+        {LOCAL, "2:15: credentials.c", "no access entry and no route gives this credential"},
+        {"vaults: {local: \"file:/s\"}", "1:10: vaults.local", "no credential uses this vault"},
+        {LOCAL GRANTED "secrets: {local/y: {refresh: 1m}}", "4:11: secrets.local/y",
+         "no credential uses this secret"},
+        {"roles: {X: {actions: [\"* /\"]}}", "1:9: roles.X", "no access entry gives this role"},
+        {"access: []", "4:10: routes[0]", "nobody can reach this route"},
+        {"access: [{role: Reader, to: {tenant: " CLIENT "}}]", "1:38: access[0].to.tenant",
+         "can never match"},
+        {"entra: {tenant: " TENANT ", audience: api://x, token_versions: [2]}",
+         "1:65: entra.audience", "no token can match"},
+        {"entra: {tenant: " TENANT ", audience: 8D1E6F20-1B2C-4D3E-8F90-A1B2C3D4E5F6}",
+         "1:65: entra.audience", "write " CLIENT},
+        {"identity: {client: {id: " CLIENT ", secret_file: f}, endpoint: \"http://127.0.0.1\"}",
+         "1:90: identity.endpoint", "has no effect"},
+        {"identity: {managed: system}\nvaults: {prod: \"https://vault.example\"}\n"
+         "credentials: {c: {bearer: prod/x}}\n" GRANTED,
+         "2:16: vaults.prod", "not a Key Vault of this cloud (NAME.vault.azure.net)"},
+        {"credentials: {c: {headers: {X-Api-Key: hunter2}}}\n" GRANTED, "1:18: credentials.c",
+         "holds no secret of a vault"},
+        {LOCAL "routes:\n- {name: a, path: /a, upstream: \"http://127.0.0.1:1\", credential: c}\n"
+               "- {name: b, path: /b, upstream: \"http://127.0.0.1:2\", credential: c}",
+         "5:67: routes[1].credential", "another upstream on route `a` too"},
+        {LOCAL "routes:\n- {name: a, path: /a, upstream: \"http://127.0.0.1:1\", credential: c}\n"
+               "- name: b\n  upstream: unix:/x\n"
+               "  access: [{role: Reader, to: {everyone: true}, credential: c}]",
+         "7:61: routes[1].access[0].credential", "share a secret"},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct problem_list problems;
+        char *document = case_document(CASES[i].yaml);
+        struct config *config = case_parse_whole(document, &problems);
+        bool is_right =
+            config && case_has_only(&problems, PROBLEM_WARNING, CASES[i].where, CASES[i].fragment);
+        if (!is_right)
+            case_print(document, &problems);
+        assert_true(is_right);
+        config_unref(config);
+        problem_list_done(&problems);
+        free(document);
+    }
+}
+
+static void does_not_warn_of_what_is_fine(void **state) {
+    (void)state;
+    static const char *const TEXTS[] = {
+        "",
+        "listen: [\"127.0.0.2:1\", \"[::1]:2\", localhost:3, \"unix:/x\"]\nadmin: off",
+        LOCAL GRANTED "secrets: {local/x: {refresh: 1m}}",
+        PROD "credentials: {c: {bearer: prod/X}}\nsecrets: {prod/x: {refresh: 1m}}\n" GRANTED,
+        "roles: {X: {actions: [\"* /\"]}}\naccess: [{role: X, to: {everyone: true}}]",
+        "entra: {tenant: " TENANT ", audience: [api://x, " CLIENT "], token_versions: [2]}",
+        "access: [{role: Reader, to: {tenant: " TENANT "}}]",
+        "credentials: {c: {headers: {X-User: a, X-Key: \"{local/x}\"}}}\n"
+        "vaults: {local: \"file:/s\"}\n" GRANTED,
+        LOCAL "routes:\n- {name: a, path: /a, upstream: \"http://127.0.0.1:1\", credential: c}\n"
+              "- {name: b, path: /b, upstream: \"http://127.0.0.1:1/b\", credential: c}",
+        "access: []\nroutes: [{name: r, upstream: \"http://127.0.0.1\", access: [{role: Reader, "
+        "to: "
+        "{everyone: true}}]}]",
+    };
+    for (size_t i = 0; i < sizeof TEXTS / sizeof *TEXTS; i++) {
+        struct problem_list problems;
+        char *document = case_document(TEXTS[i]);
+        struct config *config = case_parse_whole(document, &problems);
+        if (problems.count > 0)
+            case_print(document, &problems);
+        assert_non_null(config);
+        assert_int_equal(problems.count, 0);
+        config_unref(config);
+        problem_list_done(&problems);
+        free(document);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(warns_once_each),
+        cmocka_unit_test(does_not_warn_of_what_is_fine),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
