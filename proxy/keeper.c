@@ -206,11 +206,30 @@ static enum status keeper_bind_for(struct keeper *keeper, size_t worker, struct 
     return STATUS_OK;
 }
 
+/* SO_REUSEPORT lets every process of the same user in: a first socket without it finds out whether
+ * the port is taken. */
+static enum status keeper_find_taken_port(const struct keeper *keeper, struct error *err) {
+    for (size_t i = 0; i < keeper->config->listen_count; i++) {
+        if (keeper->config->listen[i].is_unix) {
+            continue;
+        }
+        int fd = listener_bind(&keeper->config->listen[i], false, err);
+        if (fd < 0) {
+            return STATUS_IO;
+        }
+        close(fd);
+    }
+    return STATUS_OK;
+}
+
 static enum status keeper_bind(struct keeper *keeper, struct error *err) {
     size_t count = keeper->config->workers ? keeper->config->workers : usable_cores();
     keeper->worker_count = count < WORKERS_MAX ? count : WORKERS_MAX;
     if (keeper->config->listen_count > LISTENERS_MAX) {
         return error_set(err, STATUS_LIMIT, "more than %d addresses to listen on", LISTENERS_MAX);
+    }
+    if (keeper_find_taken_port(keeper, err) != STATUS_OK) {
+        return STATUS_IO;
     }
     for (size_t i = 0; i < keeper->worker_count; i++) {
         enum status status = keeper_bind_for(keeper, i, err);
