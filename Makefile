@@ -58,11 +58,14 @@ REPLAY_BIN  := $(patsubst tests/fuzz/%.c,$(BIN)/replay/%,$(FUZZ_SRC))
 FUZZ_BIN    := $(patsubst tests/fuzz/%.c,$(BIN)/fuzz/%,$(FUZZ_SRC))
 
 ENSURE := tests/install/ensure.sh
-TESTED  = BARKEEP=$(CURDIR)/$(BIN)/barkeep STANDIN=$(CURDIR)/$(BIN)/barkeep-standin
+TESTED  = BARKEEP=$(abspath $(BIN)/barkeep) STANDIN=$(abspath $(BIN)/barkeep-standin)
 
 .PHONY: all binaries unit-binaries replay-binaries fuzz-binaries help deps run test test-run bench fuzz fuzz-run \
         lint lint-run sanitize valgrind valgrind-run coverage install clean
 all: binaries
+
+# Objects that only a pattern rule asked for are kept: they are what the next build saves.
+.SECONDARY:
 
 help:
 	@echo 'make            build build/barkeep and build/barkeep-standin'
@@ -134,7 +137,7 @@ test:
 	@$(MAKE) --no-print-directory -j$(JOBS) test-run
 
 test-run: all unit-binaries replay-binaries
-	@$(TESTED) MODE=$(MODE) BIN=$(CURDIR)/$(BIN) $(PYTHON) tests/run_all
+	@$(TESTED) MODE=$(MODE) BIN=$(abspath $(BIN)) $(PYTHON) tests/run_all
 
 bench:
 	@$(ENSURE) build run bench
