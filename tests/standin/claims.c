@@ -41,8 +41,7 @@ static void put_pairwise_subject(json_t *claims, const struct claims_order *orde
     char *pair = must_printf("%s %s", order->oid, order->audience);
     unsigned char digest[EVP_MAX_MD_SIZE];
     size_t digest_len = 0;
-    must(EVP_Q_digest(NULL, "SHA256", NULL, pair, strlen(pair), digest, &digest_len) == 1 ? pair
-                                                                                          : NULL);
+    must_hold(EVP_Q_digest(NULL, "SHA256", NULL, pair, strlen(pair), digest, &digest_len) == 1);
     char *subject = base64url_encode(digest, digest_len);
     put(claims, "sub", subject);
     free(subject);

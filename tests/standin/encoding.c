@@ -153,7 +153,7 @@ void guid_random(char out_guid[GUID_SIZE]) {
 void guid_from_text(const char *text, char out_guid[GUID_SIZE]) {
     unsigned char digest[EVP_MAX_MD_SIZE];
     size_t len = 0;
-    must(EVP_Q_digest(NULL, "SHA256", NULL, text, strlen(text), digest, &len) == 1 ? digest : NULL);
+    must_hold(EVP_Q_digest(NULL, "SHA256", NULL, text, strlen(text), digest, &len) == 1);
     for (int i = 0; i < GUID_SIZE - 1; i++)
         out_guid[i] = "0123456789abcdef"[digest[i / 2] >> (i % 2 ? 0 : 4) & 15];
     out_guid[GUID_SIZE - 1] = 0;

@@ -131,17 +131,6 @@ static char *asked_resource(const struct token_call *call) {
     return NULL;
 }
 
-/* A vault may name a resource of its own in its challenge (azure.md E.5). */
-static bool find_resource(const struct world *world, const char *name,
-                          struct resource *out_resource) {
-    const struct vault_set *vaults = &world->seed.vaults;
-    for (size_t i = 0; i < vaults->count; i++)
-        if (directory_resource(&world->seed.directory, name, vaults->vaults[i].resource,
-                               out_resource))
-            return true;
-    return directory_resource(&world->seed.directory, name, NULL, out_resource);
-}
-
 /* Whether `claims` asks for access_token.xms_cc.values holding cp1. */
 static bool is_cae_capable(const struct token_call *call) {
     const char *text = field(call, "claims");
@@ -191,7 +180,7 @@ static void client_credentials(struct token_call *call) {
     if (!name)
         return;
     struct resource resource;
-    if (!find_resource(call->world, name, &resource)) {
+    if (!issue_find_resource(call->world, name, &resource)) {
         refuse(call, ENTRA_UNKNOWN_RESOURCE, name);
         free(name);
         return;

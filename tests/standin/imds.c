@@ -62,7 +62,7 @@ void imds(struct standin *standin, const struct request *request, struct reply *
         reply_error(reply, 400, "invalid_request", "Identity not found");
         return;
     }
-    if (!directory_resource(directory, name, NULL, &resource)) {
+    if (!issue_find_resource(&standin->world, name, &resource)) {
         reply_error(reply, 400, "invalid_resource",
                     "AADSTS50001: The application named %.200s was not found in the tenant", name);
         return;

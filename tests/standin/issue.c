@@ -8,6 +8,16 @@
 
 #define BACKDATED_SEC 300
 
+bool issue_find_resource(const struct world *world, const char *name,
+                         struct resource *out_resource) {
+    const struct vault_set *vaults = &world->seed.vaults;
+    for (size_t i = 0; i < vaults->count; i++)
+        if (directory_resource(&world->seed.directory, name, vaults->vaults[i].resource,
+                               out_resource))
+            return true;
+    return directory_resource(&world->seed.directory, name, NULL, out_resource);
+}
+
 struct issued_token issue_token(const struct world *world, const struct resource *resource,
                                 const struct issue_order *order) {
     int64_t now = clock_wall_sec();

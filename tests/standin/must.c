@@ -16,6 +16,11 @@ void *must(void *ptr) {
     return ptr;
 }
 
+void must_hold(bool is_done) {
+    static char done;
+    must(is_done ? &done : NULL);
+}
+
 void *must_array(size_t count, size_t size) {
     return must(calloc(count ? count : 1, size));
 }

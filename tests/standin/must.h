@@ -4,10 +4,13 @@
 #define BARKEEP_STANDIN_MUST_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Gives `ptr` back; ends the process when it is NULL. */
 void *must(void *ptr);
+/* For a library's call that fails only for want of memory. */
+void must_hold(bool is_done);
 /* `count` zeroed elements. The caller frees. */
 void *must_array(size_t count, size_t size);
 /* One more element at the end of a heap array of `*count` elements; gives its zeroed place. */

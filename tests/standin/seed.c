@@ -85,6 +85,15 @@ static const char *tenant_of(const struct seed *seed, const json_t *object) {
     return tenant ? tenant : seed->directory.tenants[0].id;
 }
 
+/* A tenant named must be one of ours. */
+static enum status check_tenant(const struct seed *seed, const json_t *object, const char *path,
+                                struct error *err) {
+    const char *tenant = text_of(object, "tenant");
+    if (!tenant || directory_tenant(&seed->directory, tenant))
+        return STATUS_OK;
+    return error_set(err, STATUS_INVALID, "%s.tenant: no tenant %s", path, tenant);
+}
+
 static void read_tenant(struct seed *seed, const json_t *object) {
     struct directory *directory = &seed->directory;
     struct tenant *tenant =
@@ -183,6 +192,8 @@ static enum status read_directory(struct seed *seed, struct error *err) {
             snprintf(path, sizeof(path), "%s[%zu]", sections[i].name, index);
             enum status status = json_shape_check(object, path, sections[i].members, err);
             if (status == STATUS_OK)
+                status = check_tenant(seed, object, path, err);
+            if (status == STATUS_OK)
                 status = read_entry(seed, &sections[i], object, path, err);
             if (status != STATUS_OK)
                 return status;
@@ -255,6 +266,8 @@ static enum status read_vault(struct seed *seed, const char *name, const json_t 
         return error_set(err, STATUS_INVALID, "%s: a vault's name is 3-24 letters, digits, hyphens",
                          path);
     enum status status = json_shape_check(object, path, vault_members, err);
+    if (status == STATUS_OK)
+        status = check_tenant(seed, object, path, err);
     if (status != STATUS_OK)
         return status;
     const char *resource = text_of(object, "resource");
@@ -329,7 +342,7 @@ enum status seed_parse(const char *text, struct seed *out_seed, struct error *er
     enum status status = json_shape_check(seed.document, "seed", seed_members, err);
     if (status == STATUS_OK) {
         json_t *fallback = must(load(default_seed, err));
-        must(json_object_update_missing(seed.document, fallback) == 0 ? seed.document : NULL);
+        must_hold(json_object_update_missing(seed.document, fallback) == 0);
         json_decref(fallback);
         status = read_directory(&seed, err);
     }

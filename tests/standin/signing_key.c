@@ -98,7 +98,7 @@ const char *signing_key_private_pem(const struct signing_key *key) {
 
 char *signing_key_public_pem(const struct signing_key *key) {
     BIO *bio = must(BIO_new(BIO_s_mem()));
-    must(PEM_write_bio_PUBKEY(bio, key->pair) == 1 ? bio : NULL);
+    must_hold(PEM_write_bio_PUBKEY(bio, key->pair) == 1);
     char *bytes = NULL;
     long len = BIO_get_mem_data(bio, &bytes);
     char *text = must_printf("%.*s", (int)len, bytes);

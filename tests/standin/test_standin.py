@@ -853,6 +853,7 @@ class Rbac(WithStandin):
         token = self.standin.form("/%s/oauth2/v2.0/token" % TENANT, fields).json["access_token"]
         self.assertEqual(self.standin.vault("GET", "/secrets/one?" + V, token).status, 403)
         self.assertEqual(self.standin.vault("GET", "/vaults/first-kv/secrets/one?" + V, token).status, 401)
+        self.assertEqual(self.standin.identity_token("https://vault.localhost:18443").status, 200)
 
     def test_assignments_come_and_go_by_knob(self):
         self.assertEqual(self.status(self.LATER, "/secrets/one"), 403)
@@ -1152,6 +1153,8 @@ class Starting(unittest.TestCase):
             '{"tenants": [{"id": "x"}]}': "tenants[0].id must be a GUID",
             '{"apps": [{"client_id": "%s"}]}' % guid: '"oid" is missing',
             '{"apps": [{"client_id": "%s", "oid": "%s", "token_version": 3}]}' % (guid, guid): "token_version",
+            '{"apps": [{"client_id": "%s", "oid": "%s", "tenant": "%s"}]}' % (guid, guid, guid): "apps[0].tenant: no tenant",
+            '{"vaults": {"good-kv": {"tenant": "%s"}}}' % guid: "vaults.good-kv.tenant: no tenant",
             '{"users": [7]}': "users[0] must be an object",
             '{"vaults": {"x": {}}}': "3-24",
             '{"vaults": {"good-kv": {"secrets": {"a_b": "x"}}}}': "vaults.good-kv.secrets.a_b",
