@@ -9,6 +9,7 @@ class Audit:
     def __init__(self, path):
         self.path = path
         self.events = []
+        self._by_id = {}
         self._offset = 0
         self._rest = b""
 
@@ -23,7 +24,9 @@ class Audit:
         self._offset += len(fresh)
         *lines, self._rest = (self._rest + fresh).split(b"\n")
         for line in lines:
-            self.events.append(_parse(line))
+            event = _parse(line)
+            self.events.append(event)
+            self._by_id.setdefault(event.get("id"), []).append(event)
         return self.events
 
     def raw(self):
@@ -34,7 +37,8 @@ class Audit:
 
     def of(self, request_id):
         """Every line about one request."""
-        return [event for event in self.requests() if event["id"] == request_id]
+        self.read()
+        return self._by_id.get(request_id, [])
 
     def wait_for(self, request_id):
         """The one line about a request, once it is there."""

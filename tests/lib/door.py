@@ -49,7 +49,7 @@ class Door:
         self.authority = Authority(keys or [self.key.jwk()])
         self.upstream = recorder.Recorder()
         self.barkeep = Barkeep(self.folder, name)
-        self.seen = []  # (request id, status, reasons or None) of every answer read
+        self.seen = []  # every answer read
         self.config = standard_config(self.barkeep, self.authority,
                                       standard_routes(self.upstream.url))
         if change:
@@ -76,11 +76,8 @@ class Door:
 
     def client(self, **options):
         client = raw.Client(self.barkeep.port, **options)
-        client.on_response = self._note
+        client.on_response = self.seen.append
         return client
-
-    def _note(self, response):
-        self.seen.append(response)
 
     def stop_quietly(self):
         """The end of a door that never opened."""

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Request framing, line and header syntax: one reading of a message or none (CASES.md D)."""
 
+import re
 import threading
 import time
 import unittest
@@ -68,7 +69,8 @@ CODINGS = [
     (89, f"coding {value!r}", post(b"Transfer-Encoding: " + value, body=HELLO_CHUNKED), (400, 501))
     for value in (b"xchunked", b",chunked", b"chunked,", b"chunked ;q=1", b'"chunked"', b"",
                   b"chunked\x0b", b"chunked\x0c", b"chunked\0", b"chunked\xa0", b"chunked\r",
-                  b"\x0bchunked", b"chunke\xc4\x91", b"cow", b"chunked;", b"chunked\x00chunked")
+                  b"\x0bchunked", b"chunke\xc4\x91", b"cow", b"chunked;", b"chunked\x00chunked",
+                  b"chunked ", b"chunked\t")
 ] + [
     (90, "chunked in HTTP/1.0", b"POST /public/x HTTP/1.0\r\n" + HOST + b"@TOKEN@"
      + CHUNKED + b"\r\n\r\n" + HELLO_CHUNKED, 400),
@@ -117,6 +119,7 @@ LINES = [
     (101, "no colon", get(b"X-A"), 400),
     (101, "only a colon", get(b":"), 400),
     (101, "colons", get(b"::"), 400),
+    (102, "a name of 300 bytes", get(b"X" * 300 + b": b"), 400),
 ] + [
     (102, f"name with {bytes([byte])!r}", get(b"X" + bytes([byte]) + b"A: b"), 400)
     for byte in b'()<>@,;\\"/[]?={}_.!#$%&\'*+^`|~\x7f\x80\xa0\xff\x01\x0b\x1f'
@@ -270,7 +273,7 @@ class Framing(FramingCase):
                         answer = client.send(self.bytes_of(data), split).read_to_end()
                     if answer:
                         self.assertRegex(answer, rb"^HTTP/1\.1 (400|501|505) ")
-                        self.assertEqual(1, answer.count(b"HTTP/1.1 "))
+                        self.assertEqual(1, len(re.findall(rb"HTTP/1\.1 [0-9]", answer)))
                     self.assertTrue(self.door.upstream.is_untouched(mark))
                     self.good_request_is_fast()
 
@@ -314,11 +317,11 @@ class Framing(FramingCase):
                 ("Host as IPv6 address", host(b"[::1]:8080"), "/public/x"),
                 ("Host as address", host(b"127.0.0.1"), "/public/x"),
                 ("100 headers", get(*[b"X-%d: b" % number for number in range(97)]), "/public/x"),
-                ("a name of 300 bytes", get(b"X" * 300 + b": b"), "/public/x"),
+                ("a name of 100 bytes", get(b"X" * 100 + b": b"), "/public/x"),
                 ("a length of zero", post(b"Content-Length: 0"), "/public/x"),
                 ("Chunked in capitals", post(b"transfer-encoding: CHUNKED", body=HELLO_CHUNKED),
                  "/public/x"),
-                ("blanks around the coding", post(b"Transfer-Encoding: \tchunked ",
+                ("blanks before the coding", post(b"Transfer-Encoding: \t chunked",
                                                   body=HELLO_CHUNKED), "/public/x")):
             with self.subTest(what=what):
                 _, request = self.allow(self.bytes_of(data))
@@ -328,29 +331,31 @@ class Framing(FramingCase):
 class Gadgets(FramingCase):
     """Case 91: one byte put anywhere into `Transfer-Encoding: chunked`, beside a Content-Length."""
 
-    PLACES = {"before the name": (0, b"%cTransfer-Encoding: chunked"),
-              "inside the name": (0, b"Transfer%cEncoding: chunked"),
-              "after the name": (0, b"Transfer-Encoding%c: chunked"),
-              "before the value": (1, b"Transfer-Encoding:%cchunked"),
-              "inside the value": (1, b"Transfer-Encoding: chun%cked"),
-              "after the value": (1, b"Transfer-Encoding: chunked%c")}
+    PLACES = {"before the name": b"%cTransfer-Encoding: chunked",
+              "inside the name": b"Transfer%cEncoding: chunked",
+              "after the name": b"Transfer-Encoding%c: chunked",
+              "before the value": b"Transfer-Encoding:%cchunked",
+              "inside the value": b"Transfer-Encoding: chun%cked",
+              "after the value": b"Transfer-Encoding: chunked%c"}
     # The length ends where the chunks go on, and the other way round.
     BODIES = {"length, then chunks": (b"%d" % (5 + len(SMUGGLED)), b"0\r\n\r\n" + SMUGGLED),
               "chunks, then length": (b"4", b"%x\r\n%s\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED))}
 
     @staticmethod
-    def is_another_header(place, byte):
+    def is_another_header(gadget):
         """A letter or digit more makes another name, which means nothing."""
-        return place == 0 and (chr(byte).isalnum() and byte < 128 or chr(byte) == "-")
+        name = gadget.partition(b":")[0]
+        return (re.fullmatch(rb"[A-Za-z0-9-]+", name) is not None
+                and name != b"Transfer-Encoding")
 
     def test_reads_no_gadget_two_ways(self):
-        for (where, (place, template)) in self.PLACES.items():
+        for where, template in self.PLACES.items():
             for what, (length, body) in self.BODIES.items():
                 for byte in range(256):
                     with self.subTest(where=where, what=what, byte=byte):
-                        self.try_gadget(place, byte, template % byte, length, body)
+                        self.try_gadget(template % byte, length, body)
 
-    def try_gadget(self, place, byte, gadget, length, body):
+    def try_gadget(self, gadget, length, body):
         mark = self.door.upstream.mark()
         data = self.bytes_of(post(b"Content-Length: " + length, gadget, body=body))
         with self.door.client() as client:
@@ -358,17 +363,12 @@ class Gadgets(FramingCase):
             if response.status != 200:
                 self.assertEqual(b"", client.read_to_end())
         seen = self.door.upstream.since(mark)
-        if self.is_another_header(place, byte) and template_is_harmless(gadget):
+        if self.is_another_header(gadget):
             self.assertEqual((200, 1), (response.status, len(seen)))
             self.assertEqual(int(length), seen[0].body_bytes)
         else:
             self.assertIn(response.status, (400, 501), gadget)
             self.assertEqual([], seen)
-
-
-def template_is_harmless(gadget):
-    """`Transfer-Encoding` with the dash put in place of the dash is the real thing."""
-    return not gadget.startswith(b"Transfer-Encoding:")
 
 
 class Chunks(FramingCase):
@@ -412,6 +412,7 @@ class Chunks(FramingCase):
                     mark = self.door.upstream.mark()
                     client = self.door.client()
                     client.send(self.bytes_of(post(*head, body=part)))
+                    self.door.upstream.wait_for_request(mark)
                     getattr(client, ending)()
                     if ending == "finish_sending":
                         client.read_to_end()

@@ -29,8 +29,10 @@ REFUSED = [
     (144, "/%2561dmin/x", 403),
     (145, "/public/..;/admin/x", 400),
     (145, "/public/..;a=b/admin/x", 400),
-    (145, "/public/;/../admin", (400, 403)),
-    (145, "/admin;x=1/x", (400, 403)),
+    (145, "/public/;/../admin", 400),
+    (145, "/admin;x=1/x", 400),
+    (145, "/admin;/x", 400),
+    (145, "/public/x;jsessionid=1", 400),
     (145, "/public/.;/admin", 400),
     (146, "/public/..\\admin", 400),
     (146, "/public\\x", 400),
@@ -66,7 +68,6 @@ REFUSED = [
     (153, "/public/%09", 400),
     (153, "/public/%7f", 400),
     (153, "/public/%1b%5b2J", 400),
-    (153, "/public/%c2%85", 400),
     (154, "/public/%", 400),
     (154, "/public/%z", 400),
     (154, "/public/%zz", 400),
@@ -127,7 +128,7 @@ PASSING = [
     ("/public/...", "/public/..."),
     ("/public/.x", "/public/.x"),
     ("/public/x..", "/public/x.."),
-    ("/public/a;b=c", "/public/a;b=c"),
+    ("/public/a%3bb", "/public/a%3Bb"),
     ("/public/" + "a/" * 4000 + "x", "/public/" + "a/" * 4000 + "x"),
 ]
 
@@ -166,7 +167,14 @@ class Paths(WireCase):
                 response, request = self.allow(self.get(target))
                 self.check_forwarded(request, response, "GET", expected)
                 line = self.door.audit.wait_for(response.request_id)
-                self.assertEqual(expected.partition("?")[0], line["path"])
+                self.check_logged(expected.partition("?")[0], line["path"])
+
+    def check_logged(self, expected, logged):
+        """The same, or its beginning with a mark when it is very long."""
+        if len(expected) > 4000 and logged.endswith("\u2026"):
+            self.assertTrue(expected.startswith(logged[:-1]) and len(logged) > 4000)
+        else:
+            self.assertEqual(expected, logged)
 
     def test_query_bytes_are_visible_ascii(self):
         for target in ("/public/x?\x01", "/public/x?\x7f", "/public/x?a\x00b", "/public/x?a b"):
@@ -266,7 +274,7 @@ class NoRoute(WireCase):
 
     def check_forwarded(self, request, response, method, target, headers=(), body=b"",
                         framing=()):
-        self.assertEqual("/control", request.target)
+        self.assertEqual("/control", request.path)
 
     def test_unknown_paths_are_404(self):
         for target in ("/", "/x", "/publicx", "/PUBLIC/x", "/public%2e/x", "/%2570ublic/x"):
