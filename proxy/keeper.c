@@ -49,7 +49,7 @@ struct keeper {
     size_t workers_running;
     int listen_fds[WORKERS_MAX][LISTENERS_MAX];
     int admin_fd;
-    bool is_draining;
+    int end_signals; /* SIGTERM and SIGINT so far */
 };
 
 /* The log's observer has no argument. */
@@ -68,7 +68,7 @@ const struct secret_store *keeper_secret_store(const struct keeper *keeper) {
 }
 
 bool keeper_is_draining(const struct keeper *keeper) {
-    return keeper->is_draining;
+    return keeper->end_signals > 0;
 }
 
 uint64_t keeper_audit_dropped(const struct keeper *keeper) {
@@ -137,13 +137,21 @@ static void on_worker_end(struct message *message, void *receiver) {
     }
 }
 
-static void keeper_drain(struct keeper *keeper) {
-    keeper->is_draining = true;
-    LOG_EVENT(LOG_INFO, "stop", LOG_STR("what", "draining"),
-              LOG_INT("limit_ms", keeper->config->drain_ms));
+static void keeper_drain(struct keeper *keeper, uint32_t limit_ms) {
+    LOG_EVENT(LOG_INFO, "stop", LOG_STR("what", "draining"), LOG_INT("limit_ms", limit_ms));
     for (size_t i = 0; i < keeper->worker_count; i++) {
-        worker_post_drain(keeper->workers[i], keeper->config->drain_ms);
+        worker_post_drain(keeper->workers[i], limit_ms);
     }
+}
+
+/* The first signal drains, the second cuts what is still running, the third does not even wait for
+ * the audit log. */
+static void on_end_signal(struct keeper *keeper) {
+    if (keeper->end_signals == 2) {
+        _exit(1);
+    }
+    keeper_drain(keeper, keeper->end_signals == 0 ? keeper->config->drain_ms : 0);
+    keeper->end_signals++;
 }
 
 static void on_signal(struct loop_watch *watch, uint32_t epoll_events) {
@@ -154,10 +162,7 @@ static void on_signal(struct loop_watch *watch, uint32_t epoll_events) {
         switch (info.ssi_signo) {
         case SIGTERM:
         case SIGINT:
-            if (keeper->is_draining) {
-                _exit(0);
-            }
-            keeper_drain(keeper);
+            on_end_signal(keeper);
             break;
         case SIGUSR1:
             audit_writer_reopen(keeper->audit);

@@ -109,6 +109,7 @@ static void deliver_drain(struct message *message, void *receiver) {
     uint32_t limit_ms = ((struct drain_message *)message)->limit_ms;
     free(message);
     if (worker->is_draining) {
+        loop_timer_set(worker->loop, &worker->drain_timer, limit_ms);
         return;
     }
     worker->is_draining = true;

@@ -96,7 +96,8 @@ void worker_free(struct worker *worker);
 
 /* From the keeper's thread. */
 void worker_post_snapshot(struct worker *worker, struct snapshot *snapshot);
-/* Stops accepting, lets exchanges finish within `limit_ms`, then ends the loop. */
+/* Stops accepting, lets exchanges finish within `limit_ms`, then ends the loop.
+ * Again while draining: the new limit counts from now. */
 void worker_post_drain(struct worker *worker, uint32_t limit_ms);
 
 /* On the worker's thread. */
