@@ -242,7 +242,7 @@ static enum token_outcome check_key_issuer(struct trial *trial) {
 }
 
 static enum token_outcome check_signature(struct trial *trial) {
-    if (!jws_verify_rs256(&trial->parts, trial->key->key))
+    if (!jws_verify_rs256(&trial->parts, trial->key->verifier))
         return refuse(trial, REASON_TOKEN_SIGNATURE, "the signature does not match");
     memcpy(trial->result->key_fingerprint, trial->key->fingerprint,
            sizeof trial->result->key_fingerprint);

@@ -117,28 +117,39 @@ static const EVP_MD *jws_sha256(void) {
     return sha256;
 }
 
-bool jws_verify_rs256(const struct jws_parts *parts, EVP_PKEY *key) {
-    unsigned char signature[MAX_SIGNATURE_BYTES];
-    size_t signature_len = 0;
-    int key_bytes = EVP_PKEY_get_size(key);
+EVP_PKEY_CTX *jws_rs256_verifier_new(EVP_PKEY *key) {
     const EVP_MD *md = jws_sha256();
-    if (!md || key_bytes <= 0 || (size_t)key_bytes > sizeof signature ||
-        !EVP_PKEY_is_a(key, "RSA") ||
-        base64url_decoded_size(parts->signature.len) != (size_t)key_bytes ||
-        base64url_decode(parts->signature, signature, &signature_len) != STATUS_OK)
-        return false;
+    EVP_PKEY_CTX *verifier = EVP_PKEY_is_a(key, "RSA") ? EVP_PKEY_CTX_new(key, NULL) : NULL;
+    if (md && verifier && EVP_PKEY_verify_init(verifier) == 1 &&
+        EVP_PKEY_CTX_set_rsa_padding(verifier, RSA_PKCS1_PADDING) == 1 &&
+        EVP_PKEY_CTX_set_signature_md(verifier, md) == 1)
+        return verifier;
+    EVP_PKEY_CTX_free(verifier);
+    return NULL;
+}
 
-    unsigned char digest[EVP_MAX_MD_SIZE];
+/* Signatures have the key's size exactly: OpenSSL would refuse others too, later. */
+static bool decode_signature(struct slice text, const EVP_PKEY_CTX *verifier,
+                             unsigned char out_bytes[MAX_SIGNATURE_BYTES], size_t *out_len) {
+    /* 3.0's getter lacks the const that its meaning has. */
+    EVP_PKEY *key = EVP_PKEY_CTX_get0_pkey((EVP_PKEY_CTX *)(uintptr_t)verifier);
+    int key_bytes = EVP_PKEY_get_size(key);
+    return key_bytes > 0 && key_bytes <= MAX_SIGNATURE_BYTES &&
+           base64url_decoded_size(text.len) == (size_t)key_bytes &&
+           base64url_decode(text, out_bytes, out_len) == STATUS_OK;
+}
+
+bool jws_verify_rs256(const struct jws_parts *parts, const EVP_PKEY_CTX *verifier) {
+    unsigned char signature[MAX_SIGNATURE_BYTES], digest[EVP_MAX_MD_SIZE];
+    size_t signature_len = 0;
     unsigned digest_len = 0;
-    if (EVP_Digest(parts->signing_input.ptr, parts->signing_input.len, digest, &digest_len, md,
-                   NULL) != 1)
+    if (!decode_signature(parts->signature, verifier, signature, &signature_len) ||
+        EVP_Digest(parts->signing_input.ptr, parts->signing_input.len, digest, &digest_len,
+                   jws_sha256(), NULL) != 1)
         return false;
-    EVP_PKEY_CTX *verification = EVP_PKEY_CTX_new(key, NULL);
+    EVP_PKEY_CTX *copy = EVP_PKEY_CTX_dup(verifier);
     bool is_valid =
-        verification && EVP_PKEY_verify_init(verification) == 1 &&
-        EVP_PKEY_CTX_set_rsa_padding(verification, RSA_PKCS1_PADDING) == 1 &&
-        EVP_PKEY_CTX_set_signature_md(verification, md) == 1 &&
-        EVP_PKEY_verify(verification, signature, signature_len, digest, digest_len) == 1;
-    EVP_PKEY_CTX_free(verification);
+        copy && EVP_PKEY_verify(copy, signature, signature_len, digest, digest_len) == 1;
+    EVP_PKEY_CTX_free(copy);
     return is_valid;
 }

@@ -24,8 +24,13 @@ enum status jws_split(struct slice token, struct jws_parts *out_parts);
 size_t base64url_decoded_size(size_t text_len);
 enum status base64url_decode(struct slice text, unsigned char *out_bytes, size_t *out_len);
 
+/* What verifying with one key needs, made ready once: looking the algorithm up for every token
+ * would cost a lock that all threads share and a fifth of the verification. NULL without memory or
+ * when `key` is not RSA. The caller frees it with EVP_PKEY_CTX_free(). */
+EVP_PKEY_CTX *jws_rs256_verifier_new(EVP_PKEY *key);
+
 /* RSASSA-PKCS1-v1_5 with SHA-256 over signing_input. The key is RSA of at least 2048 bits (see
- * key_set). */
-bool jws_verify_rs256(const struct jws_parts *parts, EVP_PKEY *key);
+ * key_set). Thread-safe: `verifier` is only copied. */
+bool jws_verify_rs256(const struct jws_parts *parts, const EVP_PKEY_CTX *verifier);
 
 #endif

@@ -36,6 +36,7 @@ static int compare_kids(const void *left, const void *right) {
 }
 
 static void verification_key_done(struct verification_key *key) {
+    EVP_PKEY_CTX_free(key->verifier);
     EVP_PKEY_free(key->key);
     free((char *)key->kid.ptr);
     free((char *)key->issuer.ptr);
@@ -148,11 +149,12 @@ static bool read_key(const json_t *jwk, struct verification_key *out_key) {
         !take_fingerprint(n, e, key.fingerprint))
         goto out;
     key.key = make_public_key(n, e);
+    key.verifier = key.key ? jws_rs256_verifier_new(key.key) : NULL;
     struct slice kid = strict_json_text(jwk, "kid");
     key.kid = slice_of(slice_strdup(kid), kid.len);
     if (issuer.ptr)
         key.issuer = slice_of(slice_strdup(issuer), issuer.len);
-    is_read = key.key && key.kid.ptr && (!issuer.ptr || key.issuer.ptr);
+    is_read = key.verifier && key.kid.ptr && (!issuer.ptr || key.issuer.ptr);
     if (is_read)
         *out_key = key;
     else

@@ -16,6 +16,7 @@ struct verification_key {
     struct slice
         issuer;    /* per-key issuer, perhaps with "{tenantid}"; empty when the document has none */
     EVP_PKEY *key; /* RSA, >= 2048 bits, public part only */
+    EVP_PKEY_CTX *verifier;        /* of that key, for jws_verify_rs256() */
     unsigned char fingerprint[32]; /* SHA-256 over n and e: tells a replaced key under an old kid */
 };
 
