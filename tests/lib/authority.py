@@ -18,6 +18,7 @@ class Authority(Server):
         self.raw_metadata = None  # the same for metadata
         self.status = 200
         self.extra = {}  # path -> bytes
+        self.absent = set()  # paths that are 404
         super().__init__(port)
 
     def key_fetches(self):
@@ -46,6 +47,6 @@ class Authority(Server):
 
     def answer(self, path, handler):
         body = self.document(path)
-        if body is None:
+        if body is None or path in self.absent:
             return 404, b"{}", JSON_TYPE
         return self.status, body, JSON_TYPE

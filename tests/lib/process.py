@@ -34,10 +34,13 @@ def environment(extra=None):
     return kept
 
 
-def run(argv, timeout=20, env=None, stdin=b""):
+def run(argv, timeout=10, env=None, stdin=b""):
     """Runs a short command to its end: (exit code, stdout text, stderr text)."""
-    done = subprocess.run(argv, input=stdin, capture_output=True, timeout=patient(timeout),
-                          env=environment(env), cwd="/")
+    try:
+        done = subprocess.run(argv, input=stdin, capture_output=True, timeout=patient(timeout),
+                              env=environment(env), cwd="/")
+    except subprocess.TimeoutExpired:
+        raise AssertionError(f"did not end in {timeout} s: {' '.join(argv)}")
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 

@@ -48,7 +48,23 @@ class EntraDown(unittest.TestCase):
         self.assertIn(tokens.TENANT, json.dumps(readiness))
         door.authority = Authority([door.key.jwk()], self.port)
         wait_until(door.barkeep.is_ready, "barkeep comes up by itself", 60)
-        self.assertEqual(200, ask(door, door.token()).status)
+        wait_until(lambda: ask(door, door.token()).status == 200, "a good answer", 60)
+        door.barkeep.stop()
+
+    def test_ready_means_that_every_key_set_is_there(self):
+        """Or the first callers after "ready" would be turned away."""
+        door = Door()
+        missing = f"/{tokens.TENANT}/v2.0/.well-known/openid-configuration"
+        door.authority.absent.add(missing)
+        door.start(wait_ready=False)
+        self.addCleanup(door.stop_quietly)
+        wait_until(lambda: ask(door, door.token(tokens.user(1))).status == 200, "v1 keys", 20)
+        self.assertEqual(503, ask(door, door.token(tokens.user(2))).status)
+        status, readiness = door.barkeep.readiness()
+        self.assertEqual(503, status, readiness)
+        door.authority.absent.clear()
+        wait_until(door.barkeep.is_ready, "readiness", 60)
+        self.assertEqual(200, ask(door, door.token(tokens.user(2))).status)
         door.barkeep.stop()
 
     def test_refuses_bent_tokens_even_then(self):
