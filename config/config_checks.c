@@ -10,13 +10,9 @@ static void check_address(struct loader *loader, const struct node *node,
                           const struct config_address *address, struct name_index *places) {
     if (!address->host && !address->unix_path)
         return;
-    char *place = address->is_unix
-                      ? arena_printf(loader->arena, "unix:%s", address->unix_path)
-                      : arena_printf(loader->arena, "%s %u", address->host, address->port);
-    if (!place) {
-        loader->is_out_of_memory = true;
-        return;
-    }
+    const char *place = address->is_unix
+                            ? LOADER_FORMAT(loader, "unix:%s", address->unix_path)
+                            : LOADER_FORMAT(loader, "%s %u", address->host, address->port);
     if (name_index_find(places, slice_of_str(place)) != NAME_INDEX_ABSENT)
         loader_error(loader, node, "the address is taken already by another listener of this file");
     else

@@ -68,11 +68,7 @@ static void check_entry(struct loader *loader, const struct node *node) {
 
 static const char *label_of(struct loader *loader, const char *scope, const struct node *list,
                             size_t index) {
-    const char *label =
-        arena_printf(loader->arena, "%s%.*s[%zu]", scope, SLICE_ARGS(list->key), index);
-    if (!label)
-        loader->is_out_of_memory = true;
-    return label ? label : "";
+    return LOADER_FORMAT(loader, "%s%.*s[%zu]", scope, SLICE_ARGS(list->key), index);
 }
 
 void config_read_entries(struct loader *loader, const struct node *node,

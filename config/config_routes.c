@@ -69,14 +69,14 @@ static void read_path(struct loader *loader, const struct node *node, void *targ
 
 static void read_access(struct loader *loader, const struct node *node, void *target) {
     struct config_route *route = target;
-    const char *scope = arena_printf(loader->arena, "routes.%s.", route->name ? route->name : "");
-    config_read_entries(loader, node, &ACCESS_SCHEMA, scope ? scope : "", &route->access);
+    const char *scope = LOADER_FORMAT(loader, "routes.%s.", route->name ? route->name : "");
+    config_read_entries(loader, node, &ACCESS_SCHEMA, scope, &route->access);
 }
 
 static void read_deny(struct loader *loader, const struct node *node, void *target) {
     struct config_route *route = target;
-    const char *scope = arena_printf(loader->arena, "routes.%s.", route->name ? route->name : "");
-    config_read_entries(loader, node, &DENY_SCHEMA, scope ? scope : "", &route->deny);
+    const char *scope = LOADER_FORMAT(loader, "routes.%s.", route->name ? route->name : "");
+    config_read_entries(loader, node, &DENY_SCHEMA, scope, &route->deny);
 }
 
 #define TIMEOUT_ROW(key_, member, fallback_, summary_)                                             \
@@ -189,11 +189,7 @@ static void check_place(struct loader *loader, const struct node *node,
     if (!route->path)
         return;
     const char *host = route->host ? route->host : "";
-    char *place = arena_printf(loader->arena, "%s %s", host, route->path);
-    if (!place) {
-        loader->is_out_of_memory = true;
-        return;
-    }
+    const char *place = LOADER_FORMAT(loader, "%s %s", host, route->path);
     size_t other = name_index_find(places, slice_of_str(place));
     if (other == NAME_INDEX_ABSENT) {
         loader_index(loader, places, slice_of_str(place), (size_t)(route - loader->config->routes));

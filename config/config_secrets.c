@@ -197,11 +197,7 @@ static void read_freshness(struct loader *loader, const struct node *node,
 /* "VAULT/NAME" as index_key() spells it. */
 static struct slice row_key(struct loader *loader, const struct config_secret *row) {
     const char *vault = loader->config->vaults[row->vault].name;
-    char *text = arena_printf(loader->arena, "%s/%s", vault, row->name);
-    if (!text) {
-        loader->is_out_of_memory = true;
-        return slice_of(NULL, 0);
-    }
+    const char *text = LOADER_FORMAT(loader, "%s/%s", vault, row->name);
     struct secret_reference reference = {.vault = row->vault, .whole = slice_of_str(text)};
     return index_key(loader, &reference);
 }

@@ -27,13 +27,9 @@ static const char *host_header_of(struct loader *loader, const struct url *url) 
     bool is_v6 = host_is_ipv6(url->host);
     const char *open = is_v6 ? "[" : "";
     const char *close = is_v6 ? "]" : "";
-    char *text = url->port == 80
-                     ? arena_printf(loader->arena, "%s%.*s%s", open, SLICE_ARGS(url->host), close)
-                     : arena_printf(loader->arena, "%s%.*s%s:%u", open, SLICE_ARGS(url->host),
-                                    close, url->port);
-    if (!text)
-        loader->is_out_of_memory = true;
-    return text ? text : "";
+    if (url->port == 80)
+        return LOADER_FORMAT(loader, "%s%.*s%s", open, SLICE_ARGS(url->host), close);
+    return LOADER_FORMAT(loader, "%s%.*s%s:%u", open, SLICE_ARGS(url->host), close, url->port);
 }
 
 static void read_http(struct loader *loader, const struct node *node, struct slice text,

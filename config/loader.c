@@ -68,6 +68,12 @@ static char *copy(struct loader *loader, struct slice text) {
     return empty;
 }
 
+const char *loader_kept(struct loader *loader, const char *text) {
+    if (!text)
+        loader->is_out_of_memory = true;
+    return text ? text : "";
+}
+
 const char *loader_copy(struct loader *loader, struct slice text) {
     return copy(loader, text);
 }

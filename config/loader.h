@@ -47,6 +47,9 @@ void *loader_array(struct loader *loader, size_t count, size_t size);
 /* "" when exhausted. */
 const char *loader_copy(struct loader *loader, struct slice text);
 const char *loader_copy_lower(struct loader *loader, struct slice text);
+/* A formatted text in the arena; "" when exhausted. */
+#define LOADER_FORMAT(loader, ...) loader_kept((loader), arena_printf((loader)->arena, __VA_ARGS__))
+const char *loader_kept(struct loader *loader, const char *text);
 /* A path of the file, taken from the file's directory when relative. */
 const char *loader_copy_path(struct loader *loader, struct slice path);
 void loader_index(struct loader *loader, struct name_index *index, struct slice name, size_t value);
