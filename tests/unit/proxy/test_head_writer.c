@@ -1,0 +1,494 @@
+/* Heads as they leave: what crosses, what is made anew, what never crosses. Requests and responses
+ * come through the real readers. */
+#include "h1_cases.h"
+
+#include "core/buf.h"
+#include "proxy/client.h"
+#include "proxy/head_writer.h"
+
+enum { BLOCK_BYTES = 64 * 1024 };
+
+#define ID "0123456789abcdef0123456789abcdef"
+#define TRACE "4bf92f3577b34da6a3ce929d0e0e4736"
+#define SPAN "00f067aa0ba902b7"
+#define OWN_TRACEPARENT "traceparent: 00-" ID "-0123456789abcdef-00\r\n"
+
+/* As little of an exchange as the writers look at. */
+struct scene {
+    struct config_upstream target;
+    struct config_route route;
+    struct config config;
+    struct ruleset rules;
+    struct snapshot snapshot;
+    struct worker worker;
+    struct io_pool *pool;
+    struct client client;
+    struct upstream upstream;
+    struct exchange exchange;
+    struct reading reading;
+};
+
+static void scene_open_with_blocks(struct scene *scene, size_t block_bytes) {
+    *scene = (struct scene){0};
+    scene->target = (struct config_upstream){.host_header = "backend:8080", .base_path = ""};
+    scene->route = (struct config_route){.upstreams = &scene->target, .upstream_count = 1};
+    scene->config = (struct config){.routes = &scene->route, .route_count = 1};
+    scene->rules.config = &scene->config;
+    scene->snapshot.rules = &scene->rules;
+    scene->pool = io_pool_new(block_bytes, 2);
+    assert_non_null(scene->pool);
+    scene->client.conn.pool = scene->upstream.conn.pool = scene->pool;
+    memcpy(scene->client.address, "192.0.2.7", sizeof "192.0.2.7");
+    assert_true(io_buffer_open(&scene->client.conn.out, scene->pool));
+    assert_true(io_buffer_open(&scene->upstream.conn.out, scene->pool));
+    scene->exchange.worker = &scene->worker;
+    scene->exchange.client = &scene->client;
+    scene->exchange.upstream = &scene->upstream;
+    scene->exchange.snapshot = &scene->snapshot;
+    scene->exchange.below = SLICE("/x");
+    memcpy(scene->exchange.id, ID, sizeof ID);
+}
+
+static void scene_open(struct scene *scene) {
+    scene_open_with_blocks(scene, BLOCK_BYTES);
+}
+
+static void scene_close(struct scene *scene) {
+    io_buffer_close(&scene->client.conn.out, scene->pool);
+    io_buffer_close(&scene->upstream.conn.out, scene->pool);
+    io_pool_free(scene->pool);
+    arrival_done(&scene->reading.arrival);
+}
+
+static void take_request(struct scene *scene, const char *text) {
+    arrival_done(&scene->reading.arrival);
+    read_request(&scene->reading, slice_of_str(text));
+    if (scene->reading.outcome != H1_COMPLETE)
+        fail_msg("%s: %s", text, scene->reading.refusal.detail);
+    scene->exchange.request = scene->reading.request;
+}
+
+static void take_response(struct scene *scene, const char *text, bool request_is_head) {
+    arrival_done(&scene->reading.arrival);
+    read_response(&scene->reading, slice_of_str(text), request_is_head);
+    if (scene->reading.outcome != H1_COMPLETE)
+        fail_msg("%s: %s", text, scene->reading.refusal.detail);
+    scene->exchange.response = scene->reading.response;
+}
+
+/* What was written, for one look. */
+static const char *text_of(struct io_buffer *out) {
+    static char text[BLOCK_BYTES + 1];
+    struct slice bytes = io_buffer_data(out);
+    memcpy(text, bytes.ptr, bytes.len);
+    text[bytes.len] = '\0';
+    io_buffer_consume(out, bytes.len);
+    return text;
+}
+
+/* `request` with a Host as barkeep sends it on. */
+static const char *forwarded(struct scene *scene, const char *request) {
+    take_request(scene, request);
+    assert_true(write_upstream_request(&scene->exchange, &scene->target));
+    return text_of(&scene->upstream.conn.out);
+}
+
+static const char *answered(struct scene *scene, const char *response, bool chunked) {
+    take_response(scene, response, false);
+    assert_true(write_client_response(&scene->exchange, chunked));
+    return text_of(&scene->client.conn.out);
+}
+
+#define FORWARDING                                                                                 \
+    "X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: h.example\r\n"     \
+    "X-Request-Id: " ID "\r\n"
+
+static void writes_the_request_anew(void **state) {
+    (void)state;
+    struct scene scene;
+    scene_open(&scene);
+    assert_string_equal(
+        forwarded(&scene, "GET /route/x HTTP/1.1\r\nHost: h.example\r\n"
+                          "Accept: */*\r\nX-Custom:  a b \r\n\r\n"),
+        "GET /x HTTP/1.1\r\nHost: backend:8080\r\nAccept: */*\r\nX-Custom: a b\r\n" FORWARDING
+            OWN_TRACEPARENT "\r\n");
+    scene_close(&scene);
+}
+
+static void writes_the_target_below_the_upstreams_base(void **state) {
+    (void)state;
+    static const struct {
+        const char *base_path;
+        const char *below;
+        const char *query; /* NULL: none */
+        const char *line;
+    } cases[] = {
+        {"", "/", NULL, "GET / HTTP/1.1\r\n"},
+        {"", "/a%2Fb", NULL, "GET /a%2Fb HTTP/1.1\r\n"},
+        {"/base", "/", NULL, "GET /base/ HTTP/1.1\r\n"},
+        {"/base", "/a", "q=1&r=?", "GET /base/a?q=1&r=? HTTP/1.1\r\n"},
+        {"", "/a", "", "GET /a? HTTP/1.1\r\n"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct scene scene;
+        scene_open(&scene);
+        scene.target.base_path = cases[i].base_path;
+        scene.exchange.below = slice_of_str(cases[i].below);
+        scene.exchange.has_query = cases[i].query != NULL;
+        scene.exchange.query = slice_of_str(cases[i].query);
+        const char *text = forwarded(&scene, "GET / HTTP/1.1\r\nHost: h.example\r\n\r\n");
+        assert_true(slice_starts_with(slice_of_str(text), slice_of_str(cases[i].line)));
+        scene_close(&scene);
+    }
+}
+
+static void keeps_the_host_only_when_told_to(void **state) {
+    (void)state;
+    struct scene scene;
+    scene_open(&scene);
+    const char *request = "GET / HTTP/1.1\r\nHost: h.example:81\r\n\r\n";
+    const char *text = forwarded(&scene, request);
+    assert_non_null(strstr(text, "\r\nHost: backend:8080\r\n"));
+    assert_non_null(strstr(text, "\r\nX-Forwarded-Host: h.example:81\r\n"));
+    scene.route.preserve_host = true;
+    text = forwarded(&scene, request);
+    assert_non_null(strstr(text, "\r\nHost: h.example:81\r\n"));
+    assert_null(strstr(text, "backend"));
+    scene_close(&scene);
+}
+
+/* Every field of `request` but `X-Stays: yes` is dropped, or replaced by ours. */
+static void assert_only_ours(struct scene *scene, const char *field) {
+    char request[512];
+    snprintf(request, sizeof request,
+             "GET / HTTP/1.1\r\nHost: h.example\r\n%s\r\nX-Stays: yes\r\n"
+             "\r\n",
+             field);
+    const char *text = forwarded(scene, request);
+    const char *expected =
+        "GET /x HTTP/1.1\r\nHost: backend:8080\r\nX-Stays: yes\r\n" FORWARDING OWN_TRACEPARENT
+        "\r\n";
+    if (strcmp(text, expected) != 0)
+        fail_msg("%s: %s", field, text);
+}
+
+static void drops_what_belongs_to_the_connection(void **state) {
+    (void)state;
+    static const char *const fields[] = {
+        "Connection: keep-alive",
+        "Keep-Alive: timeout=5",
+        "Proxy-Connection: keep-alive",
+        "TE: trailers",
+        "Trailer: X-Sum",
+        "Upgrade: h2c\r\nConnection: upgrade",
+        "HTTP2-Settings: AAMAAABk",
+        "Proxy-Authorization: Basic eDp5",
+        "Proxy-Authenticate: Basic",
+        "CONNECTION: X-Hop\r\nX-HOP: gone\r\nx-hop: gone too",
+        "Connection: close, X-A , X-B\r\nX-a: gone\r\nX-b: gone",
+        "Expect: 100-continue",
+    };
+    struct scene scene;
+    scene_open(&scene);
+    for (size_t i = 0; i < COUNT(fields); i++)
+        assert_only_ours(&scene, fields[i]);
+    scene_close(&scene);
+}
+
+static void drops_what_only_we_may_say(void **state) {
+    (void)state;
+    static const char *const fields[] = {
+        "X-Forwarded-For: 10.0.0.1",
+        "x-forwarded-for: 10.0.0.1\r\nX-FORWARDED-PROTO: https",
+        "X-Forwarded-Host: evil.example",
+        "X-Forwarded-Anything: 1",
+        "Forwarded: for=10.0.0.1",
+        "X-Request-Id: mine",
+        "X-Real-IP: 10.0.0.1",
+        "X-Original-URL: /admin",
+        "X-Rewrite-URL: /admin",
+        "X-HTTP-Method-Override: DELETE",
+        "X-Method-Override: DELETE",
+        "X-MS-CLIENT-PRINCIPAL: e30=",
+        "x-ms-client-principal-id: root",
+        "X-MS-TOKEN-AAD-ACCESS-TOKEN: t",
+        "X-Barkeep-Assertion: t",
+        "Authorization: Bearer callers-own",
+    };
+    struct scene scene;
+    scene_open(&scene);
+    for (size_t i = 0; i < COUNT(fields); i++)
+        assert_only_ours(&scene, fields[i]);
+    scene_close(&scene);
+}
+
+static void does_not_let_a_caller_nominate_what_counts(void **state) {
+    (void)state;
+    struct scene scene;
+    scene_open(&scene);
+    const char *text =
+        forwarded(&scene, "POST / HTTP/1.1\r\nHost: h.example\r\nContent-Length: 3\r\n"
+                          "Connection: Host, Content-Length, Cookie, X-Request-Id, traceparent, "
+                          "X-Forwarded-For\r\nCookie: a=b\r\n\r\n");
+    assert_string_equal(
+        text, "POST /x HTTP/1.1\r\nHost: backend:8080\r\nCookie: a=b\r\n" FORWARDING OWN_TRACEPARENT
+              "Content-Length: 3\r\n\r\n");
+    scene_close(&scene);
+}
+
+static void replaces_the_callers_copies_by_the_credential(void **state) {
+    (void)state;
+    struct scene scene;
+    scene_open(&scene);
+    struct rendered_header headers[] = {
+        {"Authorization", secret_new(SLICE("Authorization: Basic dTpw\r\n"))},
+        {"X-Api-Key", secret_new(SLICE("X-Api-Key: k1\r\n"))},
+    };
+    struct rendered_credential credential = {
+        .is_available = true, .headers = headers, .header_count = COUNT(headers)};
+    const char *request = "GET / HTTP/1.1\r\nHost: h.example\r\nAuthorization: Bearer t\r\n"
+                          "x-api-key: mine\r\nX-API-KEY: mine too\r\nX-Api-Key2: other\r\n\r\n";
+
+    const char *text = forwarded(&scene, request);
+    assert_non_null(
+        strstr(text, "x-api-key: mine\r\nX-API-KEY: mine too\r\nX-Api-Key2: other\r\n"));
+    assert_null(strstr(text, "uthorization"));
+
+    scene.exchange.credential = &credential;
+    assert_string_equal(
+        forwarded(&scene, request),
+        "GET /x HTTP/1.1\r\nHost: backend:8080\r\nX-Api-Key2: other\r\n" FORWARDING OWN_TRACEPARENT
+        "Authorization: Basic dTpw\r\nX-Api-Key: k1\r\n\r\n");
+    for (size_t i = 0; i < COUNT(headers); i++)
+        secret_unref(headers[i].line);
+    scene_close(&scene);
+}
+
+static size_t count_of(const char *text, const char *needle) {
+    size_t count = 0;
+    for (const char *at = strstr(text, needle); at; at = strstr(at + 1, needle))
+        count++;
+    return count;
+}
+
+static void passes_one_valid_traceparent_or_makes_one(void **state) {
+    (void)state;
+    static const struct {
+        const char *fields;
+        bool passes;
+    } cases[] = {
+        {"traceparent: 00-" TRACE "-" SPAN "-01", true},
+        {"TraceParent: 00-" TRACE "-" SPAN "-00", true},
+        {"X-None: 1", false},
+        {"traceparent:", false},
+        {"traceparent: 00-" TRACE "-" SPAN "-01-extra", false},
+        {"traceparent: 00-" TRACE "-" SPAN "-0", false},
+        {"traceparent: ff-" TRACE "-" SPAN "-01", false},
+        {"traceparent: 00-4BF92F3577B34DA6A3CE929D0E0E4736-" SPAN "-01", false},
+        {"traceparent: 00-00000000000000000000000000000000-" SPAN "-01", false},
+        {"traceparent: 00-" TRACE "-0000000000000000-01", false},
+        {"traceparent: 00-" TRACE "_" SPAN "-01", false},
+        {"traceparent: 00-" TRACE "-" SPAN "_01", false},
+        {"traceparent: 00-gbf92f3577b34da6a3ce929d0e0e4736-" SPAN "-01", false},
+    };
+    struct scene scene;
+    scene_open(&scene);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char request[512];
+        snprintf(request, sizeof request, "GET / HTTP/1.1\r\nHost: h.example\r\n%s\r\n\r\n",
+                 cases[i].fields);
+        const char *text = forwarded(&scene, request);
+        bool has_own = strstr(text, "\r\n" OWN_TRACEPARENT) != NULL;
+        bool has_callers = strstr(text, TRACE) != NULL;
+        size_t count = count_of(text, "traceparent: ") + count_of(text, "TraceParent: ");
+        if (count != 1 || has_own == cases[i].passes || has_callers != cases[i].passes)
+            fail_msg("%s: %s", cases[i].fields, text);
+    }
+    const char *twice = forwarded(&scene, "GET / HTTP/1.1\r\nHost: h.example\r\n"
+                                          "traceparent: 00-" TRACE "-" SPAN "-01\r\n"
+                                          "traceparent: 00-" TRACE "-" SPAN "-00\r\n\r\n");
+    assert_int_equal(count_of(twice, "traceparent: "), 1);
+    scene_close(&scene);
+}
+
+static void frames_the_request_by_itself(void **state) {
+    (void)state;
+    static const struct {
+        const char *request;
+        const char *framing; /* "": none */
+    } cases[] = {
+        {"GET / HTTP/1.1\r\nHost: h.example\r\n\r\n", ""},
+        {"DELETE / HTTP/1.1\r\nHost: h.example\r\n\r\n", ""},
+        {"POST / HTTP/1.1\r\nHost: h.example\r\n\r\n", "Content-Length: 0\r\n"},
+        {"PUT / HTTP/1.1\r\nHost: h.example\r\n\r\n", "Content-Length: 0\r\n"},
+        {"PATCH / HTTP/1.1\r\nHost: h.example\r\n\r\n", "Content-Length: 0\r\n"},
+        {"GET / HTTP/1.1\r\nHost: h.example\r\ncontent-length: 0\r\n\r\n", "Content-Length: 0\r\n"},
+        {"POST / HTTP/1.1\r\nHost: h.example\r\ncontent-length: 18446744073709551\r\n\r\n",
+         "Content-Length: 18446744073709551\r\n"},
+        {"POST / HTTP/1.1\r\nHost: h.example\r\ntransfer-encoding: Chunked\r\n\r\n",
+         "Transfer-Encoding: chunked\r\n"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct scene scene;
+        scene_open(&scene);
+        const char *text = forwarded(&scene, cases[i].request);
+        char end[200];
+        snprintf(end, sizeof end, OWN_TRACEPARENT "%s\r\n", cases[i].framing);
+        if (!slice_ends_with(slice_of_str(text), slice_of_str(end)))
+            fail_msg("%s became %s", cases[i].request, text);
+        size_t framings = count_of(text, "ontent-") + count_of(text, "ncoding:");
+        assert_int_equal(framings, cases[i].framing[0] ? 1 : 0);
+        scene_close(&scene);
+    }
+}
+
+static void writes_nothing_that_does_not_fit(void **state) {
+    (void)state;
+    const char *request = "GET / HTTP/1.1\r\nHost: h.example\r\n\r\n";
+    struct scene scene;
+    scene_open(&scene);
+    size_t len = strlen(forwarded(&scene, request));
+    scene_close(&scene);
+    for (size_t block = len - 1; block <= len; block++) {
+        scene_open_with_blocks(&scene, block);
+        take_request(&scene, request);
+        bool fits = write_upstream_request(&scene.exchange, &scene.target);
+        assert_int_equal(fits, block == len);
+        assert_int_equal(io_buffer_data(&scene.upstream.conn.out).len, fits ? len : 0);
+        scene_close(&scene);
+    }
+}
+
+/* `response` as the client gets it; `rest` is what follows the upstream's own Date. */
+static void assert_answer(const char *response, bool chunked, bool closes, const char *expected) {
+    struct scene scene;
+    scene_open(&scene);
+    scene.exchange.closes_client = closes;
+    const char *text = answered(&scene, response, chunked);
+    if (strcmp(text, expected) != 0)
+        fail_msg("%s became %s", response, text);
+    scene_close(&scene);
+}
+
+#define DATE "Date: Mon, 23 Nov 2026 09:00:00 GMT\r\n"
+
+static void frames_the_response_by_itself(void **state) {
+    (void)state;
+    assert_answer("HTTP/1.1 200 OK\r\n" DATE "content-length: 5\r\n\r\n", false, false,
+                  "HTTP/1.1 200 OK\r\n" DATE "X-Request-Id: " ID "\r\nContent-Length: 5\r\n\r\n");
+    assert_answer("HTTP/1.1 200 OK\r\n" DATE "transfer-encoding: CHUNKED\r\n\r\n", true, false,
+                  "HTTP/1.1 200 OK\r\n" DATE "X-Request-Id: " ID
+                  "\r\nTransfer-Encoding: chunked\r\n\r\n");
+    assert_answer("HTTP/1.1 200 OK\r\n" DATE "\r\n", true, false, /* until close becomes chunked */
+                  "HTTP/1.1 200 OK\r\n" DATE "X-Request-Id: " ID
+                  "\r\nTransfer-Encoding: chunked\r\n\r\n");
+    assert_answer("HTTP/1.1 200 OK\r\n" DATE "Transfer-Encoding: chunked\r\n\r\n", false, true,
+                  "HTTP/1.1 200 OK\r\n" DATE "X-Request-Id: " ID "\r\nConnection: close\r\n\r\n");
+    assert_answer("HTTP/1.0 200 OK\r\n" DATE "Content-Length: 0\r\nConnection: close\r\n\r\n",
+                  false, false,
+                  "HTTP/1.1 200 OK\r\n" DATE "X-Request-Id: " ID "\r\nContent-Length: 0\r\n\r\n");
+    assert_answer("HTTP/1.1 204 No Content\r\n" DATE "\r\n", false, false,
+                  "HTTP/1.1 204 No Content\r\n" DATE "X-Request-Id: " ID "\r\n\r\n");
+    assert_answer("HTTP/1.1 304 Not Modified\r\n" DATE "Content-Length: 7\r\n\r\n", false, true,
+                  "HTTP/1.1 304 Not Modified\r\n" DATE "X-Request-Id: " ID
+                  "\r\nContent-Length: 7\r\nConnection: close\r\n\r\n");
+}
+
+static void keeps_the_length_of_what_head_would_have_got(void **state) {
+    (void)state;
+    struct scene scene;
+    scene_open(&scene);
+    take_response(&scene, "HTTP/1.1 200 OK\r\n" DATE "Content-Length: 1234\r\n\r\n", true);
+    assert_int_equal(scene.exchange.response.body, BODY_NONE);
+    assert_true(write_client_response(&scene.exchange, false));
+    assert_string_equal(text_of(&scene.client.conn.out),
+                        "HTTP/1.1 200 OK\r\n" DATE "X-Request-Id: " ID
+                        "\r\nContent-Length: 1234\r\n\r\n");
+    scene_close(&scene);
+}
+
+static void passes_the_response_without_the_connections_own(void **state) {
+    (void)state;
+    assert_answer("HTTP/1.1 404 Not  Here\r\n" DATE "Server: x\r\nSet-Cookie: a=1\r\n"
+                  "set-cookie: b=2\r\nConnection: keep-alive, X-Hop\r\nKeep-Alive: timeout=5\r\n"
+                  "X-Hop: gone\r\nUpgrade: h2\r\nProxy-Authenticate: Basic\r\nTrailer: X-Sum\r\n"
+                  "X-Request-Id: theirs\r\nX-Forwarded-For: theirs\r\nETag: \"1\"\r\n"
+                  "Content-Length: 0\r\n\r\n",
+                  false, false,
+                  "HTTP/1.1 404 Not  Here\r\n" DATE "Server: x\r\nSet-Cookie: a=1\r\n"
+                  "set-cookie: b=2\r\nETag: \"1\"\r\nX-Request-Id: " ID
+                  "\r\nContent-Length: 0\r\n\r\n");
+}
+
+static void dates_what_the_upstream_did_not(void **state) {
+    (void)state;
+    struct scene scene;
+    scene_open(&scene);
+    const char *text = answered(&scene, "HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n", false);
+    const char *date = strstr(text, "\r\nDate: ");
+    assert_non_null(date);
+    assert_int_equal(strcspn(date + 2, "\r"), strlen("Date: Mon, 23 Nov 2026 09:00:00 GMT"));
+    assert_int_equal(count_of(text, "Date: "), 1);
+    assert_true(slice_starts_with(slice_of_str(text), SLICE("HTTP/1.1 200 \r\n")));
+    scene_close(&scene);
+}
+
+static void passes_informational_answers_on_behind_what_waits(void **state) {
+    (void)state;
+    struct scene scene;
+    scene_open(&scene);
+    assert_true(io_buffer_append(&scene.client.conn.out, scene.pool, SLICE("BEFORE")));
+    take_response(&scene, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: close\r\n\r\n",
+                  false);
+    assert_true(write_client_informational(&scene.exchange, &scene.exchange.response));
+    assert_string_equal(text_of(&scene.client.conn.out),
+                        "BEFOREHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+    scene_close(&scene);
+}
+
+static void writes_numbers_of_every_length(void **state) {
+    (void)state;
+    static const struct {
+        uint64_t value;
+        const char *text;
+    } cases[] = {{0, "0"}, {9, "9"}, {10, "10"}, {UINT64_MAX, "18446744073709551615"}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct scene scene;
+        scene_open(&scene);
+        struct head_writer writer;
+        head_writer_begin(&writer, &scene.client.conn.out, scene.pool);
+        head_write_u64(&writer, cases[i].value);
+        assert_true(head_writer_end(&writer, &scene.client.conn.out));
+        assert_string_equal(text_of(&scene.client.conn.out), cases[i].text);
+        scene_close(&scene);
+    }
+}
+
+static int init_secrets(void **state) {
+    (void)state;
+    bool is_locked;
+    struct error err;
+    return secret_memory_init(64 * 1024, &is_locked, &err) == STATUS_OK ? 0 : -1;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(writes_the_request_anew),
+        cmocka_unit_test(writes_the_target_below_the_upstreams_base),
+        cmocka_unit_test(keeps_the_host_only_when_told_to),
+        cmocka_unit_test(drops_what_belongs_to_the_connection),
+        cmocka_unit_test(drops_what_only_we_may_say),
+        cmocka_unit_test(does_not_let_a_caller_nominate_what_counts),
+        cmocka_unit_test(replaces_the_callers_copies_by_the_credential),
+        cmocka_unit_test(passes_one_valid_traceparent_or_makes_one),
+        cmocka_unit_test(frames_the_request_by_itself),
+        cmocka_unit_test(writes_nothing_that_does_not_fit),
+        cmocka_unit_test(frames_the_response_by_itself),
+        cmocka_unit_test(keeps_the_length_of_what_head_would_have_got),
+        cmocka_unit_test(passes_the_response_without_the_connections_own),
+        cmocka_unit_test(dates_what_the_upstream_did_not),
+        cmocka_unit_test(passes_informational_answers_on_behind_what_waits),
+        cmocka_unit_test(writes_numbers_of_every_length),
+    };
+    return cmocka_run_group_tests(tests, init_secrets, NULL);
+}
