@@ -24,8 +24,8 @@ struct scene {
     struct io_pool *pool;
     struct client client;
     struct upstream upstream;
-    struct exchange exchange;
     struct reading reading;
+    struct exchange exchange; /* last: it ends in an array of any length */
 };
 
 static void scene_open_with_blocks(struct scene *scene, size_t block_bytes) {
