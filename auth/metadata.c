@@ -63,7 +63,7 @@ enum status metadata_parse(struct slice json, const struct config_entra *entra, 
     if (json.len > METADATA_MAX_DOCUMENT_BYTES ||
         strict_json_parse(json, STRICT_JSON_REFUSE_NUL, &document) != STATUS_OK)
         return error_set(err, STATUS_INVALID, "the metadata is not one strict JSON object");
-    struct metadata metadata;
+    struct metadata metadata = {0};
     enum status status = read_issuer(strict_json_text(document, "issuer"), entra, tenant, version,
                                      metadata.issuer, err);
     if (status == STATUS_OK)

@@ -89,30 +89,9 @@ static void refuses_other_shapes_than_three_segments(void **state) {
 static void refuses_what_is_not_canonical_base64url(void **state) {
     (void)state;
     static const char *const segments[] = {
-        "a",
-        "abcde",
-        "ab=",
-        "ab==",
-        "abc=",
-        "abcd=",
-        "ab+d",
-        "ab/d",
-        "ab d",
-        "ab\td",
-        "ab\rd",
-        "ab\nd",
-        "ab!d",
-        "ab?d",
-        "ab~d",
-        "\x80"
-        "bcd",
-        "abc\xff",
-        "ab",
-        "aB",
-        "abd",
-        "Zm9",
-        "__",
-        "___",
+        "a",       "abcde", "ab=",   "ab==",  "abc=", "abcd=", "ab+d", "ab/d",
+        "ab d",    "ab\td", "ab\rd", "ab\nd", "ab!d", "ab?d",  "ab~d", "\200bcd",
+        "abc\xff", "ab",    "aB",    "abd",   "Zm9",  "__",    "___",
     };
     for (size_t i = 0; i < sizeof segments / sizeof *segments; i++) {
         for (int place = 0; place < 3; place++) {

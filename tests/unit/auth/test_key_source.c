@@ -282,7 +282,7 @@ static void keeps_the_last_good_keys_through_failures(void **state) {
 static void drops_keys_that_are_too_old(void **state) {
     struct stage *stage = *state;
     stage->config.entra.keys_refresh_sec = 10;
-    stage->config.entra.keys_max_stale_sec = 100;
+    stage->config.entra.keys_max_stale_sec = 400;
     key_source_start(stage->source);
     WAIT_FOR(stage, has_kid(stage, "one"));
     authority_script(&stage->authority, &stage->authority.metadata, 503, NULL, NULL);
