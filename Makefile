@@ -174,9 +174,10 @@ valgrind:
 	@$(MAKE) --no-print-directory -j$(JOBS) MODE=debug valgrind-run
 
 valgrind-run: unit-binaries
-	@set -e; for unit in $(UNIT_BIN); do echo "$$unit"; \
+	@bad=; for unit in $(UNIT_BIN); do echo "$$unit"; \
 	    valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite,possible \
-	        --suppressions=tests/install/valgrind.supp $$unit >/dev/null; done
+	        $$unit >/dev/null || bad="$$bad $$unit"; done; \
+	    [ -z "$$bad" ] || { echo "failed:$$bad"; exit 1; }
 
 coverage:
 	@$(ENSURE) build run test coverage

@@ -39,12 +39,12 @@ build() {
         { tail -n 30 "$work/build.log" >&2; exit 1; }
 }
 
-# as strict as an orchestrator would be
+# as strict as an orchestrator would be; without systemd podman complains that it cannot time health checks
 start() {
     local name=$1
     shift
     engine run --detach --name "$name" --network host --read-only --cap-drop all --security-opt no-new-privileges \
-        --user 65534 --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 "$@" >/dev/null
+        --user 65534 --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 "$@" >/dev/null 2>>"$work/podman.log"
 }
 
 wait_for() {
@@ -113,7 +113,7 @@ expect "a viewer may not write" 403 "$(ask -X DELETE -H "Authorization: Bearer $
 expect "nobody is refused" 401 "$(ask "$url")"
 expect "the health check" 0 "$(engine healthcheck run barkeep >/dev/null 2>&1; echo $?)"
 expect "one audit line a request" 3 "$(engine logs barkeep 2>/dev/null | grep -c '"event":"request"')"
-engine stop --time 15 barkeep >/dev/null
+engine stop --time 15 barkeep >/dev/null 2>>"$work/podman.log"
 expect "SIGTERM ends it with" 0 "$(engine inspect --format '{{.State.ExitCode}}' barkeep)"
 
 echo "$passed passed, $failed failed"
