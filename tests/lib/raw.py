@@ -144,7 +144,8 @@ class Client:
             raise Truncated(f"closed {what}; so far {self.pending[:300]!r}", response)
         self.pending += fresh
 
-    def _take(self, length, what, response=None):
+    def take(self, length, what="early", response=None):
+        """The next `length` bytes."""
         while len(self.pending) < length:
             self._fill(what, response)
         taken, self.pending = self.pending[:length], self.pending[length:]
@@ -173,12 +174,23 @@ class Client:
             interim.append(response)
             response = self.read_head()
         response.interim = interim
-        self._read_body(response, method)
+        self.read_body(response, method)
         if self.on_response:
             self.on_response(response)
         return response
 
-    def _read_body(self, response, method):
+    def read_responses(self):
+        """Every answer until the peer closes; bytes that are none are an error."""
+        responses = []
+        while True:
+            if not self.pending:
+                self.pending = self._receive()
+            if not self.pending:
+                return responses
+            responses.append(self.read_response())
+
+    def read_body(self, response, method):
+        """The rest of an answer whose head was read by read_head()."""
         coding = response.one("Transfer-Encoding")
         length = response.one("Content-Length")
         if coding is not None and length is not None:
@@ -200,7 +212,7 @@ class Client:
         while len(self.pending) < length:
             response.body = self.pending
             self._fill("inside the body", response)
-        response.body = self._take(length, "inside the body")
+        response.body = self.take(length, "inside the body")
 
     def _read_chunked(self, response, coding):
         if coding.lower() != "chunked":
@@ -213,8 +225,8 @@ class Client:
                 raise BadResponse(f"chunk size {line!r}")
             size = int(line, 16)
             if size:
-                pieces.append(self._take(size, "in a chunk", response))
-            if self._take(2, "after a chunk", response) != b"\r\n":
+                pieces.append(self.take(size, "in a chunk", response))
+            if self.take(2, "after a chunk", response) != b"\r\n":
                 raise BadResponse("no line end after a chunk")
             if not size:
                 return

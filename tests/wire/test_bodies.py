@@ -115,31 +115,45 @@ class Bodies(WireCase):
         self.good_request_is_fast()
 
     def test_upload_with_a_slow_reader(self):
+        self.upload(chunked=False)
+
+    def test_chunked_upload_with_a_slow_reader(self):
+        self.upload(chunked=True)
+
+    def upload(self, chunked):
         reading, received, failures = threading.Event(), [0], []
 
         def script(peer, request):
             reading.wait(patient(60))
-            received[0] = len(peer.pending)
-            peer.pending = b""
-            while received[0] < BODY_BYTES:
-                received[0] += len(peer.receive())
+            if chunked:
+                peer.read_body(request)
+                received[0] = request.body_bytes
+            else:
+                received[0] = len(peer.pending)
+                peer.pending = b""
+                while received[0] < BODY_BYTES:
+                    received[0] += len(peer.receive())
             request.is_complete = True
             peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
         self.door.upstream.on("/public/big", script)
         sent = [0]
 
+        framed = b"%x\r\n%s\r\n" % (len(BLOCK), BLOCK) if chunked else BLOCK
+        framing = ("Transfer-Encoding", "chunked") if chunked else ("Content-Length",
+                                                                    str(BODY_BYTES))
+
         def send(client):
             try:
                 while sent[0] < BODY_BYTES:
-                    client.socket.sendall(BLOCK)
+                    client.socket.sendall(framed)
                     sent[0] += len(BLOCK)
+                client.socket.sendall(b"0\r\n\r\n" if chunked else b"")
             except OSError as failure:
                 failures.append(failure)
 
         with self.door.client(timeout=300) as client:
-            client.send(raw.request("POST", "/public/big", [("Content-Length", str(BODY_BYTES))],
-                                    token=self.token))
+            client.send(raw.request("POST", "/public/big", [framing], token=self.token))
             sender = threading.Thread(target=send, args=(client,))
             sender.start()
             self.wait_until_stalled(lambda: sent[0])

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Request framing, line and header syntax: one reading of a message or none (CASES.md D)."""
 
+import os
+import random
 import re
 import threading
 import time
@@ -371,6 +373,55 @@ class Gadgets(FramingCase):
             self.assertEqual([], seen)
 
 
+class Mutations(FramingCase):
+    """Requests bent at random, the same ones each time: at most one request upstream for each 200,
+    and never the one that hides in a body."""
+
+    COUNT = int(os.environ.get("BARKEEP_MUTATIONS", "2000"))
+    PIECES = [b"\0", b"\t", b"\n", b"\r", b"\r\n", b" ", b",", b":", b";", b"\x0b", b"\x7f", b"\xff",
+              b"_", b"-", b"0", b"1", b"chunked", b"Content-Length: 5\r\n", CHUNKED + b"\r\n",
+              b"\r\n ", b"\r\n\t", b"/", b"%", b'"', b"#", b"?", b"0\r\n\r\n", b"HTTP/1.1"]
+    SEEDS = [post(b"Content-Length: %d" % len(SMUGGLED), body=SMUGGLED),
+             post(CHUNKED, body=b"%x\r\n%s\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED)),
+             post(CHUNKED, body=HELLO_CHUNKED + SMUGGLED),
+             post(b"Content-Length: 5", body=b"hello" + SMUGGLED), get() + SMUGGLED]
+
+    def mutate(self, chance):
+        data = chance.choice(self.SEEDS)
+        for _ in range(chance.randrange(1, 4)):
+            at = chance.randrange(len(data))
+            data = chance.choice((
+                data[:at] + chance.choice(self.PIECES) + data[at:], data[:at] + data[at + 1:],
+                data[:at] + bytes([chance.randrange(256)]) + data[at + 1:],
+                data[:at + 8] + data[at:]))
+        return data
+
+    def test_reads_no_mutation_two_ways(self):
+        for seed in range(self.COUNT):
+            data = self.mutate(random.Random(seed))
+            try:
+                self.try_mutation(data)
+            except AssertionError as failure:
+                self.fail(f"seed {seed}: {failure}\n{data!r}")
+
+    def try_mutation(self, data):
+        mark = self.door.upstream.mark()
+        with self.door.client() as client:
+            client.send(self.bytes_of(data))
+            try:
+                client.finish_sending()
+            except OSError:
+                pass  # refused and closed already
+            statuses = [response.status for response in client.read_responses()]
+        seen = self.door.upstream.since(mark)
+        self.assertLessEqual(len(seen), 1)
+        for request in seen:
+            self.assertNotIn("smuggled", request.target)
+            self.assertEqual(request.is_complete, 200 in statuses)
+        self.assertEqual(len([request for request in seen if request.is_complete]),
+                         statuses.count(200))
+
+
 class Chunks(FramingCase):
     def test_refuses_malformed_chunks(self):
         for case, what, body in BAD_CHUNKS:
@@ -505,6 +556,14 @@ class Sequences(FramingCase):
             for split in (0, 1):
                 with self.subTest(case=112, what=what, split=split):
                     self.refuse(data, status, split=split)
+
+    def test_answers_reach_clients_that_go_on_sending(self):
+        """A refusal is not lost in the reset of a connection with unread bytes."""
+        body = b"x" * 5000000
+        for data, status in ((raw.request("POST", "/public/x", body=body), 401),
+                             (raw.request("POST", "/secret", body=body, token=self.token), 403)):
+            for _ in range(5):
+                self.refuse(data, status)
 
     def test_forwards_bodies_of_any_method_with_their_length(self):
         for method in ("GET", "OPTIONS", "DELETE", "PUT", "PATCH", "HEAD"):

@@ -235,6 +235,42 @@ class ConnectionLimit(WireCase):
         return response.status == 200
 
 
+class NothingIsLost(WireCase):
+    """Case 228: whatever phase a client aborts in, descriptors and connections come back."""
+
+    def held(self):
+        """Descriptors that are not idle upstream connections."""
+        samples = self.door.barkeep.metrics()
+        idle = sum(value for name, value in samples.items()
+                   if name.startswith("barkeep_upstream_connections") and 'state="idle"' in name)
+        return len(os.listdir(f"/proc/{self.door.barkeep.process.pid}/fd")) - idle
+
+    def test_aborted_requests_leave_nothing_behind(self):
+        endless = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nxyz"
+
+        def stream(peer, request):
+            peer.read_body(request)
+            peer.send(endless)
+            peer.wait_closed()
+
+        self.door.upstream.on("/public/stream", stream)
+        upload = raw.request("POST", "/public/x", [("Content-Length", "10")], token=self.token)
+        phases = [b"", b"GET /pub", upload, upload + b"12345", upload + b"1234567890",
+                  raw.request("GET", "/public/stream", token=self.token), b"nonsense\r\n\r\n",
+                  raw.request("GET", "/public/x")]
+        base = self.held()
+        for number in range(400):
+            client = self.door.client()
+            client.send(phases[number % len(phases)])
+            if number % 3:
+                client.reset()
+            else:
+                client.close()
+        self.wait_for(lambda: self.door.barkeep.metrics()["barkeep_connections"] == 0,
+                      "no connection is left", 20)
+        self.wait_for(lambda: self.held() <= base + 2, "no descriptor is lost", 20)
+
+
 class Concurrency(WireCase):
     def test_many_connections_at_once_get_their_own_answers(self):
         def echo(peer, request):

@@ -551,6 +551,121 @@ class Unreachable(UpstreamCase):
             self.assertFalse(request.is_complete)
 
 
+class Streaming(UpstreamCase):
+    """Nothing waits in barkeep for more to come, and nobody holds it up for ever."""
+
+    @classmethod
+    def change_config(cls, config, door):
+        config["routes"][0]["timeouts"] = {"idle": "500ms"}
+
+    def test_bytes_pass_as_they_come_both_ways(self):
+        answer_seen, log = threading.Event(), []
+
+        def script(peer, request):
+            peer.send(OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+            log.append(answer_seen.wait(patient(5)))
+            peer.read_body(request)
+            peer.send(b"1\r\nb\r\n0\r\n\r\n")
+
+        self.script(script)
+        head = self.get("/public/s", ("Transfer-Encoding", "chunked"), method="POST")
+        with self.door.client() as client:
+            client.send(head + b"3\r\nxyz\r\n")
+            response = client.read_head()
+            self.assertEqual(b"1\r\na\r\n", client.take(6))
+            answer_seen.set()
+            client.send(b"0\r\n\r\n")
+            client.read_body(response, "POST")
+        self.assertEqual((b"b", [True]), (response.body, log))
+        self.assertEqual(b"xyz", self.door.upstream.last().body)
+
+    def test_each_event_of_a_stream_arrives_by_itself(self):
+        asked = threading.Semaphore(0)
+
+        def script(peer, request):
+            peer.read_body(request)
+            peer.send(OK + b"Content-Type: text/event-stream\r\n\r\n")
+            for number in range(5):
+                asked.acquire(timeout=patient(5))
+                peer.send(b"data: %d\n\n" % number)
+            peer.close()
+
+        self.script(script)
+        with self.door.client() as client:
+            client.send(self.get())
+            self.assertEqual(["chunked"], client.read_head().all("Transfer-Encoding"))
+            for number in range(5):
+                asked.release()
+                self.assertEqual(b"9\r\ndata: %d\n\n\r\n" % number, client.take(14))
+            self.assertEqual(b"0\r\n\r\n", client.take(5))
+
+    def test_a_client_that_never_reads_is_cut(self):
+        """Case 211."""
+        cut = threading.Event()
+
+        def script(peer, request):
+            peer.read_body(request)
+            peer.send(OK + b"Content-Length: 10000000000\r\n\r\n")
+            try:
+                while True:
+                    peer.send(b"x" * 65536)
+            finally:
+                cut.set()
+
+        self.script(script)
+        with self.door.client(receive_buffer=4096) as client:
+            client.send(self.get())
+            self.assertTrue(cut.wait(patient(10)))
+
+    def test_an_upstream_that_never_reads_is_given_up(self):
+        """Case 211."""
+        release = threading.Event()
+
+        def script(peer, request):
+            del request
+            release.wait(patient(20))
+            peer.wait_closed()
+
+        self.script(script)
+        head = raw.request("POST", "/public/s", [("Content-Length", "1000000000")],
+                           token=self.token)
+        with self.door.client() as client:
+            client.send(head)
+            sender = threading.Thread(target=client.send, args=(b"x" * 50000000,))
+            sender.start()
+            response = client.read_response()
+            self.check_refusal(response, 504, "upstream_timeout")
+            client.read_to_end()
+            sender.join()
+        release.set()
+
+
+class SeveralUpstreams(UpstreamCase):
+    @classmethod
+    def change_config(cls, config, door):
+        cls.second = recorder.Recorder()
+        config["routes"].append({**config["routes"][0], "name": "both", "path": "/both",
+                                 "upstream": [door.upstream.url, cls.second.url]})
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.second.stop()
+        super().tearDownClass()
+
+    def test_requests_are_spread(self):
+        marks = self.door.upstream.mark(), self.second.mark()
+        for _ in range(40):
+            response = self.ask_both()
+            self.assertEqual(200, response.status)
+        counts = len(self.door.upstream.since(marks[0])), len(self.second.since(marks[1]))
+        self.assertEqual(40, sum(counts))
+        self.assertTrue(all(count >= 5 for count in counts), counts)
+
+    def ask_both(self):
+        with self.door.client() as client:
+            return client.exchange(self.get("/both/public/x"))
+
+
 class UnixUpstream(UpstreamCase):
     """An upstream behind a unix socket, relayed to the recorder."""
 
