@@ -1,5 +1,5 @@
 /* Blocks travel one way through the writer's mailbox and come back through an atomic list per sink.
- * A sink owns a fixed number of them: that is the bound on what may wait to be written. A sink
+ * A sink has a limit of them: that is the bound on what may wait to be written. A sink
  * outlives its blocks because audit_sink_free() waits. */
 #include "proxy/audit_writer.h"
 
@@ -14,14 +14,20 @@
 #include "core/log.h"
 #include "core/mailbox.h"
 
-enum { BLOCK_BYTES = 64 * 1024, BLOCKS_PER_SINK = 16, RESERVE_BYTES = 2048, RETRY_MS = 100 };
+enum {
+    BLOCK_BYTES = 64 * 1024,
+    RESERVE_BYTES = 2048,      /* a line is shorter, a few hundred bytes mostly */
+    SPARE_BLOCKS = 4,          /* for what a block loses at its end, and for refusals */
+    FREE_BLOCKS_KEPT = 4,      /* the rest goes back to the system */
+    WORTH_SENDING = 48 * 1024, /* a block that goes out although another is on its way */
+    RETRY_MS = 100,
+};
 
 struct audit_block {
     struct message message;
     struct audit_sink *sink; /* NULL: freed after writing */
     struct audit_block *next_free;
     size_t len;
-    uint32_t lines;
     char bytes[];
 };
 
@@ -34,6 +40,8 @@ struct audit_writer {
     bool is_ending;          /* writer's thread */
     _Atomic bool is_failing; /* the last write failed and is tried again */
     _Atomic bool gives_up;   /* the process ends: no more retries */
+    _Atomic bool wants_reopen;
+    bool is_within_line; /* writer's thread: the log ends in half a line */
     _Atomic uint64_t dropped_lines;
 };
 
@@ -41,6 +49,8 @@ struct audit_sink {
     struct audit_writer *writer;
     struct audit_block *current;
     struct audit_block *free_blocks;
+    size_t free_count;
+    size_t block_limit;
     size_t blocks_out; /* handed over and not back */
     _Atomic(struct audit_block *) returned;
     size_t reserved_bytes;
@@ -70,8 +80,18 @@ static void writer_report_failure(struct audit_writer *writer) {
     }
 }
 
-static void writer_drop(struct audit_writer *writer, const struct audit_block *block) {
-    atomic_fetch_add(&writer->dropped_lines, block->lines);
+static uint32_t count_lines(struct slice bytes) {
+    uint32_t lines = 0;
+    for (size_t i = 0; i < bytes.len; i++) {
+        lines += bytes.ptr[i] == '\n';
+    }
+    return lines;
+}
+
+/* Gives up on what was not written; a line that was cut stays half, the next one begins anew. */
+static void writer_drop(struct audit_writer *writer, struct slice rest, bool is_cut) {
+    atomic_fetch_add(&writer->dropped_lines, count_lines(rest));
+    writer->is_within_line |= is_cut;
 }
 
 static void writer_pause(void) {
@@ -79,24 +99,49 @@ static void writer_pause(void) {
     nanosleep(&pause, NULL);
 }
 
-static void writer_write(struct audit_writer *writer, const struct audit_block *block) {
-    size_t done = 0;
-    while (done < block->len) {
-        ssize_t n = write(writer->fd, block->bytes + done, block->len - done);
-        if (n > 0) {
-            done += (size_t)n;
-            atomic_store(&writer->is_failing, false);
-            continue;
-        }
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
+static void writer_reopen_if_wanted(struct audit_writer *writer) {
+    struct error err;
+    if (atomic_exchange(&writer->wants_reopen, false) && writer_open(writer, &err) != STATUS_OK) {
+        LOG_EVENT(LOG_ERROR, "audit", LOG_STR("problem", err.text));
+    }
+}
+
+/* One try. False when the log did not take a byte. */
+static bool writer_try(struct audit_writer *writer, struct slice bytes, size_t *in_out_done) {
+    ssize_t n;
+    do {
+        n = write(writer->fd, bytes.ptr + *in_out_done, bytes.len - *in_out_done);
+    } while (n < 0 && errno == EINTR);
+    if (n <= 0) {
         writer_report_failure(writer);
+        return false;
+    }
+    *in_out_done += (size_t)n;
+    atomic_store(&writer->is_failing, false);
+    return true;
+}
+
+/* Ends the half line that an earlier drop left. */
+static bool writer_try_newline(struct audit_writer *writer) {
+    size_t done = 0;
+    writer->is_within_line = !writer_try(writer, SLICE("\n"), &done);
+    return !writer->is_within_line;
+}
+
+static void writer_write(struct audit_writer *writer, struct slice bytes) {
+    size_t done = 0;
+    while (done < bytes.len) {
+        bool was_taken =
+            writer->is_within_line ? writer_try_newline(writer) : writer_try(writer, bytes, &done);
+        if (was_taken) {
+            continue;
+        }
         if (writer->drop_when_full || atomic_load(&writer->gives_up)) {
-            writer_drop(writer, block);
+            writer_drop(writer, slice_skip(bytes, done), done > 0 && bytes.ptr[done - 1] != '\n');
             return;
         }
         writer_pause();
+        writer_reopen_if_wanted(writer); /* its message waits behind this write */
     }
 }
 
@@ -114,15 +159,12 @@ static void block_give_back(struct audit_block *block) {
 
 static void deliver_block(struct message *message, void *receiver) {
     struct audit_block *block = (struct audit_block *)message;
-    writer_write(receiver, block);
+    writer_write(receiver, slice_of(block->bytes, block->len));
     block_give_back(block);
 }
 
 static void deliver_reopen(struct message *message, void *receiver) {
-    struct error err;
-    if (writer_open(receiver, &err) != STATUS_OK) {
-        LOG_EVENT(LOG_ERROR, "audit", LOG_STR("problem", err.text));
-    }
+    writer_reopen_if_wanted(receiver);
     free(message);
 }
 
@@ -163,6 +205,9 @@ fail:
     if (writer->mailbox) {
         mailbox_free(writer->mailbox);
     }
+    if (file && writer->fd >= 0) {
+        close(writer->fd);
+    }
     free(writer->file);
     free(writer);
     return NULL;
@@ -193,6 +238,7 @@ void audit_writer_free(struct audit_writer *writer) {
 }
 
 void audit_writer_reopen(struct audit_writer *writer) {
+    atomic_store(&writer->wants_reopen, true); /* seen by a write that is being retried, too */
     writer_post(writer, deliver_reopen);
 }
 
@@ -202,7 +248,7 @@ void audit_writer_event(struct audit_writer *writer, struct slice line) {
         atomic_fetch_add(&writer->dropped_lines, 1);
         return;
     }
-    *block = (struct audit_block){.message.on_deliver = deliver_block, .len = line.len, .lines = 1};
+    *block = (struct audit_block){.message.on_deliver = deliver_block, .len = line.len};
     memcpy(block->bytes, line.ptr, line.len);
     mailbox_post(writer->mailbox, &block->message);
 }
@@ -215,22 +261,13 @@ uint64_t audit_writer_dropped(const struct audit_writer *writer) {
     return atomic_load(&writer->dropped_lines);
 }
 
-struct audit_sink *audit_sink_new(struct audit_writer *writer) {
+struct audit_sink *audit_sink_new(struct audit_writer *writer, size_t exchange_limit) {
     struct audit_sink *sink = calloc(1, sizeof *sink);
     if (!sink) {
         return NULL;
     }
     sink->writer = writer;
-    for (int i = 0; i < BLOCKS_PER_SINK; i++) {
-        struct audit_block *block = malloc(sizeof *block + BLOCK_BYTES);
-        if (!block) {
-            audit_sink_free(sink);
-            return NULL;
-        }
-        *block = (struct audit_block){
-            .message.on_deliver = deliver_block, .sink = sink, .next_free = sink->free_blocks};
-        sink->free_blocks = block;
-    }
+    sink->block_limit = exchange_limit * RESERVE_BYTES / BLOCK_BYTES + SPARE_BLOCKS;
     return sink;
 }
 
@@ -242,25 +279,40 @@ static void sink_collect_returned(struct audit_sink *sink) {
         atomic_exchange_explicit(&sink->returned, NULL, memory_order_acquire);
     while (block) {
         struct audit_block *next = block->next_free;
-        block->next_free = sink->free_blocks;
-        block->len = 0;
-        block->lines = 0;
-        sink->free_blocks = block;
         sink->blocks_out--;
+        if (sink->free_count < FREE_BLOCKS_KEPT) {
+            block->next_free = sink->free_blocks;
+            block->len = 0;
+            sink->free_blocks = block;
+            sink->free_count++;
+        } else {
+            free(block);
+        }
         block = next;
     }
 }
 
+static struct audit_block *sink_take_block(struct audit_sink *sink) {
+    struct audit_block *block = sink->free_blocks;
+    if (block) {
+        sink->free_blocks = block->next_free;
+        sink->free_count--;
+        return block;
+    }
+    if (sink->blocks_out >= sink->block_limit) {
+        return NULL;
+    }
+    block = malloc(sizeof *block + BLOCK_BYTES);
+    if (block) {
+        *block = (struct audit_block){.message.on_deliver = deliver_block, .sink = sink};
+    }
+    return block;
+}
+
 static bool sink_has_current(struct audit_sink *sink) {
-    if (sink->current) {
-        return true;
-    }
-    if (!sink->free_blocks) {
+    if (!sink->current) {
         sink_collect_returned(sink);
-    }
-    sink->current = sink->free_blocks;
-    if (sink->current) {
-        sink->free_blocks = sink->current->next_free;
+        sink->current = sink_take_block(sink);
     }
     return sink->current != NULL;
 }
@@ -269,11 +321,20 @@ bool audit_sink_has_lines(const struct audit_sink *sink) {
     return sink->current && sink->current->len > 0;
 }
 
-void audit_sink_flush(struct audit_sink *sink) {
-    if (sink->current && sink->current->len > 0) {
+static void sink_hand_over(struct audit_sink *sink) {
+    if (audit_sink_has_lines(sink)) {
         sink->blocks_out++;
         mailbox_post(sink->writer->mailbox, &sink->current->message);
         sink->current = NULL;
+    }
+}
+
+/* While the log is slow a block waits until it is worth its place: reservations count on the room.
+ */
+void audit_sink_flush(struct audit_sink *sink) {
+    sink_collect_returned(sink);
+    if (sink->blocks_out == 0 || (sink->current && sink->current->len >= WORTH_SENDING)) {
+        sink_hand_over(sink);
     }
 }
 
@@ -281,7 +342,7 @@ void audit_sink_free(struct audit_sink *sink) {
     if (!sink) {
         return;
     }
-    audit_sink_flush(sink);
+    sink_hand_over(sink);
     while (sink->blocks_out > 0) {
         if (atomic_load(&sink->writer->is_failing)) {
             atomic_store(&sink->writer->gives_up, true);
@@ -303,12 +364,10 @@ void audit_sink_free(struct audit_sink *sink) {
 
 bool audit_sink_reserve(struct audit_sink *sink) {
     sink_collect_returned(sink);
-    size_t ready = (BLOCKS_PER_SINK - sink->blocks_out) * (size_t)BLOCK_BYTES;
-    if (sink->current) {
-        ready -= sink->current->len;
-    }
+    size_t used = sink->blocks_out * (size_t)BLOCK_BYTES + (sink->current ? sink->current->len : 0);
+    size_t room = sink->block_limit * (size_t)BLOCK_BYTES - used;
     bool is_stuck = atomic_load_explicit(&sink->writer->is_failing, memory_order_relaxed) ||
-                    sink->reserved_bytes + RESERVE_BYTES > ready;
+                    sink->reserved_bytes + RESERVE_BYTES > room;
     if (is_stuck && !sink->writer->drop_when_full) {
         return false;
     }
@@ -321,7 +380,7 @@ void audit_sink_write(struct audit_sink *sink, struct slice line, bool had_reser
         sink->reserved_bytes -= RESERVE_BYTES;
     }
     if (sink->current && BLOCK_BYTES - sink->current->len < line.len) {
-        audit_sink_flush(sink);
+        sink_hand_over(sink);
     }
     if (line.len > BLOCK_BYTES || !sink_has_current(sink)) {
         atomic_fetch_add(&sink->writer->dropped_lines, 1);
@@ -329,5 +388,4 @@ void audit_sink_write(struct audit_sink *sink, struct slice line, bool had_reser
     }
     memcpy(sink->current->bytes + sink->current->len, line.ptr, line.len);
     sink->current->len += line.len;
-    sink->current->lines++;
 }

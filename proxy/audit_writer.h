@@ -24,7 +24,8 @@ uint64_t audit_writer_dropped(const struct audit_writer *writer);
 
 /* One worker's end. Used by that thread only. */
 struct audit_sink;
-struct audit_sink *audit_sink_new(struct audit_writer *writer);
+/* `exchange_limit`: how many lines may be reserved at once. */
+struct audit_sink *audit_sink_new(struct audit_writer *writer, size_t exchange_limit);
 /* Hands over what is left. */
 void audit_sink_free(struct audit_sink *sink);
 /* Sets room aside for the line of an exchange that begins; false when the log is stuck and the

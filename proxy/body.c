@@ -135,9 +135,10 @@ static enum body_pump_result body_refill(struct body *body, struct conn *source)
     switch (conn_fill(source)) {
     case IO_OK:
         return BODY_PUMP_AGAIN;
-    case IO_WAIT:
-    case IO_FULL: /* the buffer has room for any framing; full means that no block was to be had now
+    case IO_FULL: /* there is room for any framing: no block was to be had, and no edge tells when
                    */
+        return BODY_PUMP_AGAIN;
+    case IO_WAIT:
         return BODY_PUMP_WAIT_SOURCE;
     case IO_EOF:
         if (body->kind == BODY_UNTIL_CLOSE) {
@@ -167,6 +168,18 @@ static enum body_pump_result body_read_on(struct body *body, struct conn *source
     return body_refill(body, source);
 }
 
+/* The terminator found no room. */
+static enum body_pump_result body_make_room(struct conn *sink) {
+    switch (conn_flush(sink)) {
+    case IO_OK:
+        return BODY_PUMP_AGAIN; /* no edge will tell */
+    case IO_ERROR:
+        return BODY_PUMP_SINK_BROKEN;
+    default:
+        return BODY_PUMP_WAIT_SINK;
+    }
+}
+
 enum body_pump_result body_pump(struct body *body, struct conn *source, struct conn *sink) {
     int budget = PUMP_BUDGET;
     while (!body->is_written) {
@@ -192,7 +205,7 @@ enum body_pump_result body_pump(struct body *body, struct conn *source, struct c
         }
         if (body->is_read) {
             if (!body_write_terminator(body, sink)) {
-                return conn_flush(sink) == IO_ERROR ? BODY_PUMP_SINK_BROKEN : BODY_PUMP_WAIT_SINK;
+                return body_make_room(sink);
             }
             break;
         }

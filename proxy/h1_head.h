@@ -35,6 +35,7 @@ enum header_flag {
     X(HEADER_FORWARDED, "forwarded", HEADER_FROM_US)                                               \
     X(HEADER_X_REQUEST_ID, "x-request-id", HEADER_FROM_US | HEADER_PROTECTED)                      \
     X(HEADER_TRACEPARENT, "traceparent", HEADER_PROTECTED)                                         \
+    X(HEADER_TRACESTATE, "tracestate", 0)                                                          \
     X(HEADER_X_ORIGINAL_URL, "x-original-url", HEADER_FROM_US)                                     \
     X(HEADER_X_REWRITE_URL, "x-rewrite-url", HEADER_FROM_US)                                       \
     X(HEADER_X_REAL_IP, "x-real-ip", HEADER_FROM_US)                                               \

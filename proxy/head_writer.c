@@ -3,8 +3,7 @@
  * 3). */
 #include "proxy/head_writer.h"
 
-#include <ctype.h>
-
+#include "core/secret.h"
 #include "proxy/client.h"
 
 void head_writer_begin(struct head_writer *writer, struct io_buffer *out,
@@ -16,6 +15,7 @@ void head_writer_begin(struct head_writer *writer, struct io_buffer *out,
 
 bool head_writer_end(struct head_writer *writer, struct io_buffer *out) {
     if (writer->overflowed) {
+        secret_wipe(writer->begin, (size_t)(writer->at - writer->begin));
         return false;
     }
     io_buffer_produced(out, (size_t)(writer->at - writer->begin));
@@ -63,8 +63,21 @@ static bool traceparent_is_valid(struct slice value) {
     return has_trace && has_span;
 }
 
+/* The caller's trace goes on when it is one; otherwise ours begins, and its state means nothing. */
+static bool request_has_trace(const struct h1_request *request) {
+    size_t count = 0;
+    bool is_valid = false;
+    for (size_t i = 0; i < request->header_count; i++) {
+        if (request->headers[i].id == HEADER_TRACEPARENT) {
+            count++;
+            is_valid = traceparent_is_valid(request->headers[i].value);
+        }
+    }
+    return count == 1 && is_valid;
+}
+
 static bool request_field_passes(const struct exchange *exchange, const struct header *header,
-                                 bool *in_out_traceparent) {
+                                 bool has_trace) {
     if (header->is_nominated ||
         (header->flags & (HEADER_HOP_BY_HOP | HEADER_FRAMING | HEADER_FROM_US))) {
         return false;
@@ -75,15 +88,11 @@ static bool request_field_passes(const struct exchange *exchange, const struct h
     case HEADER_EXPECT:
         return false;
     case HEADER_TRACEPARENT:
-        if (*in_out_traceparent || !traceparent_is_valid(header->value)) {
-            return false;
-        }
-        *in_out_traceparent = true;
-        break;
+    case HEADER_TRACESTATE:
+        return has_trace;
     default:
-        break;
+        return !credential_sets(exchange->credential, header->name);
     }
-    return !credential_sets(exchange->credential, header->name);
 }
 
 static void write_request_line(struct head_writer *writer, const struct exchange *exchange,
@@ -104,12 +113,12 @@ static void write_request_line(struct head_writer *writer, const struct exchange
 }
 
 static void write_forwarding(struct head_writer *writer, const struct exchange *exchange,
-                             bool has_traceparent) {
+                             bool has_trace) {
     head_write_field(writer, SLICE("X-Forwarded-For"), slice_of_str(exchange->client->address));
     HEAD_WRITE_LITERAL(writer, "X-Forwarded-Proto: http\r\n");
     head_write_field(writer, SLICE("X-Forwarded-Host"), exchange->request.host);
     head_write_field(writer, SLICE("X-Request-Id"), slice_of(exchange->id, 32));
-    if (!has_traceparent) {
+    if (!has_trace) {
         HEAD_WRITE_LITERAL(writer, "traceparent: 00-");
         head_write(writer, slice_of(exchange->id, 32));
         HEAD_WRITE_LITERAL(writer, "-");
@@ -151,16 +160,16 @@ static void write_request_framing(struct head_writer *writer, const struct h1_re
 bool write_upstream_request(struct exchange *exchange, const struct config_upstream *upstream) {
     struct conn *conn = &exchange->upstream->conn;
     struct head_writer writer;
-    bool has_traceparent = false;
+    bool has_trace = request_has_trace(&exchange->request);
     head_writer_begin(&writer, &conn->out, conn->pool);
     write_request_line(&writer, exchange, upstream);
     for (size_t i = 0; i < exchange->request.header_count; i++) {
         const struct header *header = &exchange->request.headers[i];
-        if (request_field_passes(exchange, header, &has_traceparent)) {
+        if (request_field_passes(exchange, header, has_trace)) {
             head_write_field(&writer, header->name, header->value);
         }
     }
-    write_forwarding(&writer, exchange, has_traceparent);
+    write_forwarding(&writer, exchange, has_trace);
     write_credential(&writer, exchange->credential);
     write_request_framing(&writer, &exchange->request);
     HEAD_WRITE_LITERAL(&writer, "\r\n");

@@ -20,7 +20,7 @@ void head_writer_begin(struct head_writer *writer, struct io_buffer *out,
 bool head_writer_end(struct head_writer *writer, struct io_buffer *out);
 
 static inline void head_write(struct head_writer *writer, struct slice text) {
-    if ((size_t)(writer->end - writer->at) < text.len) {
+    if (writer->overflowed || (size_t)(writer->end - writer->at) < text.len) {
         writer->overflowed = true;
         return;
     }

@@ -4,9 +4,9 @@
 #include "proxy/h1_bytes.h"
 #include "proxy/h1_head.h"
 
-#define SLOT(letter, len) (((letter) + (len)*19) & 63)
+#define SLOT(letter, len) (((letter) + (len)*5) & 127)
 
-static const uint8_t slots[64] = {
+static const uint8_t slots[128] = {
     [SLOT('c', 10)] = HEADER_CONNECTION,
     [SLOT('k', 10)] = HEADER_KEEP_ALIVE,
     [SLOT('p', 16)] = HEADER_PROXY_CONNECTION,
@@ -26,6 +26,7 @@ static const uint8_t slots[64] = {
     [SLOT('f', 9)] = HEADER_FORWARDED,
     [SLOT('x', 12)] = HEADER_X_REQUEST_ID,
     [SLOT('t', 11)] = HEADER_TRACEPARENT,
+    [SLOT('t', 10)] = HEADER_TRACESTATE,
     [SLOT('x', 14)] = HEADER_X_ORIGINAL_URL,
     [SLOT('x', 13)] = HEADER_X_REWRITE_URL,
     [SLOT('x', 9)] = HEADER_X_REAL_IP,

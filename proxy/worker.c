@@ -250,7 +250,7 @@ static enum status worker_fill(struct worker *worker, const struct worker_option
         io_pool_new(config->limits.header_bytes + BLOCK_BYTES_OVER_HEAD,
                     worker->client_limit * BLOCKS_PER_CONNECTION + BLOCKS_PER_CONNECTION);
     worker->tokens = token_cache_new(TOKEN_CACHE_ENTRIES, TOKEN_CACHE_BYTES);
-    worker->audit = audit_sink_new(options->audit_writer);
+    worker->audit = audit_sink_new(options->audit_writer, worker->client_limit);
     if (!worker->io_pool || !worker->tokens || !worker->audit ||
         worker_metrics_init(&worker->metrics, config->route_count) != STATUS_OK ||
         worker_make_pools(worker) != STATUS_OK) {

@@ -8,7 +8,9 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,7 +20,7 @@
 #include "core/log.h"
 #include "proxy/audit_writer.h"
 
-enum { LIMIT_MS = 20000, LOG_MAX = 8 * 1024 * 1024 };
+enum { LIMIT_MS = 20000, EXCHANGES = 400, LOG_MAX = 8 * 1024 * 1024 };
 
 #define WAIT_UNTIL(condition)                                                                      \
     do {                                                                                           \
@@ -74,7 +76,7 @@ static void open_log(struct scene *scene, const char *file, bool drop_when_full)
     scene->writer = audit_writer_new(file, drop_when_full, &err);
     if (!scene->writer)
         fail_msg("%s", err.text);
-    scene->sink = audit_sink_new(scene->writer);
+    scene->sink = audit_sink_new(scene->writer, EXCHANGES);
     assert_non_null(scene->sink);
 }
 
@@ -257,7 +259,7 @@ static void ends_although_the_log_fails(void **state) {
     struct scene *scene = *state;
     for (int drops = 0; drops <= 1; drops++) {
         open_log(scene, "/dev/full", drops);
-        struct audit_sink *other = audit_sink_new(scene->writer);
+        struct audit_sink *other = audit_sink_new(scene->writer, EXCHANGES);
         assert_non_null(other);
         write_line(other, "of the other\n");
         for (unsigned i = 0; i < 5; i++) {
@@ -337,7 +339,8 @@ static void keeps_room_for_every_reservation(void **state) {
     assert_int_equal(audit_writer_dropped(scene->writer), 0);
     assert_false(audit_sink_reserve(scene->sink));
 
-    WAIT_UNTIL(stuck_log_drain(&stuck) >= (size_t)reserved * LINE_BYTES);
+    WAIT_UNTIL((audit_sink_flush(scene->sink), stuck_log_drain(&stuck)) >=
+               (size_t)reserved * LINE_BYTES);
     for (unsigned i = 0; i < reserved; i++) {
         char line[LINE_BYTES];
         fill_line(line, sizeof line, i);
@@ -350,6 +353,69 @@ static void keeps_room_for_every_reservation(void **state) {
     stuck_log_drain(&stuck);
     assert_true(slice_eq(buf_slice(&stuck.text), SLICE("again\n")));
     stuck_log_close(&stuck);
+}
+
+static void healthy_log_takes_as_many_exchanges_as_connections(void **state) {
+    struct scene *scene = *state;
+    open_log(scene, scene->file, false);
+    for (unsigned i = 0; i < EXCHANGES; i++)
+        assert_true(audit_sink_reserve(scene->sink));
+    for (unsigned i = 0; i < EXCHANGES; i++)
+        audit_sink_write(scene->sink, SLICE("x\n"), true);
+    assert_int_equal(audit_writer_dropped(scene->writer), 0);
+    close_log(scene);
+}
+
+/* One short line a turn into a stuck log: a flush must not spend a block on each. */
+static void reservations_hold_across_flushes(void **state) {
+    struct scene *scene = *state;
+    struct stuck_log stuck;
+    stuck_log_open(&stuck, scene, false);
+    for (unsigned i = 0; i < EXCHANGES; i++)
+        assert_true(audit_sink_reserve(scene->sink));
+    for (unsigned i = 0; i < EXCHANGES; i++) {
+        audit_sink_write(scene->sink, SLICE("{\"short\":1}\n"), true);
+        audit_sink_flush(scene->sink);
+    }
+    assert_int_equal(audit_writer_dropped(scene->writer), 0);
+    WAIT_UNTIL((audit_sink_flush(scene->sink), stuck_log_drain(&stuck)) >= EXCHANGES * 12u);
+    close_log(scene);
+    stuck_log_close(&stuck);
+}
+
+static void rotation_heals_a_full_disk(void **state) {
+    struct scene *scene = *state;
+    assert_int_equal(symlink("/dev/full", scene->file), 0);
+    open_log(scene, scene->file, false);
+    write_line(scene->sink, "kept\n");
+    audit_sink_flush(scene->sink);
+    WAIT_UNTIL(atomic_load(&failures_logged) > 0);
+    assert_false(audit_sink_reserve(scene->sink));
+    assert_int_equal(unlink(scene->file), 0);
+    audit_writer_reopen(scene->writer);
+    WAIT_UNTIL(file_is(scene->file, "kept\n"));
+    write_line(scene->sink, "next\n");
+    close_log(scene);
+    assert_true(file_is(scene->file, "kept\nnext\n"));
+}
+
+/* A file size limit cuts the second line; what is dropped must not swallow the third. */
+static void dropping_leaves_the_next_line_whole(void **state) {
+    struct scene *scene = *state;
+    struct rlimit whole, small;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &whole), 0);
+    small = whole;
+    small.rlim_cur = 20;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    open_log(scene, scene->file, true);
+    audit_writer_event(scene->writer, SLICE("{\"first\":1}\n"));
+    audit_writer_event(scene->writer, SLICE("{\"second\":2}\n"));
+    WAIT_UNTIL(audit_writer_dropped(scene->writer) == 1);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &whole), 0);
+    audit_writer_event(scene->writer, SLICE("{\"third\":3}\n"));
+    close_log(scene);
+    assert_true(file_is(scene->file, "{\"first\":1}\n{\"second\n{\"third\":3}\n"));
 }
 
 static void counts_lines_beyond_what_was_reserved(void **state) {
@@ -366,7 +432,8 @@ static void counts_lines_beyond_what_was_reserved(void **state) {
     uint64_t dropped = audit_writer_dropped(scene->writer);
     assert_true(dropped > 0 && dropped < LINES);
     audit_sink_flush(scene->sink);
-    WAIT_UNTIL(stuck_log_drain(&stuck) >= (LINES - dropped) * LINE_BYTES);
+    WAIT_UNTIL((audit_sink_flush(scene->sink), stuck_log_drain(&stuck)) >=
+               (LINES - dropped) * LINE_BYTES);
     close_log(scene);
     stuck_log_drain(&stuck);
     assert_int_equal(stuck.text.len, (LINES - dropped) * LINE_BYTES);
@@ -406,6 +473,10 @@ int main(void) {
         TEST(counts_and_goes_on_when_told_to_drop),
         TEST(ends_although_the_log_fails),
         TEST(keeps_room_for_every_reservation),
+        TEST(healthy_log_takes_as_many_exchanges_as_connections),
+        TEST(reservations_hold_across_flushes),
+        TEST(rotation_heals_a_full_disk),
+        TEST(dropping_leaves_the_next_line_whole),
         TEST(counts_lines_beyond_what_was_reserved),
         TEST(counts_a_line_longer_than_any_block),
     };

@@ -337,6 +337,23 @@ static void lets_a_small_body_leave_with_its_head(void **state) {
     }
 }
 
+/* A head that leaves three bytes of the block: everything goes out at once, and no edge follows. */
+static void comes_back_for_a_terminator_that_found_no_room(void **state) {
+    (void)state;
+    static const char head[BLOCK_BYTES - 3];
+    struct transfer transfer;
+    transfer_open(&transfer);
+    struct conn *sink = &transfer.sink.conn;
+    assert_true(io_buffer_open(&sink->out, transfer.pool));
+    assert_true(io_buffer_append(&sink->out, transfer.pool, slice_of(head, sizeof head)));
+    body_init(&transfer.body, BODY_CHUNKED, 0, true, UINT64_MAX);
+    peer_send(&transfer.source, SLICE("0\r\n\r\n"));
+    loop_run_once(transfer.loop, 0);
+    assert_int_equal(body_pump(&transfer.body, &transfer.source.conn, sink), BODY_PUMP_AGAIN);
+    assert_int_equal(body_pump(&transfer.body, &transfer.source.conn, sink), BODY_PUMP_DONE);
+    transfer_close(&transfer);
+}
+
 static void does_not_starve_the_others(void **state) {
     (void)state;
     struct transfer transfer;
@@ -464,6 +481,7 @@ int main(void) {
         cmocka_unit_test(notices_a_sink_that_is_gone),
         cmocka_unit_test(notices_a_sink_that_fails),
         cmocka_unit_test(lets_a_small_body_leave_with_its_head),
+        cmocka_unit_test(comes_back_for_a_terminator_that_found_no_room),
         cmocka_unit_test(does_not_starve_the_others),
         cmocka_unit_test(stops_with_a_sink_that_stops_and_goes_on_with_it),
         cmocka_unit_test(gives_its_blocks_back),

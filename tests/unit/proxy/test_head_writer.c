@@ -311,6 +311,28 @@ static void passes_one_valid_traceparent_or_makes_one(void **state) {
     scene_close(&scene);
 }
 
+static void passes_tracestate_only_with_its_trace(void **state) {
+    (void)state;
+    static const struct {
+        const char *fields;
+        bool passes;
+    } cases[] = {
+        {"tracestate: a=1\r\ntraceparent: 00-" TRACE "-" SPAN "-01\r\n", true},
+        {"tracestate: a=1\r\ntraceparent: broken\r\n", false},
+        {"tracestate: a=1\r\n", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char request[400];
+        snprintf(request, sizeof request, "GET / HTTP/1.1\r\nHost: h.example\r\n%s\r\n",
+                 cases[i].fields);
+        struct scene scene;
+        scene_open(&scene);
+        const char *sent = forwarded(&scene, request);
+        assert_int_equal(strstr(sent, "tracestate: a=1\r\n") != NULL, cases[i].passes);
+        scene_close(&scene);
+    }
+}
+
 static void frames_the_request_by_itself(void **state) {
     (void)state;
     static const struct {
@@ -357,6 +379,31 @@ static void writes_nothing_that_does_not_fit(void **state) {
         assert_int_equal(io_buffer_data(&scene.upstream.conn.out).len, fits ? len : 0);
         scene_close(&scene);
     }
+}
+
+/* The credential is written after the headers: what overflows must not stay in the block. */
+static void leaves_nothing_of_what_did_not_fit(void **state) {
+    (void)state;
+    enum { SMALL_BLOCK = 300 };
+    static char long_value[5000];
+    memset(long_value, 'v', sizeof long_value);
+    struct scene scene;
+    scene_open_with_blocks(&scene, SMALL_BLOCK);
+    struct rendered_header line = {"Authorization",
+                                   secret_new(SLICE("Authorization: Basic SEKRET\r\n"))};
+    const struct rendered_credential credential = {
+        .is_available = true, .headers = &line, .header_count = 1};
+    struct header fields[] = {{.name = SLICE("X-Long"), .value = slice_of(long_value, 5000)}};
+    take_request(&scene, "GET / HTTP/1.1\r\nHost: h.example\r\n\r\n");
+    scene.exchange.request.headers = fields;
+    scene.exchange.request.header_count = 1;
+    scene.exchange.credential = &credential;
+    const char *block = scene.upstream.conn.out.bytes;
+    assert_false(write_upstream_request(&scene.exchange, &scene.target));
+    for (size_t i = 0; i + 6 <= SMALL_BLOCK; i++)
+        assert_memory_not_equal(block + i, "SEKRET", 6);
+    secret_unref(line.line);
+    scene_close(&scene);
 }
 
 /* `response` as the client gets it; `rest` is what follows the upstream's own Date. */
@@ -481,8 +528,10 @@ int main(void) {
         cmocka_unit_test(does_not_let_a_caller_nominate_what_counts),
         cmocka_unit_test(replaces_the_callers_copies_by_the_credential),
         cmocka_unit_test(passes_one_valid_traceparent_or_makes_one),
+        cmocka_unit_test(passes_tracestate_only_with_its_trace),
         cmocka_unit_test(frames_the_request_by_itself),
         cmocka_unit_test(writes_nothing_that_does_not_fit),
+        cmocka_unit_test(leaves_nothing_of_what_did_not_fit),
         cmocka_unit_test(frames_the_response_by_itself),
         cmocka_unit_test(keeps_the_length_of_what_head_would_have_got),
         cmocka_unit_test(passes_the_response_without_the_connections_own),
