@@ -76,11 +76,11 @@ static void read_overage(struct loader *loader, const struct node *node, void *t
     if (node_is_text(node) && slice_eq_str(node->text, "refuse"))
         return;
     if (node_is_text(node) && slice_eq_str(node->text, "graph"))
-        loader_error(loader, node,
-                     "`graph` is not available in this version: callers with more groups than fit "
-                     "into a token are refused as groups_unknown; write refuse");
+        loader_warning(loader, node,
+                       "`graph` is not available in this version: callers with more groups than "
+                       "fit into a token are refused as groups_unknown; write refuse");
     else
-        loader_error(loader, node, "must be refuse%s%s", node->source.len ? ", got " : "",
+        loader_error(loader, node, "must be graph or refuse%s%s", node->source.len ? ", got " : "",
                      node->source.len ? QUOTE(node->source) : "");
 }
 

@@ -26,6 +26,8 @@ static void warns_once_each(void **state) {
          "1:65: entra.audience", "no token can match"},
         {"entra: {tenant: " TENANT ", audience: 8D1E6F20-1B2C-4D3E-8F90-A1B2C3D4E5F6}",
          "1:65: entra.audience", "write " CLIENT},
+        {"entra: {tenant: " TENANT ", audience: api://x, groups: {overage: graph}}",
+         "1:92: entra.groups.overage", "not available in this version"},
         {"identity: {client: {id: " CLIENT ", secret_file: f}, endpoint: \"http://127.0.0.1\"}",
          "1:90: identity.endpoint", "has no effect"},
         {"identity: {managed: system}\nvaults: {prod: \"https://vault.example\"}\n"
