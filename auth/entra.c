@@ -363,6 +363,12 @@ static enum token_outcome build_identity(struct trial *trial) {
         .groups = claims->groups.items,
         .group_count = claims->groups.count,
         .groups_unknown = claims->groups_unknown,
+        .sid = claims->sid.text,
+        .acrs = claims->acrs.items,
+        .acrs_count = claims->acrs.count,
+        .has_mfa = claims->has_mfa,
+        .accepts_claims_challenge = claims->accepts_claims_challenge,
+        .issued_sec = claims->iat.is_present ? claims->iat.sec : claims->nbf.sec,
         .expires_sec = claims->exp.sec,
         .tenant_index = result->tenant_index,
     };

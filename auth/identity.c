@@ -57,9 +57,11 @@ static struct slice *copy_list(struct text_cursor *cursor, struct slice **lists,
 }
 
 struct identity *identity_new(const struct identity *model, bool groups_by_name) {
-    size_t list_len = model->role_count + model->scope_count + model->group_count;
+    size_t list_len =
+        model->role_count + model->scope_count + model->group_count + model->acrs_count;
     size_t size = sizeof *model + list_len * sizeof(struct slice) + model->tenant.len +
                   model->oid.len + model->app.len + model->uti.len + model->kid.len +
+                  model->sid.len + text_bytes(model->acrs, model->acrs_count) +
                   text_bytes(model->roles, model->role_count) +
                   text_bytes(model->scopes, model->scope_count) +
                   text_bytes(model->groups, model->group_count);
@@ -76,10 +78,12 @@ struct identity *identity_new(const struct identity *model, bool groups_by_name)
     identity->app = copy_guid(&cursor, model->app);
     identity->uti = copy_text(&cursor, model->uti);
     identity->kid = copy_text(&cursor, model->kid);
+    identity->sid = copy_text(&cursor, model->sid);
     identity->roles = copy_list(&cursor, &lists, model->roles, model->role_count, copy_text);
     identity->scopes = copy_list(&cursor, &lists, model->scopes, model->scope_count, copy_text);
     identity->groups = copy_list(&cursor, &lists, model->groups, model->group_count,
                                  groups_by_name ? copy_text : copy_guid);
+    identity->acrs = copy_list(&cursor, &lists, model->acrs, model->acrs_count, copy_text);
     return identity;
 }
 
@@ -112,4 +116,8 @@ bool identity_has_scope(const struct identity *identity, struct slice scope) {
 
 bool identity_has_group(const struct identity *identity, struct slice group) {
     return list_has(identity->groups, identity->group_count, group);
+}
+
+bool identity_has_acrs(const struct identity *identity, struct slice acrs) {
+    return list_has(identity->acrs, identity->acrs_count, acrs);
 }

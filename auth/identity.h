@@ -16,16 +16,22 @@ struct identity {
     struct slice uti;    /* empty when absent */
     struct slice kid;
     int version;         /* 1 or 2 */
-    struct slice *roles; /* the three lists are sorted by bytes */
+    struct slice *roles; /* the lists are sorted by bytes */
     size_t role_count;
     struct slice *scopes;
     size_t scope_count;
     struct slice *groups; /* lower case unless groups are by name */
     size_t group_count;
     bool groups_unknown; /* overage: the token says that it does not hold them all */
-    int64_t expires_sec; /* exp, without skew */
-    size_t tenant_index; /* in config entra.tenants */
-    size_t memory_bytes; /* what it occupies, for the cache's bound */
+    struct slice sid;    /* session; empty when absent */
+    struct slice *acrs;  /* authentication contexts that the sign-in satisfied, sorted */
+    size_t acrs_count;
+    bool has_mfa;                  /* amr holds mfa */
+    bool accepts_claims_challenge; /* xms_cc holds cp1: azure.md A.11 */
+    int64_t issued_sec;            /* iat, or failing that nbf */
+    int64_t expires_sec;           /* exp, without skew */
+    size_t tenant_index;           /* in config entra.tenants */
+    size_t memory_bytes;           /* what it occupies, for the cache's bound */
 };
 
 /* A copy of `model` and of all text it borrows, in one allocation; the lists need not be sorted
@@ -38,5 +44,6 @@ void identity_unref(struct identity *identity); /* NULL is fine */
 bool identity_has_role(const struct identity *identity, struct slice role);
 bool identity_has_scope(const struct identity *identity, struct slice scope);
 bool identity_has_group(const struct identity *identity, struct slice group);
+bool identity_has_acrs(const struct identity *identity, struct slice acrs);
 
 #endif

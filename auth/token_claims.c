@@ -21,7 +21,7 @@ struct claim_row {
 
 static const struct claim_row text_claims[] = {
     CLAIM(iss), CLAIM(tid), CLAIM(ver),   CLAIM(aud), CLAIM(azp), CLAIM(appid),
-    CLAIM(oid), CLAIM(sub), CLAIM(idtyp), CLAIM(scp), CLAIM(uti),
+    CLAIM(oid), CLAIM(sub), CLAIM(idtyp), CLAIM(scp), CLAIM(uti), CLAIM(sid),
 };
 
 static const struct claim_row time_claims[] = {CLAIM(exp), CLAIM(nbf), CLAIM(iat)};
@@ -139,6 +139,17 @@ static bool groups_are_unknown(const struct token_claims *claims) {
            (groups && (!json_is_array(groups) || json_array_size(groups) != claims->groups.count));
 }
 
+static bool array_holds(const json_t *array, struct slice wanted,
+                        bool (*is_same)(struct slice, struct slice)) {
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        const json_t *item = json_array_get(array, i);
+        if (json_is_string(item) &&
+            is_same(slice_of(json_string_value(item), json_string_length(item)), wanted))
+            return true;
+    }
+    return false;
+}
+
 static const char *find_id_token_mark(const json_t *document) {
     static const char *const marks[] = {"nonce", "at_hash", "c_hash"};
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
@@ -159,10 +170,15 @@ enum status token_claims_parse(struct slice base64url, struct token_claims *out_
     if (status == STATUS_OK)
         status = read_list(&claims, "groups", &claims.groups);
     if (status == STATUS_OK)
+        status = read_list(&claims, "acrs", &claims.acrs);
+    if (status == STATUS_OK)
         status = read_scopes(&claims);
     claims.groups_unknown = groups_are_unknown(&claims);
     claims.id_token_mark = find_id_token_mark(claims.document);
     claims.is_bound = json_object_get(claims.document, "cnf") != NULL;
+    claims.has_mfa = array_holds(json_object_get(claims.document, "amr"), SLICE("mfa"), slice_eq);
+    claims.accepts_claims_challenge =
+        array_holds(json_object_get(claims.document, "xms_cc"), SLICE("cp1"), slice_eq_nocase);
     if (status == STATUS_OK)
         *out_claims = claims;
     else
@@ -174,6 +190,7 @@ void token_claims_done(struct token_claims *claims) {
     free(claims->roles.items);
     free(claims->groups.items);
     free(claims->scopes.items);
+    free(claims->acrs.items);
     strict_json_free(claims->document);
     *claims = (struct token_claims){0};
 }

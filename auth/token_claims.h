@@ -29,12 +29,14 @@ struct claim_list {
 
 struct token_claims {
     struct json_t *document; /* all text points into it */
-    struct claim_text iss, tid, ver, aud, azp, appid, oid, sub, idtyp, scp, uti;
+    struct claim_text iss, tid, ver, aud, azp, appid, oid, sub, idtyp, scp, uti, sid;
     struct claim_time exp, nbf, iat;
-    struct claim_list roles, groups, scopes;
-    bool groups_unknown;       /* overage, or a groups claim that cannot be read whole */
-    const char *id_token_mark; /* nonce, at_hash or c_hash when there, else NULL */
-    bool is_bound;             /* cnf */
+    struct claim_list roles, groups, scopes, acrs;
+    bool groups_unknown;           /* overage, or a groups claim that cannot be read whole */
+    const char *id_token_mark;     /* nonce, at_hash or c_hash when there, else NULL */
+    bool is_bound;                 /* cnf */
+    bool has_mfa;                  /* amr */
+    bool accepts_claims_challenge; /* xms_cc */
     bool has_list_beyond_the_limit;
 };
 
