@@ -34,6 +34,16 @@ struct config_address {
 
 enum config_cloud { CLOUD_PUBLIC, CLOUD_USGOV, CLOUD_CHINA };
 
+/* An issuer beside the tenants whose tokens are judged by what is written here: External ID, Azure
+ * AD B2C (azure.md A.13). */
+struct config_issuer {
+    const char *name;
+    const char *metadata; /* address of its metadata */
+    const char *issuer;   /* exactly what its tokens state as iss */
+    struct config_strings audiences;
+    const char *tenant; /* lower-case GUID: the tenant of its principals */
+};
+
 struct config_entra {
     bool is_present;
     struct config_strings tenants;   /* lower-case GUIDs */
@@ -47,8 +57,14 @@ struct config_entra {
     uint32_t clock_skew_sec;
     uint32_t keys_refresh_sec;
     uint32_t keys_max_stale_sec;
-    bool groups_by_name; /* groups: {form: name} */
+    bool groups_by_name;   /* groups: {form: name} */
+    bool overage_refused;  /* groups: {overage: refuse}; else Graph is asked */
+    const char *graph_url; /* the cloud's Microsoft Graph, without trailing slash; also the resource
+                              of its tokens */
     uint32_t max_token_lifetime_sec;
+    const char *metadata_appid; /* lower-case GUID: keys of that application; NULL: the tenant's */
+    struct config_issuer *issuers;
+    size_t issuer_count;
 };
 
 enum config_identity_kind { IDENTITY_NONE, IDENTITY_MANAGED, IDENTITY_CLIENT_SECRET };
@@ -137,6 +153,12 @@ struct config_principal {
     bool everyone;
 };
 
+/* Both must hold. An empty list does not constrain. */
+struct config_condition {
+    struct config_strings acrs; /* any of them: "c1" to "c99" */
+    bool mfa;
+};
+
 struct config_entry {
     const char *label; /* "routes.rabbitmq.access[0]", "deny[2]": the rule's name in audit and
                           explanations */
@@ -146,6 +168,7 @@ struct config_entry {
     size_t action_count;
     struct config_principal *to;
     size_t to_count;
+    struct config_condition when;
     size_t credential; /* access entries; CONFIG_NONE: the route's */
     struct config_position position;
 };
@@ -225,7 +248,10 @@ struct config {
     bool audit_full_drops; /* log.on_full: drop; default refuse */
     struct config_limits limits;
     uint32_t drain_ms;
+    const char *state; /* folder of the last good key sets; NULL: none are kept */
     bool expose_reasons;
+    const char *revoked_file; /* NULL: none */
+    struct config_position revoked_position;
 };
 
 enum problem_severity { PROBLEM_ERROR, PROBLEM_WARNING };

@@ -34,6 +34,12 @@ static const struct schema_row ACCESS_ROWS[] = {
      .read = config_read_credential_name,
      OFFSET_IN(config_entry, credential),
      .summary = "the credential that goes into the request; default: the route's"},
+    {.key = "when",
+     .type = SCHEMA_OTHER,
+     .read = config_read_condition,
+     OFFSET_IN(config_entry, when),
+     .child = &CONDITION_SCHEMA,
+     .summary = "what the sign-in must satisfy too, as in {acrs: c1} or {mfa: true}"},
     {0},
 };
 
@@ -52,6 +58,12 @@ static const struct schema_row DENY_ROWS[] = {
      .read = read_entry_actions,
      .shape = SHAPE_LIST,
      .summary = "what is refused; default: everything"},
+    {.key = "when",
+     .type = SCHEMA_OTHER,
+     .read = config_read_condition,
+     OFFSET_IN(config_entry, when),
+     .child = &CONDITION_SCHEMA,
+     .summary = "refuses only sign-ins of which this holds, as in {acrs: c1}"},
     {0},
 };
 

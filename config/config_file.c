@@ -19,12 +19,27 @@ static void read_audit(struct loader *loader, const struct node *node, void *tar
         *(const char **)target = loader_copy_path(loader, text);
 }
 
+static void read_state(struct loader *loader, const struct node *node, void *target) {
+    struct slice text;
+    if (loader_read_text(loader, node, "the path of a folder", &text))
+        *(const char **)target = loader_copy_path(loader, text);
+}
+
 static void read_access(struct loader *loader, const struct node *node, void *target) {
     config_read_entries(loader, node, &ACCESS_SCHEMA, "", target);
 }
 
 static void read_deny(struct loader *loader, const struct node *node, void *target) {
     config_read_entries(loader, node, &DENY_SCHEMA, "", target);
+}
+
+static void read_revoked(struct loader *loader, const struct node *node, void *target) {
+    struct config *config = target;
+    struct slice text;
+    if (!loader_read_text(loader, node, "the path of a file", &text))
+        return;
+    config->revoked_file = loader_copy_path(loader, text);
+    config->revoked_position = node->position;
 }
 
 static const struct schema_row LOG_ROWS[] = {
@@ -109,11 +124,20 @@ static const struct schema_row CONFIG_ROWS[] = {
      .min = 1,
      .max = 24 * HOUR_MS,
      .summary = "how long requests may finish after SIGTERM"},
+    {.key = "state",
+     .type = SCHEMA_OTHER,
+     .read = read_state,
+     OFFSET_IN(config, state),
+     .summary = "a folder of barkeep's own: the last good key sets, for a start without Entra"},
     {.key = "expose_reasons",
      .type = SCHEMA_BOOL,
      OFFSET_IN(config, expose_reasons),
      .fallback = "true",
      .summary = "whether refusals tell callers the reason code"},
+    {.key = "revoked",
+     .type = SCHEMA_OTHER,
+     .read = read_revoked,
+     .summary = "the path of a file that lists whose access is revoked"},
     {.key = "entra",
      .type = SCHEMA_OTHER,
      .read = config_read_entra,

@@ -21,6 +21,13 @@ const char *config_cloud_login_host(enum config_cloud cloud);   /* login.microso
 const char *config_cloud_vault_suffix(enum config_cloud cloud); /* .vault.azure.net */
 const char *config_cloud_vault_resource(enum config_cloud cloud);
 
+/* config_issuers.c */
+extern const struct schema ISSUER_SCHEMA;
+schema_read_value config_read_issuers; /* into struct config_entra */
+/* `node` is the mapping `entra`. */
+void config_check_issuers(struct loader *loader, const struct node *node,
+                          const struct config_entra *entra);
+
 /* config_identity.c */
 extern const struct schema IDENTITY_SCHEMA;
 schema_read_value config_read_identity; /* into struct config_identity */
@@ -66,6 +73,10 @@ void config_read_actions(struct loader *loader, const struct node *node,
 /* config_principals.c */
 extern const struct schema PRINCIPAL_SCHEMA;
 schema_read_value config_read_principals; /* into struct config_entry */
+
+/* config_conditions.c */
+extern const struct schema CONDITION_SCHEMA;
+schema_read_value config_read_condition; /* into struct config_condition */
 
 /* config_entries.c */
 extern const struct schema ACCESS_SCHEMA;

@@ -69,15 +69,17 @@ static const char FULL[] =
     "  - {name: rest, upstream: \"http://127.0.0.1:81\"}\n"
     "access:\n"
     "  - {role: Reader, to: {everyone: true}, credential: token}\n"
-    "  - {role: Contributor, to: {app_role: Ops}, credential: named}\n"
+    "  - {role: Contributor, to: {app_role: Ops}, when: {acrs: [c1, c99], mfa: true}, "
+    "credential: named}\n"
     "deny:\n"
-    "  - {to: {app: " GROUP "}, actions: [\"DELETE /**\"]}\n"
+    "  - {to: {app: " GROUP "}, actions: [\"DELETE /**\"], when: {acrs: c2}}\n"
     "log: {audit: audit.jsonl, level: debug, on_full: drop}\n"
     "limits: {connections: 5, header_bytes: 16KiB, headers: 50, token_bytes: 8KiB, head_timeout: "
     "5s,\n"
     "         idle_timeout: 30s}\n"
     "drain: 10s\n"
-    "expose_reasons: false\n";
+    "expose_reasons: false\n"
+    "revoked: revoked.list\n";
 
 static struct config *full;
 
@@ -139,6 +141,8 @@ static void reads_entra(void **state) {
     assert_int_equal(entra->keys_refresh_sec, 1800);
     assert_int_equal(entra->keys_max_stale_sec, 43200);
     assert_true(entra->groups_by_name);
+    assert_true(entra->overage_refused);
+    assert_string_equal(entra->graph_url, "https://graph.microsoft.us");
     assert_int_equal(entra->max_token_lifetime_sec, 36 * 3600);
 }
 
@@ -317,6 +321,16 @@ static void reads_rules(void **state) {
     assert_string_equal(full->deny.items[0].label, "deny[0]");
 }
 
+static void reads_conditions(void **state) {
+    (void)state;
+    assert_strings(&full->access.items[0].when.acrs, NULL, NULL);
+    assert_false(full->access.items[0].when.mfa);
+    assert_strings(&full->access.items[1].when.acrs, "c1", "c99");
+    assert_true(full->access.items[1].when.mfa);
+    assert_strings(&full->deny.items[0].when.acrs, "c2", NULL);
+    assert_false(full->deny.items[0].when.mfa);
+}
+
 static void reads_settings(void **state) {
     (void)state;
     assert_string_equal(full->audit_file, "/etc/barkeep/audit.jsonl");
@@ -330,6 +344,8 @@ static void reads_settings(void **state) {
     assert_int_equal(full->limits.idle_timeout_ms, 30000);
     assert_int_equal(full->drain_ms, 10000);
     assert_false(full->expose_reasons);
+    assert_string_equal(full->revoked_file, "/etc/barkeep/revoked.list");
+    assert_int_equal(full->revoked_position.column, 10);
 }
 
 static void fills_in_the_defaults(void **state) {
@@ -348,6 +364,8 @@ static void fills_in_the_defaults(void **state) {
     assert_int_equal(config->entra.keys_refresh_sec, 3600);
     assert_int_equal(config->entra.keys_max_stale_sec, 86400);
     assert_false(config->entra.groups_by_name);
+    assert_false(config->entra.overage_refused);
+    assert_string_equal(config->entra.graph_url, "https://graph.microsoft.com");
     assert_int_equal(config->entra.max_token_lifetime_sec, 172800);
     assert_int_equal(config->identity.kind, IDENTITY_NONE);
     assert_int_equal(config->vault_count, 0);
@@ -376,6 +394,7 @@ static void fills_in_the_defaults(void **state) {
     assert_int_equal(config->limits.idle_timeout_ms, 75000);
     assert_int_equal(config->drain_ms, 30000);
     assert_true(config->expose_reasons);
+    assert_null(config->revoked_file);
     config_unref(config);
 }
 
@@ -602,6 +621,7 @@ int main(void) {
         cmocka_unit_test(reads_roles_after_the_built_in_ones),
         cmocka_unit_test(reads_routes_and_upstreams),
         cmocka_unit_test(reads_rules),
+        cmocka_unit_test(reads_conditions),
         cmocka_unit_test(reads_settings),
         cmocka_unit_test(fills_in_the_defaults),
         cmocka_unit_test(takes_managed_identities_with_entras_tenant_and_authority),

@@ -93,8 +93,10 @@ static void refuses_unknown_keys_with_a_suggestion(void **state) {
         {ROUTE("  hosts: a.example"), "4:3: routes[0].hosts", "did you mean `host`?"},
         {ROUTE("  timeouts: {heads: 1s}"), "4:14: routes[0].timeouts.heads", "`head`?"},
         {ROUTE("  limits: {boddy: 1}"), "4:12: routes[0].limits.boddy", "`body`?"},
-        {"access: [{role: Reader, to: {everyone: true}, when: {}}]", "1:47: access[0].when",
-         "unknown key"},
+        {"access: [{role: Reader, to: {everyone: true}, when: {client: 10.0.0.0/8}}]",
+         "1:54: access[0].when.client", "unknown key"},
+        {"access: [{role: Reader, to: {everyone: true}, wehn: {mfa: true}}]",
+         "1:47: access[0].wehn", "did you mean `when`?"},
         {"access: [{role: Reader, to: {gruop: " GROUP "}}]", "1:30: access[0].to.gruop",
          "did you mean `group`?"},
         {"deny: [{role: Reader, to: {everyone: true}}]", "1:9: deny[0].role", "unknown key"},
@@ -207,6 +209,7 @@ static void refuses_bad_entra_settings(void **state) {
         ENTRA("  authority: http://localhost:1/base"),
         ENTRA("  token_versions: 2"),
         ENTRA("  groups: {overage: refuse, form: name}"),
+        ENTRA("  groups: {overage: graph}"),
     };
     static const struct config_case CASES[] = {
         {"entra: x", "1:8: entra", "must be a mapping"},
@@ -249,7 +252,7 @@ static void refuses_bad_entra_settings(void **state) {
         {ENTRA("  keys: {max_stale: 1d}"), "4:21: entra.keys.max_stale", "got `1d`"},
         {ENTRA("  keys: 1h"), "4:9: entra.keys", "must be a mapping (keys takes: refresh"},
         {ENTRA("  groups: {overage: pass}"), "4:21: entra.groups.overage",
-         "must be graph or refuse"},
+         "must be one of graph|refuse, got `pass`"},
         {ENTRA("  groups: {form: guid}"), "4:18: entra.groups.form", "one of id|name"},
         {ENTRA("  max_token_lifetime: 0s"), "4:23: entra.max_token_lifetime", "from 1s"},
         {ENTRA("  max_token_lifetime: 99999999999999999999h"), "4:23: entra.max_token_lifetime",
@@ -529,6 +532,50 @@ static void refuses_bad_rules(void **state) {
     REFUSE_ALL(CASES);
 }
 
+static void refuses_bad_conditions(void **state) {
+    (void)state;
+    static const char *const GOOD[] = {
+        "access: [{role: Reader, to: {everyone: true}, when: {acrs: c1}}]",
+        "access: [{role: Reader, to: {everyone: true}, when: {acrs: [c99, \"c10\"]}}]",
+        "access: [{role: Reader, to: {everyone: true}, when: {mfa: true}}]",
+        "deny: [{to: {everyone: true}, when: {acrs: c7, mfa: true}}]",
+    };
+    static const struct config_case CASES[] = {
+        {"access: [{role: Reader, to: {everyone: true}, when: c1}]", "1:53: access[0].when",
+         "must be a mapping"},
+        {"access: [{role: Reader, to: {everyone: true}, when: {}}]", "1:53: access[0].when",
+         "holds no condition"},
+        {"access: [{role: Reader, to: {everyone: true}, when: {acrs: c0}}]",
+         "1:60: access[0].when.acrs", "c1 to c99; got `c0`"},
+        {"access: [{role: Reader, to: {everyone: true}, when: {acrs: c100}}]",
+         "1:60: access[0].when.acrs", "c1 to c99"},
+        {"access: [{role: Reader, to: {everyone: true}, when: {acrs: c01}}]",
+         "1:60: access[0].when.acrs", "c1 to c99"},
+        {"access: [{role: Reader, to: {everyone: true}, when: {acrs: C1}}]",
+         "1:60: access[0].when.acrs", "c1 to c99"},
+        {"access: [{role: Reader, to: {everyone: true}, when: {acrs: c}}]",
+         "1:60: access[0].when.acrs", "c1 to c99"},
+        {"access: [{role: Reader, to: {everyone: true}, when: {acrs: p1}}]",
+         "1:60: access[0].when.acrs", "c1 to c99"},
+        {"access: [{role: Reader, to: {everyone: true}, when: {acrs: \"c1 \"}}]",
+         "1:60: access[0].when.acrs", "c1 to c99"},
+        {"access: [{role: Reader, to: {everyone: true}, when: {acrs: 1}}]",
+         "1:60: access[0].when.acrs", "quotes"},
+        {"access: [{role: Reader, to: {everyone: true}, when: {acrs: []}}]",
+         "1:60: access[0].when.acrs", "empty list"},
+        {"access: [{role: Reader, to: {everyone: true}, when: {acrs: [c1, x]}}]",
+         "1:65: access[0].when.acrs[1]", "c1 to c99; got `x`"},
+        {"access: [{role: Reader, to: {everyone: true}, when: {mfa: false}}]",
+         "1:59: access[0].when.mfa", "must be true"},
+        {"access: [{role: Reader, to: {everyone: true}, when: {mfa: \"true\"}}]",
+         "1:59: access[0].when.mfa", "must be true"},
+        {ROUTE("  deny: [{to: {everyone: true}, when: {mfa: 1}}]"),
+         "4:45: routes[0].deny[0].when.mfa", "must be true"},
+    };
+    ACCEPT_ALL(GOOD);
+    REFUSE_ALL(CASES);
+}
+
 static void refuses_bad_routes(void **state) {
     (void)state;
     static const char *const GOOD[] = {
@@ -657,6 +704,7 @@ static void refuses_bad_settings(void **state) {
         "limits: {connections: 1, header_bytes: 1KiB, headers: 1, token_bytes: 4096}",
         "limits: {head_timeout: 250ms, idle_timeout: 1m}",
         "drain: 1ms\nexpose_reasons: False",
+        "revoked: /etc/barkeep/revoked",
     };
     static const struct config_case CASES[] = {
         {"log: info", "1:6: log", "must be a mapping"},
@@ -680,6 +728,8 @@ static void refuses_bad_settings(void **state) {
         {"drain: 30", "1:8: drain", "must be a duration"},
         {"drain: 0s", "1:8: drain", "from 1ms to 24h"},
         {"drain: 1h30m", "1:8: drain", "must be a duration"},
+        {"revoked: []", "1:10: revoked", "path of a file"},
+        {"revoked: \"\"", "1:10: revoked", "empty text"},
         {"expose_reasons: no", "1:17: expose_reasons", "must be true or false"},
     };
     ACCEPT_ALL(GOOD);
@@ -713,6 +763,7 @@ int main(void) {
         cmocka_unit_test(never_repeats_what_stands_where_a_secret_belongs),
         cmocka_unit_test(refuses_bad_roles_and_actions),
         cmocka_unit_test(refuses_bad_rules),
+        cmocka_unit_test(refuses_bad_conditions),
         cmocka_unit_test(refuses_bad_routes),
         cmocka_unit_test(refuses_credentials_in_the_clear),
         cmocka_unit_test(refuses_bad_settings),
