@@ -13,6 +13,7 @@
 #include "auth/token_header.h"
 
 #define MAX_KID_BYTES 127
+#define MAX_SHOWN_TEXT_BYTES 256
 
 /* Microsoft Graph under its two names: the audience that callers mistake for ours most often. */
 static const char *const graph_audiences[] = {
@@ -345,6 +346,21 @@ static enum token_outcome check_principal(struct trial *trial) {
     return TOKEN_ACCEPTED;
 }
 
+/* For display only: a text without bounds would cost memory for nothing. */
+static struct slice shown_text(struct slice text) {
+    return text.len <= MAX_SHOWN_TEXT_BYTES ? text : (struct slice){NULL, 0};
+}
+
+/* The name people know the caller by; none of these is unique or lasting (azure.md A.5). */
+static struct slice display_name(const struct token_claims *claims) {
+    const struct slice names[] = {claims->preferred_username.text, claims->upn.text,
+                                  claims->unique_name.text, claims->name.text};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!slice_is_empty(names[i]))
+            return shown_text(names[i]);
+    return (struct slice){NULL, 0};
+}
+
 static enum token_outcome build_identity(struct trial *trial) {
     const struct token_claims *claims = &trial->claims;
     const struct token_result *result = trial->result;
@@ -353,6 +369,8 @@ static enum token_outcome build_identity(struct trial *trial) {
         .tenant = claims->tid.text,
         .oid = claims->oid.text,
         .app = client_app(trial),
+        .sub = shown_text(claims->sub.text),
+        .name = display_name(claims),
         .uti = slice_of_str(result->uti),
         .kid = slice_of_str(result->kid),
         .version = result->version,

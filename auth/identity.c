@@ -60,8 +60,9 @@ struct identity *identity_new(const struct identity *model, bool groups_by_name)
     size_t list_len =
         model->role_count + model->scope_count + model->group_count + model->acrs_count;
     size_t size = sizeof *model + list_len * sizeof(struct slice) + model->tenant.len +
-                  model->oid.len + model->app.len + model->uti.len + model->kid.len +
-                  model->sid.len + text_bytes(model->acrs, model->acrs_count) +
+                  model->oid.len + model->app.len + model->sub.len + model->name.len +
+                  model->uti.len + model->kid.len + model->sid.len +
+                  text_bytes(model->acrs, model->acrs_count) +
                   text_bytes(model->roles, model->role_count) +
                   text_bytes(model->scopes, model->scope_count) +
                   text_bytes(model->groups, model->group_count);
@@ -76,6 +77,8 @@ struct identity *identity_new(const struct identity *model, bool groups_by_name)
     identity->tenant = copy_guid(&cursor, model->tenant);
     identity->oid = copy_guid(&cursor, model->oid);
     identity->app = copy_guid(&cursor, model->app);
+    identity->sub = copy_text(&cursor, model->sub);
+    identity->name = copy_text(&cursor, model->name);
     identity->uti = copy_text(&cursor, model->uti);
     identity->kid = copy_text(&cursor, model->kid);
     identity->sid = copy_text(&cursor, model->sid);

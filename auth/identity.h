@@ -13,7 +13,10 @@ struct identity {
     struct slice tenant; /* tid, lower case */
     struct slice oid;    /* lower case */
     struct slice app;    /* azp or appid, lower case */
-    struct slice uti;    /* empty when absent */
+    struct slice sub;    /* empty when absent, as the two below */
+    struct slice
+        name; /* preferred_username, upn, unique_name or name: for display, never for rules */
+    struct slice uti;
     struct slice kid;
     int version;         /* 1 or 2 */
     struct slice *roles; /* the lists are sorted by bytes */

@@ -20,8 +20,22 @@ struct claim_row {
 };
 
 static const struct claim_row text_claims[] = {
-    CLAIM(iss), CLAIM(tid), CLAIM(ver),   CLAIM(aud), CLAIM(azp), CLAIM(appid),
-    CLAIM(oid), CLAIM(sub), CLAIM(idtyp), CLAIM(scp), CLAIM(uti), CLAIM(sid),
+    CLAIM(iss),
+    CLAIM(tid),
+    CLAIM(ver),
+    CLAIM(aud),
+    CLAIM(azp),
+    CLAIM(appid),
+    CLAIM(oid),
+    CLAIM(sub),
+    CLAIM(idtyp),
+    CLAIM(scp),
+    CLAIM(uti),
+    CLAIM(sid),
+    CLAIM(preferred_username),
+    CLAIM(upn),
+    CLAIM(unique_name),
+    CLAIM(name),
 };
 
 static const struct claim_row time_claims[] = {CLAIM(exp), CLAIM(nbf), CLAIM(iat)};

@@ -30,6 +30,7 @@ struct claim_list {
 struct token_claims {
     struct json_t *document; /* all text points into it */
     struct claim_text iss, tid, ver, aud, azp, appid, oid, sub, idtyp, scp, uti, sid;
+    struct claim_text preferred_username, upn, unique_name, name;
     struct claim_time exp, nbf, iat;
     struct claim_list roles, groups, scopes, acrs;
     bool groups_unknown;           /* overage, or a groups claim that cannot be read whole */

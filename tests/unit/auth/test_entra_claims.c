@@ -570,6 +570,42 @@ static void audits_only_printable_ids(void **state) {
     }
 }
 
+/* For one comparison. */
+static const char *make_shown(struct slice text) {
+    static char shown[512];
+    snprintf(shown, sizeof shown, "%.*s", SLICE_ARGS(text));
+    return shown;
+}
+
+static void check_name(const struct maker_claim *changes, size_t count, const char *name) {
+    char *payload = make_user_payload(changes, count);
+    assert_int_equal(verify_payload(payload, NOW), TOKEN_ACCEPTED);
+    assert_string_equal(make_shown(result.identity->name), name);
+    identity_unref(result.identity);
+    free(payload);
+}
+
+static void shows_the_name_that_people_know(void **state) {
+    (void)state;
+    const struct maker_claim all[] = {{"preferred_username", "\"p\""},
+                                      {"upn", "\"u\""},
+                                      {"unique_name", "\"q\""},
+                                      {"name", "\"n\""}};
+    check_name(all, 4, "p");
+    check_name(all + 1, 3, "u"); /* the maker's own payload has none of them */
+    check_name(all + 2, 2, "q");
+    check_name(all + 3, 1, "n");
+    check_name(NULL, 0, "");
+    char *name = make_text("\"%0256d\"", 0), *longer = make_text("\"%0257d\"", 0);
+    char *text = make_text("%0256d", 0);
+    check_name(&(struct maker_claim){"name", name}, 1, text);
+    check_name(&(struct maker_claim){"name", longer}, 1, "");
+    check_name(&(struct maker_claim){"name", "[1]"}, 1, "");
+    free(name);
+    free(longer);
+    free(text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepts_a_v2_user_token),
@@ -592,6 +628,7 @@ int main(void) {
         cmocka_unit_test(finds_every_value_of_a_long_list),
         cmocka_unit_test(refuses_a_version_that_is_not_accepted),
         cmocka_unit_test(audits_only_printable_ids),
+        cmocka_unit_test(shows_the_name_that_people_know),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
