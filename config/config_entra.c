@@ -10,12 +10,14 @@ static const struct {
     const char *login_host;
     const char *vault_suffix;
     const char *vault_resource;
+    const char *graph_url;
 } CLOUDS[] = {
-    [CLOUD_PUBLIC] = {"login.microsoftonline.com", ".vault.azure.net", "https://vault.azure.net"},
+    [CLOUD_PUBLIC] = {"login.microsoftonline.com", ".vault.azure.net", "https://vault.azure.net",
+                      "https://graph.microsoft.com"},
     [CLOUD_USGOV] = {"login.microsoftonline.us", ".vault.usgovcloudapi.net",
-                     "https://vault.usgovcloudapi.net"},
+                     "https://vault.usgovcloudapi.net", "https://graph.microsoft.us"},
     [CLOUD_CHINA] = {"login.partner.microsoftonline.cn", ".vault.azure.cn",
-                     "https://vault.azure.cn"},
+                     "https://vault.azure.cn", "https://microsoftgraph.chinacloudapi.cn"},
 };
 
 const char *config_cloud_login_host(enum config_cloud cloud) {
@@ -71,17 +73,8 @@ static void read_token_versions(struct loader *loader, const struct node *node, 
     }
 }
 
-static void read_overage(struct loader *loader, const struct node *node, void *target) {
-    (void)target;
-    if (node_is_text(node) && slice_eq_str(node->text, "refuse"))
-        return;
-    if (node_is_text(node) && slice_eq_str(node->text, "graph"))
-        loader_warning(loader, node,
-                       "`graph` is not available in this version: callers with more groups than "
-                       "fit into a token are refused as groups_unknown; write refuse");
-    else
-        loader_error(loader, node, "must be graph or refuse%s%s", node->source.len ? ", got " : "",
-                     node->source.len ? QUOTE(node->source) : "");
+static void read_metadata_appid(struct loader *loader, const struct node *node, void *target) {
+    *(const char **)target = loader_read_guid(loader, node);
 }
 
 #define HOUR_MS 3600000ull
@@ -108,11 +101,13 @@ static const struct schema KEYS_SCHEMA = {"keys", KEYS_ROWS};
 
 static const struct schema_row GROUPS_ROWS[] = {
     {.key = "overage",
-     .type = SCHEMA_OTHER,
-     .read = read_overage,
-     .choices = "refuse",
-     .fallback = "refuse",
-     .summary = "what happens to callers with more groups than fit into a token"},
+     .type = SCHEMA_SWITCH,
+     OFFSET_IN(config_entra, overage_refused),
+     .choices = "graph|refuse",
+     .fallback = "graph",
+     .summary =
+         "callers with more groups than fit into a token: asked about at Microsoft Graph, or "
+         "refused"},
     {.key = "form",
      .type = SCHEMA_SWITCH,
      OFFSET_IN(config_entra, groups_by_name),
@@ -170,7 +165,7 @@ static const struct schema_row ENTRA_ROWS[] = {
     {.key = "groups",
      .type = SCHEMA_MAPPING,
      .child = &GROUPS_SCHEMA,
-     .summary = "{overage: refuse, form: id}"},
+     .summary = "{overage: graph, form: id}"},
     {.key = "max_token_lifetime",
      .type = SCHEMA_SECONDS,
      OFFSET_IN(config_entra, max_token_lifetime_sec),
@@ -178,6 +173,18 @@ static const struct schema_row ENTRA_ROWS[] = {
      .min = 1000,
      .max = 8760 * HOUR_MS,
      .summary = "tokens that are valid for longer are refused"},
+    {.key = "metadata_appid",
+     .type = SCHEMA_OTHER,
+     .read = read_metadata_appid,
+     OFFSET_IN(config_entra, metadata_appid),
+     .summary = "the client id of an application with signing keys of its own"},
+    {.key = "issuers",
+     .type = SCHEMA_OTHER,
+     .read = config_read_issuers,
+     .shape = SHAPE_LIST,
+     .child = &ISSUER_SCHEMA,
+     .summary = "issuers beside the tenants, such as External ID: - {name: NAME, metadata: URL, "
+                "issuer: TEXT, audience: CLIENT_ID, tenant: GUID}"},
     {0},
 };
 
@@ -196,6 +203,26 @@ static void settle_authority(struct loader *loader, struct config_entra *entra) 
     char text[128];
     snprintf(text, sizeof text, "https://%s", host);
     entra->authority = loader_copy(loader, slice_of_str(text));
+}
+
+static const struct node *overage_node(const struct node *entra) {
+    const struct node *groups = node_find(entra, SLICE("groups"));
+    return groups ? node_find(groups, SLICE("overage")) : NULL;
+}
+
+/* Graph answers questions about object ids only. */
+static void settle_groups(struct loader *loader, const struct node *node,
+                          struct config_entra *entra) {
+    entra->graph_url = CLOUDS[entra->cloud].graph_url;
+    if (!entra->groups_by_name || entra->overage_refused)
+        return;
+    const struct node *overage = overage_node(node);
+    if (overage)
+        loader_warning(loader, overage,
+                       "has no effect with {form: name}: Microsoft Graph is asked about groups by "
+                       "their object ids; callers with more groups than fit into a token are "
+                       "refused as groups_unknown");
+    entra->overage_refused = true;
 }
 
 static bool has_guid_audience(const struct config_entra *entra) {
@@ -228,5 +255,7 @@ void config_read_entra(struct loader *loader, const struct node *node, void *tar
     if (!node_find(node, SLICE("token_versions")))
         entra->accepts_v1 = entra->accepts_v2 = true;
     settle_authority(loader, entra);
+    settle_groups(loader, node, entra);
     check_entra(loader, node, entra);
+    config_check_issuers(loader, node, entra);
 }
