@@ -1,4 +1,5 @@
-/* Tokens of barkeep's own identity: one slot per resource, each with at most one request in flight.
+/* Tokens of barkeep's own identity: one slot per tenant and resource, each with at most one
+ * request in flight.
  *
  * A slot holds the token until its real expiry and asks for the next one long before. A failed try
  * is repeated in the background with back-off; those who wait are kept waiting through the first
@@ -18,7 +19,7 @@
 #include "vault/imds.h"
 #include "vault/token_answer.h"
 
-#define MAX_SLOTS 32
+#define MAX_SLOTS 256
 /* Tries that waiters sit through before they are told. */
 #define QUICK_TRIES 3
 #define RETRY_MIN_MS 800
@@ -42,6 +43,7 @@ struct token_waiter {
 struct token_slot {
     struct token_slot *next;
     struct azure_identity *identity;
+    char *tenant; /* NULL: identity's own */
     char *resource;
 
     struct secret *token; /* NULL when there is none */
@@ -104,6 +106,7 @@ static void free_slot(struct token_slot *slot) {
     error_set(&slot->last_error, STATUS_DENIED, "shutting down");
     answer_waiters(slot, NULL);
     secret_unref(slot->token);
+    free(slot->tenant);
     free(slot->resource);
     free(slot);
 }
@@ -188,12 +191,13 @@ static void on_call_done(void *owner, const struct http_client_response *respons
         on_failure(slot, 0, -1);
 }
 
-static enum status build_request(const struct azure_identity *identity, const char *resource,
-                                 struct token_request *out_request, struct error *err) {
+static enum status build_request(const struct token_slot *slot, struct token_request *out_request,
+                                 struct error *err) {
+    const struct azure_identity *identity = slot->identity;
     const struct config_identity *config = &identity->config->identity;
     if (config->kind == IDENTITY_MANAGED)
-        return imds_request(identity->imds_endpoint, config, resource, out_request, err);
-    return client_secret_request(config, resource, out_request, err);
+        return imds_request(identity->imds_endpoint, config, slot->resource, out_request, err);
+    return client_secret_request(config, slot->tenant, slot->resource, out_request, err);
 }
 
 static void start_call(struct token_slot *slot) {
@@ -201,7 +205,7 @@ static void start_call(struct token_slot *slot) {
     struct token_request request;
     loop_timer_cancel(identity->loop, &slot->next_try);
     token_request_init(&request);
-    if (build_request(identity, slot->resource, &request, &slot->last_error) == STATUS_OK)
+    if (build_request(slot, &request, &slot->last_error) == STATUS_OK)
         slot->call =
             token_request_send(&request, identity->client, on_call_done, slot, &slot->last_error);
     token_request_done(&request);
@@ -213,14 +217,18 @@ static void on_next_try(struct loop_timer *timer) {
     start_call(timer->owner);
 }
 
-static struct token_slot *new_slot(struct azure_identity *identity, const char *resource) {
+static struct token_slot *new_slot(struct azure_identity *identity, const char *tenant,
+                                   const char *resource) {
     struct token_slot *slot = NULL;
     if (identity->slot_count < MAX_SLOTS)
         slot = calloc(1, sizeof *slot);
     if (!slot)
         return NULL;
     slot->resource = slice_strdup(slice_of_str(resource));
-    if (!slot->resource) {
+    slot->tenant = tenant ? slice_strdup(slice_of_str(tenant)) : NULL;
+    if (!slot->resource || (tenant && !slot->tenant)) {
+        free(slot->tenant);
+        free(slot->resource);
         free(slot);
         return NULL;
     }
@@ -232,11 +240,23 @@ static struct token_slot *new_slot(struct azure_identity *identity, const char *
     return slot;
 }
 
-static struct token_slot *find_slot(struct azure_identity *identity, const char *resource) {
+static bool is_for(const struct token_slot *slot, const char *tenant, const char *resource) {
+    bool is_of_tenant = tenant ? slot->tenant && strcmp(slot->tenant, tenant) == 0 : !slot->tenant;
+    return is_of_tenant && strcmp(slot->resource, resource) == 0;
+}
+
+static struct token_slot *find_slot(struct azure_identity *identity, const char *tenant,
+                                    const char *resource) {
     struct token_slot *slot = identity->slots;
-    while (slot && strcmp(slot->resource, resource) != 0)
+    while (slot && !is_for(slot, tenant, resource))
         slot = slot->next;
     return slot;
+}
+
+/* NULL for identity's own, under whichever name it was asked for. */
+static const char *foreign_tenant(const struct azure_identity *identity, const char *tenant) {
+    const char *own = identity->config->identity.tenant;
+    return tenant && own && strcmp(tenant, own) == 0 ? NULL : tenant;
 }
 
 static bool add_waiter(struct token_slot *slot, azure_identity_on_token *on_token, void *owner) {
@@ -255,6 +275,15 @@ static bool add_waiter(struct token_slot *slot, azure_identity_on_token *on_toke
 static void fail_now(azure_identity_on_token *on_token, void *owner) {
     struct error err;
     error_set(&err, STATUS_NO_MEMORY, "no room for another token");
+    on_token(owner, NULL, &err);
+}
+
+static void refuse_tenant(const char *tenant, azure_identity_on_token *on_token, void *owner) {
+    struct error err;
+    error_set(&err, STATUS_DENIED,
+              "a managed identity has no tokens of another tenant: %s (identity.tenant names its "
+              "own; {client: {id, secret_file}} can be consented in several)",
+              tenant);
     on_token(owner, NULL, &err);
 }
 
@@ -306,11 +335,16 @@ void azure_identity_set_second_ms(struct azure_identity *identity, uint32_t seco
     identity->second_ms = second_ms;
 }
 
-void azure_identity_get(struct azure_identity *identity, const char *resource,
+void azure_identity_get(struct azure_identity *identity, const char *tenant, const char *resource,
                         azure_identity_on_token *on_token, void *owner) {
-    struct token_slot *slot = find_slot(identity, resource);
+    tenant = foreign_tenant(identity, tenant);
+    if (tenant && identity->config->identity.kind == IDENTITY_MANAGED) {
+        refuse_tenant(tenant, on_token, owner);
+        return;
+    }
+    struct token_slot *slot = find_slot(identity, tenant, resource);
     if (!slot)
-        slot = new_slot(identity, resource);
+        slot = new_slot(identity, tenant, resource);
     if (!slot) {
         fail_now(on_token, owner);
         return;
@@ -348,8 +382,9 @@ void azure_identity_forget(struct azure_identity *identity, void *owner) {
     }
 }
 
-void azure_identity_invalidate(struct azure_identity *identity, const char *resource) {
-    struct token_slot *slot = find_slot(identity, resource);
+void azure_identity_invalidate(struct azure_identity *identity, const char *tenant,
+                               const char *resource) {
+    struct token_slot *slot = find_slot(identity, foreign_tenant(identity, tenant), resource);
     if (!slot || !slot->token)
         return;
     const uint64_t now_ms = clock_monotonic_ms();

@@ -1,6 +1,6 @@
 /* barkeep's own identity towards Azure: tokens by IMDS or by client secret, cached, refreshed in
- * the background at min(half life, exp - 5 min), one request in flight per resource. Lives on the
- * keeper's loop. azure.md C.1, C.5, C.10. */
+ * the background at min(half life, exp - 5 min), one request in flight per tenant and resource.
+ * Lives on the keeper's loop. azure.md B.1, C.1, C.5, C.10. */
 #ifndef BARKEEP_VAULT_AZURE_IDENTITY_H
 #define BARKEEP_VAULT_AZURE_IDENTITY_H
 
@@ -18,15 +18,17 @@ void azure_identity_free(struct azure_identity *identity);
 /* `token` is NULL when none can be had; err says why. The callee takes its own reference. */
 typedef void azure_identity_on_token(void *owner, struct secret *token, const struct error *err);
 
-/* A token for `resource` ("https://vault.azure.net", no "/.default"). The callback may come before
+/* A token of `tenant` (a GUID; NULL: identity's own) for `resource` ("https://vault.azure.net", no
+ * "/.default"). A managed identity has tokens of its own tenant only. The callback may come before
  * this returns (cached token) or later, always exactly once unless cancelled by
  * azure_identity_forget(owner). */
-void azure_identity_get(struct azure_identity *identity, const char *resource,
+void azure_identity_get(struct azure_identity *identity, const char *tenant, const char *resource,
                         azure_identity_on_token *on_token, void *owner);
 /* No callback for `owner` follows. */
 void azure_identity_forget(struct azure_identity *identity, void *owner);
-/* The vault said 401: drop the cached token for `resource`, so that the next get asks again (at
- * most once a minute). */
-void azure_identity_invalidate(struct azure_identity *identity, const char *resource);
+/* The service said 401: drop the cached token of `tenant` for `resource`, so that the next get asks
+ * again (at most once a minute). */
+void azure_identity_invalidate(struct azure_identity *identity, const char *tenant,
+                               const char *resource);
 
 #endif

@@ -16,10 +16,10 @@ static void append_field(struct buf *body, const char *name, struct slice value)
     http_form_encode(body, value);
 }
 
-static void build_url(struct buf *url, const struct config_identity *config) {
+static void build_url(struct buf *url, const struct config_identity *config, const char *tenant) {
     buf_append_str(url, config->authority);
     buf_append_char(url, '/');
-    http_form_encode(url, slice_of_str(config->tenant));
+    http_form_encode(url, slice_of_str(tenant ? tenant : config->tenant));
     buf_append_str(url, "/oauth2/v2.0/token");
     buf_append_char(url, '\0');
 }
@@ -35,15 +35,16 @@ static void build_body(struct buf *body, const struct config_identity *config, c
     append_field(body, "client_secret", secret);
 }
 
-enum status client_secret_request(const struct config_identity *config, const char *resource,
-                                  struct token_request *out_request, struct error *err) {
+enum status client_secret_request(const struct config_identity *config, const char *tenant,
+                                  const char *resource, struct token_request *out_request,
+                                  struct error *err) {
     struct secret *secret = NULL;
     struct error why = {""};
     const enum status status = secret_file_read(config->client_secret_file, &secret, &why);
     if (status != STATUS_OK)
         return error_set(err, status, "client secret file %s: %s", config->client_secret_file,
                          why.text);
-    build_url(&out_request->url, config);
+    build_url(&out_request->url, config, tenant);
     build_body(&out_request->body, config, resource, secret_bytes(secret));
     secret_unref(secret);
     if (!buf_ok(&out_request->url) || !buf_ok(&out_request->body))

@@ -5,9 +5,10 @@
 #include "config/config.h"
 #include "vault/token_request.h"
 
-/* Fills `out_request`, which the caller has initialised. The secret's file is read anew each time,
- * so that a rotated one is picked up. */
-enum status client_secret_request(const struct config_identity *config, const char *resource,
-                                  struct token_request *out_request, struct error *err);
+/* Fills `out_request`, which the caller has initialised. `tenant` NULL: identity's own. The
+ * secret's file is read anew each time, so that a rotated one is picked up. */
+enum status client_secret_request(const struct config_identity *config, const char *tenant,
+                                  const char *resource, struct token_request *out_request,
+                                  struct error *err);
 
 #endif

@@ -118,7 +118,7 @@ static void on_answer(void *owner, const struct http_client_response *response) 
     } else if (response->http_status == 401 && !fetch->has_new_token) {
         fetch->has_new_token = true;
         key_vault_refusal(response->body, response->http_status, &fetch->refusal);
-        azure_identity_invalidate(client->identity, client->config->resource);
+        azure_identity_invalidate(client->identity, NULL, client->config->resource);
         ask_for_token(fetch);
     } else {
         take_refusal(fetch, response);
@@ -195,7 +195,7 @@ static void ask_for_token(struct vault_fetch *fetch) {
     struct vault_client *client = fetch->client;
     enter(fetch, FETCH_TOKEN);
     if (client->identity)
-        azure_identity_get(client->identity, client->config->resource, on_token, fetch);
+        azure_identity_get(client->identity, NULL, client->config->resource, on_token, fetch);
     else
         fail(fetch, FETCH_FAILED, "no identity is configured");
 }

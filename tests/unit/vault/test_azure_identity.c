@@ -8,6 +8,7 @@
 #define IMDS "/metadata/identity/oauth2/token"
 #define RESOURCE "https://vault.azure.net"
 #define TENANT "3f2b8c1a-6d4e-4b7f-9a21-5c0de1f2a3b4"
+#define OTHER_TENANT "7a6b5c4d-3e2f-4a1b-8c9d-0e1f2a3b4c5d"
 #define LOGIN "/" TENANT "/oauth2/v2.0/token"
 #define TOKEN(text, seconds)                                                                       \
     "{\"access_token\":\"" text "\",\"expires_in\":\"" #seconds "\",\"token_type\":\"Bearer\"}"
@@ -71,7 +72,7 @@ static void start_identity(void) {
 }
 
 static void get(struct answer *answer) {
-    azure_identity_get(bar.identity, RESOURCE, on_token, answer);
+    azure_identity_get(bar.identity, NULL, RESOURCE, on_token, answer);
 }
 
 static void script(int status, const char *body) {
@@ -112,7 +113,7 @@ static void keeps_tokens_of_resources_apart(void **state) {
     script(200, TOKEN("vault", 3600));
     start_identity();
     get(&vault);
-    azure_identity_get(bar.identity, "https://graph.microsoft.com", on_token, &graph);
+    azure_identity_get(bar.identity, NULL, "https://graph.microsoft.com", on_token, &graph);
     RUN_UNTIL(bar.loop, vault.count == 1 && graph.count == 1);
     assert_string_equal(vault.token, "vault");
     assert_string_equal(graph.token, "graph");
@@ -243,16 +244,16 @@ static void asks_anew_after_invalidation_but_once_a_minute(void **state) {
     start_identity();
     get(&answer);
     RUN_UNTIL(bar.loop, answer.count == 1);
-    azure_identity_invalidate(bar.identity, RESOURCE);
+    azure_identity_invalidate(bar.identity, NULL, RESOURCE);
     get(&answer);
     RUN_UNTIL(bar.loop, answer.count == 2);
     assert_string_equal(answer.token, "two");
-    azure_identity_invalidate(bar.identity, RESOURCE);
+    azure_identity_invalidate(bar.identity, NULL, RESOURCE);
     get(&answer);
     assert_int_equal(answer.count, 3);
     assert_string_equal(answer.token, "two");
     assert_int_equal(imds_hits(), 2);
-    RUN_UNTIL(bar.loop, (azure_identity_invalidate(bar.identity, RESOURCE), get(&answer),
+    RUN_UNTIL(bar.loop, (azure_identity_invalidate(bar.identity, NULL, RESOURCE), get(&answer),
                          strcmp(answer.token, "three") == 0));
     assert_true(scripted_server_gap_ms(bar.server, IMDS, 1, 2) >= 500);
 }
@@ -317,11 +318,53 @@ static void exchanges_a_client_secret_read_anew_each_time(void **state) {
                                     "4a5b-9c6d-7e8f90a1b2c3&scope=https%3A%2F%2Fvault.azure.net%2F."
                                     "default&client_secret=a~b.c_d%2Be%2Ff%3Dg%20h%26i%25j"));
     write_secret(path, "rotated");
-    azure_identity_invalidate(bar.identity, RESOURCE);
+    azure_identity_invalidate(bar.identity, NULL, RESOURCE);
     get(&answer);
     RUN_UNTIL(bar.loop, answer.count == 2);
     assert_true(scripted_server_saw(bar.server, LOGIN, "&client_secret=rotated"));
     unlink(path);
+}
+
+static void asks_each_tenant_for_its_own_tokens(void **state) {
+    (void)state;
+    char path[] = "/tmp/barkeep-client-secret-XXXXXX";
+    close(mkstemp(path));
+    write_secret(path, "x");
+    struct answer own = {0}, named = {0}, other = {0};
+    bar.config.identity = (struct config_identity){
+        .kind = IDENTITY_CLIENT_SECRET,
+        .client_id = "2b7c9d10-3e4f-4a5b-9c6d-7e8f90a1b2c3",
+        .client_secret_file = path,
+        .tenant = TENANT,
+        .authority = bar.origin,
+    };
+    scripted_server_reply(bar.server, LOGIN, (struct scripted_reply){200, NULL, TOKEN("a", 3599)});
+    scripted_server_reply(bar.server, "/" OTHER_TENANT "/oauth2/v2.0/token",
+                          (struct scripted_reply){200, NULL, TOKEN("b", 3599)});
+    start_identity();
+    get(&own);
+    azure_identity_get(bar.identity, TENANT, RESOURCE, on_token, &named);
+    azure_identity_get(bar.identity, OTHER_TENANT, RESOURCE, on_token, &other);
+    RUN_UNTIL(bar.loop, own.count == 1 && named.count == 1 && other.count == 1);
+    assert_string_equal(own.token, "a");
+    assert_string_equal(named.token, "a");
+    assert_string_equal(other.token, "b");
+    assert_int_equal(scripted_server_hits(bar.server, LOGIN), 1);
+    unlink(path);
+}
+
+static void refuses_a_managed_identity_tokens_of_another_tenant(void **state) {
+    (void)state;
+    struct answer own = {0}, other = {0};
+    bar.config.identity.tenant = TENANT;
+    script(200, TOKEN("one", 3600));
+    start_identity();
+    azure_identity_get(bar.identity, OTHER_TENANT, RESOURCE, on_token, &other);
+    assert_int_equal(other.failures, 1);
+    assert_non_null(strstr(other.error, "managed identity"));
+    azure_identity_get(bar.identity, TENANT, RESOURCE, on_token, &own);
+    RUN_UNTIL(bar.loop, own.count == 1);
+    assert_string_equal(own.token, "one");
 }
 
 static void says_that_the_client_secret_file_is_missing(void **state) {
@@ -369,6 +412,8 @@ int main(void) {
         CASE(does_not_call_back_who_was_forgotten),
         CASE(answers_waiters_when_it_goes_away),
         CASE(exchanges_a_client_secret_read_anew_each_time),
+        CASE(asks_each_tenant_for_its_own_tokens),
+        CASE(refuses_a_managed_identity_tokens_of_another_tenant),
         CASE(says_that_the_client_secret_file_is_missing),
         CASE(refuses_an_identity_that_is_not_configured),
     };
