@@ -160,18 +160,60 @@ static void warn_of_unused(struct loader *loader, const char *section, const boo
     }
 }
 
+static bool names_groups(const struct config_entries *entries) {
+    for (size_t i = 0; i < entries->count; i++)
+        for (size_t j = 0; j < entries->items[i].to_count; j++)
+            if (entries->items[i].to[j].groups.count > 0)
+                return true;
+    return false;
+}
+
+static bool any_rule_names_groups(const struct config *config) {
+    bool is_found = names_groups(&config->access) || names_groups(&config->deny);
+    for (size_t i = 0; i < config->route_count && !is_found; i++)
+        is_found = names_groups(&config->routes[i].access) || names_groups(&config->routes[i].deny);
+    return is_found;
+}
+
+/* Microsoft Graph answers barkeep only when it can prove who it is. A warning, for everybody else
+ * is served as well. */
+static void check_overage(struct loader *loader) {
+    const struct config *config = loader->config;
+    const struct node *entra = find(loader, "entra");
+    if (!config->entra.is_present || config->entra.overage_refused || find(loader, "identity") ||
+        !any_rule_names_groups(config))
+        return;
+    const struct node *groups = node_find(entra, SLICE("groups"));
+    loader_key_warning(loader, groups ? groups : entra,
+                       "callers with more groups than fit into a token get 503 groups_unavailable: "
+                       "looking their groups up needs `identity`; add it, or write groups: "
+                       "{overage: refuse}");
+}
+
 static size_t built_in_roles(const struct loader *loader) {
     const struct node *roles = find(loader, "roles");
     return loader->config->role_count - (roles ? roles->count : 0);
 }
 
+static void check_assertion(struct loader *loader) {
+    const struct node *assertion = find(loader, "assertion");
+    bool is_used = false;
+    for (size_t i = 0; i < loader->config->route_count; i++)
+        is_used = is_used || config_sends_assertion(&loader->config->routes[i]);
+    if (assertion && !is_used)
+        loader_key_warning(loader, assertion,
+                           "no route sends assertions; write identity_headers: assertion on one");
+}
+
 void config_check(struct loader *loader) {
     check_addresses(loader);
     check_routes(loader);
+    check_overage(loader);
     /* What is unused or shared is known only once every name was understood. */
     if (loader->problems->error_count > 0 || loader->is_out_of_memory)
         return;
     check_sharing(loader);
+    check_assertion(loader);
     warn_of_unused(loader, "vaults", loader->vault_is_used, 0, "no credential uses this vault");
     warn_of_unused(loader, "credentials", loader->credential_is_used, 0,
                    "no access entry and no route gives this credential");

@@ -26,8 +26,15 @@ static void warns_once_each(void **state) {
          "1:65: entra.audience", "no token can match"},
         {"entra: {tenant: " TENANT ", audience: 8D1E6F20-1B2C-4D3E-8F90-A1B2C3D4E5F6}",
          "1:65: entra.audience", "write " CLIENT},
-        {"entra: {tenant: " TENANT ", audience: api://x, groups: {overage: graph}}",
-         "1:92: entra.groups.overage", "not available in this version"},
+        {"entra: {tenant: " TENANT ", audience: api://x, groups: {overage: graph, form: name}}",
+         "1:92: entra.groups.overage", "no effect with {form: name}"},
+        {"access: [{role: Reader, to: {group: " GROUP "}}]", "3:1: entra",
+         "looking their groups up needs `identity`"},
+        {"deny: [{to: {app_role: X, group: " GROUP "}}]", "3:1: entra", "groups_unavailable"},
+        {"entra: {tenant: " TENANT ", audience: api://x, groups: {overage: graph}}\n"
+         "routes: [{name: a, upstream: \"http://127.0.0.1:1\", access: [{role: Reader, "
+         "to: [{everyone: true}, {group: " GROUP "}]}]}]",
+         "1:74: entra.groups", "write groups: {overage: refuse}"},
         {"identity: {client: {id: " CLIENT ", secret_file: f}, endpoint: \"http://127.0.0.1\"}",
          "1:90: identity.endpoint", "has no effect"},
         {"identity: {managed: system}\nvaults: {prod: \"https://vault.example\"}\n"
