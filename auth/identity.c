@@ -90,6 +90,25 @@ struct identity *identity_new(const struct identity *model, bool groups_by_name)
     return identity;
 }
 
+struct identity *identity_with_groups(const struct identity *identity, const struct slice *groups,
+                                      size_t count, uint64_t until_ms) {
+    struct slice *all = malloc((identity->group_count + count + 1) * sizeof *all);
+    if (!all)
+        return NULL;
+    struct identity model = *identity;
+    model.groups = all;
+    model.groups_unknown = false;
+    model.groups_until_ms = until_ms;
+    for (size_t i = 0; i < identity->group_count; i++)
+        all[i] = identity->groups[i];
+    for (size_t i = 0; i < count; i++)
+        if (!identity_has_group(identity, groups[i]))
+            all[model.group_count++] = groups[i];
+    struct identity *resolved = identity_new(&model, false);
+    free(all);
+    return resolved;
+}
+
 struct identity *identity_ref(struct identity *identity) {
     identity->refs++;
     return identity;

@@ -25,9 +25,11 @@ struct identity {
     size_t scope_count;
     struct slice *groups; /* lower case unless groups are by name */
     size_t group_count;
-    bool groups_unknown; /* overage: the token says that it does not hold them all */
-    struct slice sid;    /* session; empty when absent */
-    struct slice *acrs;  /* authentication contexts that the sign-in satisfied, sorted */
+    bool groups_unknown;      /* overage: the token says that it does not hold them all */
+    uint64_t groups_until_ms; /* monotonic: how long looked-up groups may be used; 0: they are the
+                                 token's own */
+    struct slice sid;         /* session; empty when absent */
+    struct slice *acrs;       /* authentication contexts that the sign-in satisfied, sorted */
     size_t acrs_count;
     bool has_mfa;                  /* amr holds mfa */
     bool accepts_claims_challenge; /* xms_cc holds cp1: azure.md A.11 */
@@ -41,6 +43,10 @@ struct identity {
  * yet. tenant, oid, app and, unless groups are by name, groups become lower case. One reference for
  * the caller; NULL without memory. */
 struct identity *identity_new(const struct identity *model, bool groups_by_name);
+/* The same caller with groups known: the token's own and `groups`, which were looked up and may be
+ * used until `until_ms`. One reference for the caller; NULL without memory. */
+struct identity *identity_with_groups(const struct identity *identity, const struct slice *groups,
+                                      size_t count, uint64_t until_ms);
 struct identity *identity_ref(struct identity *identity);
 void identity_unref(struct identity *identity); /* NULL is fine */
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "auth/key_set.h"
+#include "core/clock.h"
 
 #define DIGEST_BYTES 32
 
@@ -122,13 +123,18 @@ void token_cache_digest(struct token_cache *cache, struct slice token,
         abort(); /* a digest shared by two tokens would let one pass for the other */
 }
 
+static bool is_over(const struct identity *identity, int64_t now_sec, uint32_t skew_sec) {
+    return identity->expires_sec <= now_sec - (int64_t)skew_sec ||
+           (identity->groups_until_ms != 0 && identity->groups_until_ms <= clock_monotonic_ms());
+}
+
 struct identity *token_cache_find(struct token_cache *cache,
                                   const unsigned char digest[DIGEST_BYTES], int64_t now_sec,
                                   uint32_t skew_sec) {
     struct entry *entry = find(cache, digest);
     if (!entry)
         return NULL;
-    if (entry->identity->expires_sec <= now_sec - (int64_t)skew_sec) {
+    if (is_over(entry->identity, now_sec, skew_sec)) {
         drop(cache, entry);
         return NULL;
     }
@@ -158,6 +164,23 @@ void token_cache_insert(struct token_cache *cache, const unsigned char digest[DI
     recency_push(cache, entry);
     cache->count++;
     cache->used_bytes += size;
+}
+
+void token_cache_replace(struct token_cache *cache, const unsigned char digest[DIGEST_BYTES],
+                         struct identity *identity) {
+    struct entry *entry = find(cache, digest);
+    if (!entry)
+        return;
+    cache->used_bytes -= entry_bytes(entry);
+    identity_unref(entry->identity);
+    entry->identity = identity_ref(identity);
+    cache->used_bytes += entry_bytes(entry);
+    if (entry != cache->newest) {
+        recency_remove(cache, entry);
+        recency_push(cache, entry);
+    }
+    while (cache->used_bytes > cache->max_bytes)
+        drop(cache, cache->oldest);
 }
 
 static bool key_is_in_ring(const struct entry *entry, const struct key_ring *ring) {

@@ -13,11 +13,16 @@ void token_cache_free(struct token_cache *cache);
 /* Digest of the whole token. */
 void token_cache_digest(struct token_cache *cache, struct slice token,
                         unsigned char out_digest[32]);
-/* A reference for the caller, or NULL. Expired entries (exp + skew passed) are dropped on sight. */
+/* A reference for the caller, or NULL. Expired entries (exp + skew passed, or groups that were
+ * looked up too long ago) are dropped on sight. */
 struct identity *token_cache_find(struct token_cache *cache, const unsigned char digest[32],
                                   int64_t now_sec, uint32_t skew_sec);
 void token_cache_insert(struct token_cache *cache, const unsigned char digest[32],
                         const struct token_result *accepted);
+/* Puts `identity`, which identity_with_groups() made of it, in place of the one that `digest` leads
+ * to. Nothing happens when that has gone. */
+void token_cache_replace(struct token_cache *cache, const unsigned char digest[32],
+                         struct identity *identity);
 /* Drops every entry whose key (kid and fingerprint) is no longer in its slot of the ring. */
 void token_cache_apply_ring(struct token_cache *cache, const struct key_ring *ring);
 void token_cache_clear(struct token_cache *cache);
