@@ -39,11 +39,14 @@ struct principal {
 
 struct entry {
     const char *label;
+    bool is_deny;
     bool covers_everything; /* a deny without actions */
     struct action_list actions;
     struct action_list not_actions;
     struct principal *principals;
     size_t principal_count;
+    struct slice_list contexts; /* `when`: any of these */
+    bool needs_mfa;
     size_t credential;
 };
 
@@ -65,6 +68,7 @@ struct policy {
     struct route_rules *routes;
     size_t route_count;
     struct route_rules everywhere;
+    struct slice_list groups; /* all that any rule names */
 };
 
 /* One request, as the rules see it. */
@@ -76,6 +80,14 @@ struct attempt {
 };
 
 enum match { MATCH_NO, MATCH_UNKNOWN, MATCH_YES };
+
+/* What a walk through entries came by: the first of each kind, or NULL. */
+struct findings {
+    const struct entry *matching;
+    const struct entry *unknown;    /* would match if the caller's groups were known so */
+    const struct entry *unmet_acrs; /* would match if the sign-in had another context */
+    const struct entry *unmet;      /* would match if the sign-in had mfa, and perhaps more */
+};
 
 static uint32_t method_bit(struct slice method) {
     for (size_t i = 0; i < sizeof known_methods / sizeof *known_methods; i++)
@@ -168,6 +180,8 @@ static bool compile_entry(struct policy *policy, const struct config_entry *from
     struct arena *arena = &policy->arena;
     out->label = from->label;
     out->credential = from->credential;
+    out->is_deny = is_deny;
+    out->needs_mfa = from->when.mfa;
     out->covers_everything = is_deny && from->role == CONFIG_NONE && from->action_count == 0;
     if (from->role != CONFIG_NONE) {
         out->actions = policy->roles_actions[from->role];
@@ -175,6 +189,8 @@ static bool compile_entry(struct policy *policy, const struct config_entry *from
     } else if (!compile_actions(arena, from->actions, from->action_count, &out->actions)) {
         return false;
     }
+    if (!compile_strings(arena, &from->when.acrs, &out->contexts))
+        return false;
     out->principal_count = from->to_count;
     out->principals = arena_array(arena, from->to_count, sizeof *out->principals);
     if (!out->principals)
@@ -220,12 +236,62 @@ static bool compile(struct policy *policy, const struct config *config) {
     return true;
 }
 
+static size_t count_groups(const struct entry_list *entries) {
+    size_t count = 0;
+    for (size_t i = 0; i < entries->count; i++)
+        for (size_t j = 0; j < entries->items[i].principal_count; j++)
+            count += entries->items[i].principals[j].groups.count;
+    return count;
+}
+
+static void gather_groups(const struct entry_list *entries, struct slice_list *groups) {
+    for (size_t i = 0; i < entries->count; i++)
+        for (size_t j = 0; j < entries->items[i].principal_count; j++) {
+            const struct slice_list *named = &entries->items[i].principals[j].groups;
+            for (size_t k = 0; k < named->count; k++)
+                groups->items[groups->count++] = named->items[k];
+        }
+}
+
+static int compare_slices(const void *left, const void *right) {
+    const struct slice *a = left, *b = right;
+    size_t common = a->len < b->len ? a->len : b->len;
+    int order = common ? memcmp(a->ptr, b->ptr, common) : 0;
+    return order != 0 ? order : (a->len > b->len) - (a->len < b->len);
+}
+
+static bool compile_groups(struct policy *policy) {
+    struct slice_list groups = {0};
+    size_t total =
+        count_groups(&policy->everywhere.access) + count_groups(&policy->everywhere.deny);
+    for (size_t i = 0; i < policy->route_count; i++)
+        total += count_groups(&policy->routes[i].access) + count_groups(&policy->routes[i].deny);
+    groups.items = arena_array(&policy->arena, total, sizeof *groups.items);
+    if (!groups.items)
+        return false;
+    gather_groups(&policy->everywhere.access, &groups);
+    gather_groups(&policy->everywhere.deny, &groups);
+    for (size_t i = 0; i < policy->route_count; i++) {
+        gather_groups(&policy->routes[i].access, &groups);
+        gather_groups(&policy->routes[i].deny, &groups);
+    }
+    if (groups.count > 1)
+        qsort(groups.items, groups.count, sizeof *groups.items, compare_slices);
+    size_t distinct = 0;
+    for (size_t i = 0; i < groups.count; i++)
+        if (i == 0 || !slice_eq(groups.items[i], groups.items[distinct - 1]))
+            groups.items[distinct++] = groups.items[i];
+    groups.count = distinct;
+    policy->groups = groups;
+    return true;
+}
+
 struct policy *policy_new(const struct config *config) {
     struct policy *policy = calloc(1, sizeof *policy);
     if (!policy)
         return NULL;
     arena_init(&policy->arena, POLICY_MEMORY_LIMIT);
-    if (!compile(policy, config)) {
+    if (!compile(policy, config) || !compile_groups(policy)) {
         policy_free(policy);
         return NULL;
     }
@@ -237,6 +303,11 @@ void policy_free(struct policy *policy) {
         return;
     arena_done(&policy->arena);
     free(policy);
+}
+
+const struct slice *policy_groups(const struct policy *policy, size_t *out_count) {
+    *out_count = policy->groups.count;
+    return policy->groups.items;
 }
 
 static bool list_holds(const struct slice_list *list, struct slice wanted) {
@@ -313,24 +384,43 @@ static enum match match_entry(const struct entry *entry, const struct attempt *a
                : MATCH_NO;
 }
 
-/* The first entry that matches, else the first that would if groups were known, else NULL. */
-static const struct entry *find_entry(const struct entry_list *lists[2],
-                                      const struct attempt *attempt, enum match *out_match) {
-    const struct entry *perhaps = NULL;
-    for (size_t l = 0; l < 2; l++) {
-        for (size_t i = 0; i < lists[l]->count; i++) {
-            const struct entry *entry = &lists[l]->items[i];
-            enum match match = match_entry(entry, attempt);
-            if (match == MATCH_YES) {
-                *out_match = MATCH_YES;
-                return entry;
-            }
-            if (match == MATCH_UNKNOWN && !perhaps)
-                perhaps = entry;
-        }
-    }
-    *out_match = perhaps ? MATCH_UNKNOWN : MATCH_NO;
-    return perhaps;
+static bool lacks_context(const struct entry *entry, const struct identity *identity) {
+    return !satisfies(&entry->contexts, identity, identity_has_acrs);
+}
+
+static bool lacks_mfa(const struct entry *entry, const struct identity *identity) {
+    return entry->needs_mfa && !identity->has_mfa;
+}
+
+static void keep_first(const struct entry **place, const struct entry *entry) {
+    if (!*place)
+        *place = entry;
+}
+
+static void note(struct findings *findings, const struct entry *entry,
+                 const struct attempt *attempt) {
+    enum match match = match_entry(entry, attempt);
+    if (match == MATCH_NO)
+        return;
+    bool wants_context = lacks_context(entry, attempt->identity);
+    bool wants_mfa = lacks_mfa(entry, attempt->identity);
+    bool holds = !wants_context && !wants_mfa;
+    if (match == MATCH_YES && holds)
+        findings->matching = entry;
+    else if (match == MATCH_YES)
+        keep_first(wants_mfa ? &findings->unmet : &findings->unmet_acrs, entry);
+    else if (holds || !entry->is_deny)
+        keep_first(&findings->unknown, entry);
+}
+
+/* Ends at the first entry that matches. */
+static struct findings find_entries(const struct entry_list *lists[2],
+                                    const struct attempt *attempt) {
+    struct findings findings = {0};
+    for (size_t l = 0; l < 2; l++)
+        for (size_t i = 0; i < lists[l]->count && !findings.matching; i++)
+            note(&findings, &lists[l]->items[i], attempt);
+    return findings;
 }
 
 static struct decision refuse(enum reason reason, const struct entry *entry) {
@@ -348,24 +438,37 @@ static struct decision allow(const struct entry *entry, size_t route_credential)
     };
 }
 
+/* Nothing denies and nothing grants. */
+static struct decision refuse_ungranted(const struct findings *findings,
+                                        const struct identity *identity) {
+    if (findings->unknown)
+        return refuse(REASON_GROUPS_UNKNOWN, findings->unknown);
+    const struct entry *unmet = findings->unmet_acrs ? findings->unmet_acrs : findings->unmet;
+    if (!unmet)
+        return refuse(REASON_NO_ROLE, NULL);
+    bool can_step_up = findings->unmet_acrs && identity->accepts_claims_challenge;
+    struct decision decision = refuse(can_step_up ? REASON_CLAIMS_REQUIRED : REASON_NO_ROLE, unmet);
+    if (lacks_context(unmet, identity))
+        decision.needed_acrs = unmet->contexts.items[0];
+    decision.needs_mfa = lacks_mfa(unmet, identity);
+    return decision;
+}
+
 void policy_decide(const struct policy *policy, size_t route, const struct identity *identity,
                    struct slice method, struct slice path_below, struct decision *out_decision) {
     const struct route_rules *rules = &policy->routes[route];
     const struct entry_list *deny[] = {&rules->deny, &policy->everywhere.deny};
     const struct entry_list *access[] = {&rules->access, &policy->everywhere.access};
     const struct attempt attempt = {identity, method, method_bit(method), path_below};
-    enum match match;
-    const struct entry *entry = find_entry(deny, &attempt, &match);
-    if (match != MATCH_NO) {
-        *out_decision = refuse(match == MATCH_YES ? REASON_DENIED : REASON_GROUPS_UNKNOWN, entry);
+    struct findings denied = find_entries(deny, &attempt);
+    if (denied.matching || denied.unknown) {
+        *out_decision = denied.matching ? refuse(REASON_DENIED, denied.matching)
+                                        : refuse(REASON_GROUPS_UNKNOWN, denied.unknown);
         return;
     }
-    entry = find_entry(access, &attempt, &match);
-    if (match == MATCH_YES)
-        *out_decision = allow(entry, rules->credential);
-    else
-        *out_decision =
-            refuse(match == MATCH_UNKNOWN ? REASON_GROUPS_UNKNOWN : REASON_NO_ROLE, entry);
+    struct findings granted = find_entries(access, &attempt);
+    *out_decision = granted.matching ? allow(granted.matching, rules->credential)
+                                     : refuse_ungranted(&granted, identity);
 }
 
 /* For callers with one pattern at hand: policy_new() splits the configuration's once and for all.
