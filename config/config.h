@@ -189,6 +189,21 @@ struct config_upstream {
     bool is_loopback;        /* loopback address, "localhost" or unix */
 };
 
+/* Whether upstreams are told who calls: contract section 6. */
+enum config_identity_headers {
+    IDENTITY_HEADERS_NONE,
+    IDENTITY_HEADERS_EASYAUTH,
+    IDENTITY_HEADERS_ASSERTION,
+    IDENTITY_HEADERS_BOTH,
+};
+
+/* What signs X-Barkeep-Assertion. */
+struct config_assertion {
+    bool has_key; /* else one is made at start */
+    size_t key;   /* index into secrets */
+    const char *issuer;
+};
+
 struct config_route {
     const char *name;
     const char *host; /* lower-case exact host, "*.suffix", or NULL for any */
@@ -206,6 +221,8 @@ struct config_route {
     bool preserve_host;
     bool retry_safe;
     bool allow_plaintext_credential;
+    const char *token_header; /* as written; NULL: Authorization */
+    enum config_identity_headers identity_headers;
     struct config_position position;
 };
 
@@ -242,6 +259,8 @@ struct config {
     size_t route_count;
     struct config_entries access; /* top level: every route */
     struct config_entries deny;
+
+    struct config_assertion assertion;
 
     const char *audit_file; /* NULL: stdout */
     enum log_level log_level;
@@ -285,6 +304,12 @@ struct config *config_parse(const char *name, struct slice yaml, struct problem_
 
 struct config *config_ref(struct config *config); /* thread-safe */
 void config_unref(struct config *config);         /* thread-safe; NULL is fine */
+
+bool config_sends_easyauth(const struct config_route *route);
+bool config_sends_assertion(const struct config_route *route);
+/* True when there is something to sign with: a key is configured, or a route asks for assertions.
+ */
+bool config_uses_assertions(const struct config *config);
 
 /* True for 8-4-4-4-12 hexadecimal digits in either case. */
 bool config_is_guid(struct slice text);

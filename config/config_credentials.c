@@ -2,32 +2,8 @@
  * never repeat what was written as a value. */
 #include "config/config_parts.h"
 
+#include "config/header_name.h"
 #include "config/problem.h"
-
-/* Names that no credential may set: framing, hop-by-hop (RFC 9110 7.6.1), routing, and what barkeep
- * states itself. */
-static const char *const RESERVED_HEADERS[] = {
-    "Connection",
-    "Content-Length",
-    "Expect",
-    "Forwarded",
-    "Host",
-    "HTTP2-Settings",
-    "Keep-Alive",
-    "Proxy-Authenticate",
-    "Proxy-Authorization",
-    "Proxy-Connection",
-    "TE",
-    "Trailer",
-    "Transfer-Encoding",
-    "Upgrade",
-    "Via",
-    "X-Forwarded-For",
-    "X-Forwarded-Host",
-    "X-Forwarded-Proto",
-    "X-Request-Id",
-    "traceparent",
-};
 
 static void read_secret_index(struct loader *loader, const struct node *node, void *target) {
     size_t *index = target;
@@ -93,31 +69,13 @@ static const struct schema_row BASIC_ROWS[] = {
 
 static const struct schema BASIC_SCHEMA = {"basic", BASIC_ROWS};
 
-static bool is_header_name(struct slice name) {
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.ptr[i];
-        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        if (!is_letter && !(c >= '0' && c <= '9') && c != '-')
-            return false;
-    }
-    return name.len > 0 && name.len <= 256;
-}
-
-static bool is_reserved(struct slice name) {
-    for (size_t i = 0; i < sizeof RESERVED_HEADERS / sizeof *RESERVED_HEADERS; i++) {
-        if (slice_eq_nocase(name, slice_of_str(RESERVED_HEADERS[i])))
-            return true;
-    }
-    return false;
-}
-
 /* False after a problem. `seen` holds lower-case names. */
 static bool check_header_name(struct loader *loader, const struct node *node,
                               struct name_index *seen) {
     struct slice lower = slice_of_str(loader_copy_lower(loader, node->key));
-    if (!is_header_name(node->key))
+    if (!header_name_is_valid(node->key))
         loader_key_error(loader, node, "a header's name is made of letters, digits and `-`");
-    else if (is_reserved(node->key))
+    else if (header_name_is_reserved(node->key))
         loader_key_error(loader, node,
                          "no credential may set this header: it belongs to the message's framing "
                          "or to barkeep itself");

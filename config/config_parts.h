@@ -57,6 +57,9 @@ extern const struct schema CREDENTIAL_SCHEMA;
 schema_read_value config_read_credentials;     /* into struct config */
 schema_read_value config_read_credential_name; /* into size_t, an index; marks it used */
 
+/* config_assertion.c */
+extern const struct schema ASSERTION_SCHEMA; /* into struct config; before secrets */
+
 /* config_roles.c */
 extern const struct schema ROLE_SCHEMA;
 schema_read_value config_read_roles;     /* into struct config; also adds the built-in ones */

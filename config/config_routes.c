@@ -1,6 +1,7 @@
 /* `routes`: from a host and a path to an upstream, and the rules on the way. */
 #include "config/config_parts.h"
 
+#include "config/header_name.h"
 #include "config/host.h"
 
 #define HOUR_MS 3600000ull
@@ -65,6 +66,25 @@ static void read_path(struct loader *loader, const struct node *node, void *targ
     const char *canonical = config_read_path(loader, node, path, false);
     if (canonical)
         *(const char **)target = canonical;
+}
+
+static void read_token_header(struct loader *loader, const struct node *node, void *target) {
+    struct slice name;
+    if (!loader_read_text(loader, node, "a header's name such as X-Barkeep-Authorization", &name))
+        return;
+    if (slice_eq_nocase(name, SLICE("Authorization")))
+        return;
+    if (!header_name_is_valid(name))
+        loader_error(loader, node,
+                     "a header's name is made of letters, digits and `-`, at most 256; got %s",
+                     QUOTE(node->source));
+    else if (header_name_is_reserved(name) || slice_eq_nocase(name, SLICE("Cookie")))
+        loader_error(loader, node,
+                     "no token can come in this header: it belongs to the message's framing, to "
+                     "the application's own state, or to barkeep itself; got %s",
+                     QUOTE(node->source));
+    else
+        *(const char **)target = loader_copy(loader, name);
 }
 
 static void read_access(struct loader *loader, const struct node *node, void *target) {
@@ -167,6 +187,20 @@ static const struct schema_row ROUTE_ROWS[] = {
      OFFSET_IN(config_route, preserve_host),
      .fallback = "false",
      .summary = "true: the upstream sees the Host that the caller sent"},
+    {.key = "token_header",
+     .type = SCHEMA_OTHER,
+     .read = read_token_header,
+     OFFSET_IN(config_route, token_header),
+     .fallback = "Authorization",
+     .summary = "the header callers bring their token in, such as X-Barkeep-Authorization; then "
+                "their own Authorization reaches the upstream"},
+    {.key = "identity_headers",
+     .type = SCHEMA_CHOICE,
+     OFFSET_IN(config_route, identity_headers),
+     .choices = "none|easyauth|assertion|both",
+     .fallback = "none",
+     .summary = "whether the upstream is told who calls: in App Service's headers, in a signed "
+                "X-Barkeep-Assertion, or both"},
     {.key = "retry",
      .type = SCHEMA_SWITCH,
      OFFSET_IN(config_route, retry_safe),

@@ -8,8 +8,8 @@
 #define SECRET_VALUE_MAX_BYTES (25 * 1024)
 
 /* Copies `bytes` into secret memory when they may go into a request: 1 byte to 25 KiB of printable
- * ASCII, no space at either end. STATUS_INVALID, _LIMIT or _NO_MEMORY otherwise; err says what is
- * wrong and never quotes. */
+ * ASCII, no space at either end; line breaks in a PEM document only. STATUS_INVALID, _LIMIT or
+ * _NO_MEMORY otherwise; err says what is wrong and never quotes. */
 enum status secret_value_new(struct slice bytes, struct secret **out_value, struct error *err);
 
 /* True when a byte is CR, LF, NUL, another control byte (HTAB too) or DEL. */

@@ -63,6 +63,8 @@ static const char FULL[] =
     "      - {to: {everyone: true}, actions: [\"* /private/**\"]}\n"
     "    timeouts: {connect: 250ms, head: 2m, idle: 1h}\n"
     "    limits: {body: 64KiB}\n"
+    "    token_header: X-Barkeep-Authorization\n"
+    "    identity_headers: both\n"
     "    preserve_host: true\n"
     "    retry: off\n"
     "    allow_plaintext_credential: true\n"
@@ -79,6 +81,7 @@ static const char FULL[] =
     "         idle_timeout: 30s}\n"
     "drain: 10s\n"
     "expose_reasons: false\n"
+    "assertion: {key: prod/signing-key, issuer: \"https://gw.example\"}\n"
     "revoked: revoked.list\n";
 
 static struct config *full;
@@ -184,7 +187,7 @@ static void reads_credentials_and_their_secrets(void **state) {
     (void)state;
     const struct config_credential *credentials = full->credentials;
     assert_int_equal(full->credential_count, 4);
-    assert_int_equal(full->secret_count, 4);
+    assert_int_equal(full->secret_count, 5);
 
     assert_string_equal(credentials[0].name, "admin");
     assert_int_equal(credentials[0].kind, CREDENTIAL_BASIC);
@@ -201,6 +204,10 @@ static void reads_credentials_and_their_secrets(void **state) {
 
     assert_int_equal(credentials[2].kind, CREDENTIAL_BEARER);
     assert_secret(credentials[2].bearer, 0, "api", "0123456789abcdef0123456789abcdef", 300, 86400);
+
+    assert_true(full->assertion.has_key && config_uses_assertions(full));
+    assert_secret(full->assertion.key, 0, "signing-key", NULL, 300, 86400);
+    assert_string_equal(full->assertion.issuer, "https://gw.example");
 }
 
 static void reads_header_templates(void **state) {
@@ -259,6 +266,9 @@ static void reads_routes_and_upstreams(void **state) {
     assert_int_equal(db->head_timeout_ms, 120000);
     assert_int_equal(db->idle_timeout_ms, 3600000);
     assert_int_equal(db->body_limit_bytes, 65536);
+    assert_string_equal(db->token_header, "X-Barkeep-Authorization");
+    assert_int_equal(db->identity_headers, IDENTITY_HEADERS_BOTH);
+    assert_true(config_sends_easyauth(db) && config_sends_assertion(db));
     assert_true(db->preserve_host);
     assert_false(db->retry_safe);
     assert_true(db->allow_plaintext_credential);
@@ -370,6 +380,8 @@ static void fills_in_the_defaults(void **state) {
     assert_int_equal(config->identity.kind, IDENTITY_NONE);
     assert_int_equal(config->vault_count, 0);
     assert_int_equal(config->secret_count, 0);
+    assert_false(config->assertion.has_key || config_uses_assertions(config));
+    assert_string_equal(config->assertion.issuer, "barkeep");
     assert_int_equal(config->role_count, 2);
     const struct config_route *route = &config->routes[0];
     assert_null(route->host);
@@ -380,6 +392,9 @@ static void fills_in_the_defaults(void **state) {
     assert_int_equal(route->head_timeout_ms, 60000);
     assert_int_equal(route->idle_timeout_ms, 300000);
     assert_true(route->body_limit_bytes == UINT64_MAX);
+    assert_null(route->token_header);
+    assert_int_equal(route->identity_headers, IDENTITY_HEADERS_NONE);
+    assert_false(config_sends_easyauth(route) || config_sends_assertion(route));
     assert_false(route->preserve_host);
     assert_true(route->retry_safe);
     assert_false(route->allow_plaintext_credential);

@@ -72,7 +72,7 @@ static void refuses_unknown_keys_with_a_suggestion(void **state) {
         {"expose_reason: true", "1:1: expose_reason", "did you mean `expose_reasons`?"},
         {"trusted_proxies: []", "1:1: trusted_proxies", "unknown key"},
         {"state: /var/lib/barkeep", "1:1: state", "unknown key"},
-        {"assertion: {}", "1:1: assertion", "unknown key"},
+        {"mcp: {}", "1:1: mcp", "unknown key"},
         {ENTRA("  audiance: x"), "4:3: entra.audiance", "did you mean `audience`?"},
         {ENTRA("  keys: {refesh: 1h}"), "4:10: entra.keys.refesh", "did you mean `refresh`?"},
         {ENTRA("  groups: {from: id}"), "4:12: entra.groups.from", "did you mean `form`?"},
@@ -85,7 +85,7 @@ static void refuses_unknown_keys_with_a_suggestion(void **state) {
         {"roles: {X: {actions: [\"* /\"], action: []}}", "1:31: roles.X.action",
          "did you mean `actions`?"},
         {ROUTE("  websocket: true"), "4:3: routes[0].websocket", "unknown key"},
-        {ROUTE("  identity_headers: none"), "4:3: routes[0].identity_headers", "unknown key"},
+        {ROUTE("  shadow: true"), "4:3: routes[0].shadow", "unknown key"},
         {ROUTE("  scrub: true"), "4:3: routes[0].scrub", "unknown key"},
         {ROUTE("  tls: {}"), "4:3: routes[0].tls", "unknown key"},
         {ROUTE("  shadow: false"), "4:3: routes[0].shadow", "unknown key"},
@@ -298,6 +298,51 @@ static void refuses_bad_identities_and_vaults(void **state) {
         {"vaults: {a: \"file:\"}", "1:13: vaults.a", "must name a folder"},
         {"vaults: {a: \"file://host/x\"}", "1:13: vaults.a", "must name a folder"},
         {"vaults: {a: {url: x}}", "1:13: vaults.a", "got a mapping"},
+    };
+    ACCEPT_ALL(GOOD);
+    REFUSE_ALL(CASES);
+}
+
+#define ASSERTION(value) VAULTS "assertion: " value
+
+static void refuses_bad_assertions(void **state) {
+    (void)state;
+    static const char *const GOOD[] = {
+        ASSERTION("{}"),
+        ASSERTION("{key: local/key.pem}"),
+        ASSERTION(
+            "{key: prod/key, issuer: https://gw.example}\nsecrets: {prod/key: {refresh: 1m}}"),
+        ROUTE("  identity_headers: assertion"),
+        ROUTE("  identity_headers: easyauth\n  token_header: X-Barkeep-Authorization"),
+        ROUTE("  identity_headers: both\n  token_header: authorization"),
+    };
+    static const struct config_case CASES[] = {
+        {ASSERTION("local/key"), "3:12: assertion", "must be a mapping"},
+        {ASSERTION("{kye: local/key}"), "3:13: assertion.kye", "did you mean `key`?"},
+        {ASSERTION("{key: hunter2}"), "3:18: assertion.key", "VAULT/NAME"},
+        {ASSERTION("{key: pord/key}"), "3:18: assertion.key", "did you mean `prod`?"},
+        {ASSERTION("{key: []}"), "3:18: assertion.key", "VAULT/NAME"},
+        {ASSERTION("{issuer: \"\"}"), "3:21: assertion.issuer", "must be a name or URL"},
+        {ASSERTION("{issuer: \"a b\"}"), "3:21: assertion.issuer", "visible ASCII"},
+        {ASSERTION("{issuer: \"caf\\u00e9\"}"), "3:21: assertion.issuer", "visible ASCII"},
+        {ROUTE("  identity_headers: jwt"), "4:21: routes[0].identity_headers",
+         "none|easyauth|assertion|both"},
+        {ROUTE("  identity_headers: [easyauth]"), "4:21: routes[0].identity_headers", "must be"},
+        {ROUTE("  token_header: X_Token"), "4:17: routes[0].token_header", "letters, digits"},
+        {ROUTE("  token_header: \"X-Token:\""), "4:17: routes[0].token_header", "letters, digits"},
+        {ROUTE("  token_header: \"\""), "4:17: routes[0].token_header", "a header's name"},
+        {ROUTE("  token_header: transfer-encoding"), "4:17: routes[0].token_header", "framing"},
+        {ROUTE("  token_header: Content-Length"), "4:17: routes[0].token_header", "framing"},
+        {ROUTE("  token_header: Proxy-Authorization"), "4:17: routes[0].token_header", "framing"},
+        {ROUTE("  token_header: Connection"), "4:17: routes[0].token_header", "framing"},
+        {ROUTE("  token_header: host"), "4:17: routes[0].token_header", "framing"},
+        {ROUTE("  token_header: Cookie"), "4:17: routes[0].token_header", "own state"},
+        {ROUTE("  token_header: X-Barkeep-Assertion"), "4:17: routes[0].token_header",
+         "barkeep itself"},
+        {CREDENTIAL("{headers: {x-ms-client-principal-id: \"{local/a}\"}}"),
+         "4:17: credentials.c.headers.x-ms-client-principal-id", "no credential may set"},
+        {CREDENTIAL("{headers: {X-Barkeep-Assertion: \"{local/a}\"}}"),
+         "4:17: credentials.c.headers.X-Barkeep-Assertion", "no credential may set"},
     };
     ACCEPT_ALL(GOOD);
     REFUSE_ALL(CASES);
@@ -759,6 +804,7 @@ int main(void) {
         cmocka_unit_test(refuses_bad_addresses),
         cmocka_unit_test(refuses_bad_entra_settings),
         cmocka_unit_test(refuses_bad_identities_and_vaults),
+        cmocka_unit_test(refuses_bad_assertions),
         cmocka_unit_test(refuses_bad_credentials),
         cmocka_unit_test(never_repeats_what_stands_where_a_secret_belongs),
         cmocka_unit_test(refuses_bad_roles_and_actions),

@@ -19,6 +19,7 @@ static void warns_once_each(void **state) {
         {LOCAL GRANTED "secrets: {local/y: {refresh: 1m}}", "4:11: secrets.local/y",
          "no credential uses this secret"},
         {"roles: {X: {actions: [\"* /\"]}}", "1:9: roles.X", "no access entry gives this role"},
+        {"assertion: {issuer: https://gw.example}", "1:1: assertion", "no route sends assertions"},
         {"access: []", "4:10: routes[0]", "nobody can reach this route"},
         {"access: [{role: Reader, to: {tenant: " CLIENT "}}]", "1:38: access[0].to.tenant",
          "can never match"},

@@ -32,6 +32,10 @@ static void refuses_what_may_not_go_into_a_request(void **state) {
         {"p\xc3\xa4ss", 5},
         {"\xff", 1},
         {"\r\n", 2},
+        {"-----BEGIN\nb", 12},
+        {"-----BEGIN A-----\n\tb", 20},
+        {"-----BEGIN A-----\n\0", 19},
+        {" -----BEGIN A-----\nb", 20},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(values); i++) {
@@ -40,6 +44,18 @@ static void refuses_what_may_not_go_into_a_request(void **state) {
         assert_int_equal(secret_value_new(values[i], &value, &err), STATUS_INVALID);
         assert_null(value);
         assert_true(err.text[0] != '\0');
+    }
+}
+
+static void takes_the_lines_of_a_pem_document(void **state) {
+    (void)state;
+    static const char *const values[] = {"-----BEGIN A-----\nb\n-----END A-----\n",
+                                         "-----BEGIN A-----\r\nb\r\n-----END A-----"};
+    for (size_t i = 0; i < COUNT_OF(values); i++) {
+        struct secret *value = NULL;
+        assert_int_equal(secret_value_new(slice_of_str(values[i]), &value, NULL), STATUS_OK);
+        assert_secret_is(value, values[i]);
+        secret_unref(value);
     }
 }
 
@@ -62,6 +78,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_printable_ascii),
         cmocka_unit_test(refuses_what_may_not_go_into_a_request),
+        cmocka_unit_test(takes_the_lines_of_a_pem_document),
         cmocka_unit_test(bounds_the_length),
     };
     return cmocka_run_group_tests(tests, start_secret_memory, NULL);
