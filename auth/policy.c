@@ -464,11 +464,13 @@ void policy_decide(const struct policy *policy, size_t route, const struct ident
     if (denied.matching || denied.unknown) {
         *out_decision = denied.matching ? refuse(REASON_DENIED, denied.matching)
                                         : refuse(REASON_GROUPS_UNKNOWN, denied.unknown);
+        out_decision->depends_on_groups = !denied.matching;
         return;
     }
     struct findings granted = find_entries(access, &attempt);
     *out_decision = granted.matching ? allow(granted.matching, rules->credential)
                                      : refuse_ungranted(&granted, identity);
+    out_decision->depends_on_groups = granted.unknown != NULL;
 }
 
 /* For callers with one pattern at hand: policy_new() splits the configuration's once and for all.

@@ -18,10 +18,13 @@ const struct slice *policy_groups(const struct policy *policy, size_t *out_count
 
 struct decision {
     bool is_allowed;
-    enum reason reason; /* REASON_NONE when allowed; no_role, denied, groups_unknown,
-                           claims_required */
-    size_t credential;  /* index, CONFIG_NONE for none */
-    const char *rule;   /* label of the entry that decided, NULL when none matched */
+    enum reason reason;     /* REASON_NONE when allowed; no_role, denied, groups_unknown,
+                               claims_required */
+    size_t credential;      /* index, CONFIG_NONE for none */
+    const char *rule;       /* label of the entry that decided, NULL when none matched */
+    bool depends_on_groups; /* were the caller's unknown groups known, it might be another: refused
+                               as groups_unknown, or allowed although an earlier entry, perhaps with
+                               another credential, might have come first */
     /* What `rule` wants of the sign-in and it has not: */
     struct slice needed_acrs; /* an authentication context; empty for none */
     bool needs_mfa;

@@ -1,0 +1,446 @@
+/* Each principal that was ever asked about is an entry of a bounded table, least recently wanted
+ * leaves first; those who wait for it hang on the entry. What Graph could not say is never turned
+ * into "no groups": a want ends with a list or without one.
+ *
+ *   idle --want--> queued --> looking --> idle, with groups for five minutes
+ *                                  \----> idle, with the failure for some seconds
+ *
+ * A tenant's failures are counted over all its principals, and its 429s stop them all. */
+#include "auth/group_source.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "auth/group_source_pace.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "vault/backoff.h"
+
+#define MAX_PRINCIPALS 10000
+#define BUCKET_COUNT 16384 /* a power of two */
+#define MAX_WAITING 4096
+#define MAX_LOOKING 32
+#define REMEMBERED_MS (5 * 60 * 1000)
+/* How long a failure stands for the one principal it befell. */
+#define FAILED_MIN_MS 1000
+#define FAILED_MAX_MS 8000
+/* For all principals of a tenant: from the third failure in a row on, and from the first 429. */
+#define PAUSE_AFTER 3
+#define PAUSE_MIN_MS 500
+#define PAUSE_MAX_MS 30000
+#define RETRY_AFTER_MAX_SEC 600
+#define LOG_GAP_MS 10000
+
+enum principal_phase { PRINCIPAL_IDLE, PRINCIPAL_QUEUED, PRINCIPAL_LOOKING };
+
+struct source_tenant {
+    struct graph_tenant graph;
+    struct backoff backoff; /* failures in a row */
+    uint64_t pause_until_ms;
+    enum group_result logged; /* last, GROUPS_OK at first */
+    uint64_t logged_ms;
+};
+
+struct principal {
+    struct principal *chain;
+    struct principal *newer;
+    struct principal *older;
+    struct principal *next_queued;
+    struct group_source *source;
+    struct source_tenant *tenant;
+    char oid[37];
+    enum principal_phase phase;
+    struct group_lookup lookup;
+    struct group_want *wants;
+    int64_t expires_sec;
+    /* what is known while idle */
+    enum group_result result;
+    struct group_list *groups;
+    uint64_t until_ms;
+    struct backoff backoff;
+};
+
+struct group_source {
+    struct graph graph;
+    struct source_tenant *tenants;
+    size_t tenant_count;
+    struct principal **buckets;
+    struct principal *newest;
+    struct principal *oldest;
+    size_t count;
+    struct principal *queue; /* oldest first */
+    struct principal **queue_end;
+    size_t looking;
+    size_t waiting;
+    bool is_pumping;
+    bool is_closing;
+    uint32_t second_ms;
+    uint64_t counts[GROUP_RESULT_COUNT];
+};
+
+static const char *const result_labels[GROUP_RESULT_COUNT] = {
+#define X(enumerator, label) [enumerator] = (label),
+    GROUP_RESULT_TABLE(X)
+#undef X
+};
+
+const char *group_result_label(enum group_result result) {
+    return result_labels[result];
+}
+
+static uint64_t scale_ms(const struct group_source *source, uint64_t ms) {
+    return backoff_scale_ms(source->second_ms, ms);
+}
+
+static struct principal **bucket_of(const struct group_source *source, const char *tenant,
+                                    const char *oid) {
+    uint32_t hash = 2166136261u; /* FNV-1a; Entra chose the ids */
+    for (const char *at = oid; *at; at++)
+        hash = (hash ^ (unsigned char)*at) * 16777619u;
+    for (const char *at = tenant; *at; at++)
+        hash = (hash ^ (unsigned char)*at) * 16777619u;
+    return &source->buckets[hash & (BUCKET_COUNT - 1)];
+}
+
+static void recency_push(struct group_source *source, struct principal *principal) {
+    principal->newer = NULL;
+    principal->older = source->newest;
+    if (source->newest)
+        source->newest->newer = principal;
+    else
+        source->oldest = principal;
+    source->newest = principal;
+}
+
+static void recency_remove(struct group_source *source, struct principal *principal) {
+    if (principal->newer)
+        principal->newer->older = principal->older;
+    else
+        source->newest = principal->older;
+    if (principal->older)
+        principal->older->newer = principal->newer;
+    else
+        source->oldest = principal->newer;
+}
+
+static void drop(struct group_source *source, struct principal *principal) {
+    struct principal **link = bucket_of(source, principal->tenant->graph.id, principal->oid);
+    while (*link != principal)
+        link = &(*link)->chain;
+    *link = principal->chain;
+    recency_remove(source, principal);
+    source->count--;
+    group_list_unref(principal->groups);
+    free(principal);
+}
+
+static struct principal *find(const struct group_source *source, const struct group_want *want) {
+    struct principal *principal = *bucket_of(source, want->tenant, want->oid);
+    while (principal && (strcmp(principal->oid, want->oid) != 0 ||
+                         strcmp(principal->tenant->graph.id, want->tenant) != 0 ||
+                         principal->lookup.is_app != want->is_app))
+        principal = principal->chain;
+    return principal;
+}
+
+/* Makes room. False when every entry is being looked up, which MAX_WAITING prevents. */
+static bool drop_oldest_idle(struct group_source *source) {
+    struct principal *principal = source->oldest;
+    while (principal && principal->phase != PRINCIPAL_IDLE)
+        principal = principal->newer;
+    if (principal)
+        drop(source, principal);
+    return principal != NULL;
+}
+
+static void answer(struct group_want *want, enum group_result result, struct group_list *groups,
+                   uint64_t until_ms) {
+    want->next = NULL;
+    want->result = result;
+    want->groups = groups ? group_list_ref(groups) : NULL;
+    want->until_ms = until_ms;
+    want->on_done(want); /* may free it, and may want again */
+}
+
+/* Whoever is called may want again and by that drop the principal: it is not touched any more. */
+static void answer_all(struct principal *principal) {
+    struct group_source *source = principal->source;
+    struct group_want *want = principal->wants;
+    struct group_list *groups = principal->groups ? group_list_ref(principal->groups) : NULL;
+    enum group_result result = principal->result;
+    uint64_t until_ms = principal->until_ms;
+    principal->wants = NULL;
+    while (want) {
+        struct group_want *next = want->next;
+        source->waiting--;
+        answer(want, result, groups, until_ms);
+        want = next;
+    }
+    group_list_unref(groups);
+}
+
+static void log_failure(struct principal *principal, const struct group_answer *given) {
+    struct source_tenant *tenant = principal->tenant;
+    uint64_t now_ms = clock_monotonic_ms();
+    if (tenant->logged == given->result && now_ms - tenant->logged_ms < LOG_GAP_MS)
+        return;
+    tenant->logged = given->result;
+    tenant->logged_ms = now_ms;
+    uint64_t pause_ms = tenant->pause_until_ms > now_ms ? tenant->pause_until_ms - now_ms : 0;
+    LOG_EVENT(LOG_WARNING, "groups", LOG_STR("what", "failed"),
+              LOG_STR("result", group_result_label(given->result)),
+              LOG_STR("tenant", tenant->graph.id), LOG_STR("oid", principal->oid),
+              LOG_STR("error", given->error.text), LOG_INT("pause_ms", pause_ms));
+}
+
+static void log_success(struct source_tenant *tenant) {
+    if (tenant->logged != GROUPS_OK)
+        LOG_EVENT(LOG_INFO, "groups", LOG_STR("what", "recovered"),
+                  LOG_STR("tenant", tenant->graph.id));
+    tenant->logged = GROUPS_OK;
+}
+
+static void pause_tenant(struct group_source *source, struct source_tenant *tenant,
+                         uint64_t delay_ms, int64_t retry_after_sec) {
+    if (retry_after_sec > RETRY_AFTER_MAX_SEC)
+        retry_after_sec = RETRY_AFTER_MAX_SEC;
+    if (retry_after_sec > 0 && (uint64_t)retry_after_sec * 1000 > delay_ms)
+        delay_ms = (uint64_t)retry_after_sec * 1000;
+    uint64_t until_ms = clock_monotonic_ms() + scale_ms(source, delay_ms);
+    if (until_ms > tenant->pause_until_ms)
+        tenant->pause_until_ms = until_ms;
+}
+
+/* A principal that the directory does not know is nobody else's trouble. */
+static void note_failure(struct principal *principal, const struct group_answer *given) {
+    struct group_source *source = principal->source;
+    struct source_tenant *tenant = principal->tenant;
+    uint64_t stands_ms = backoff_next_ms(&principal->backoff, FAILED_MIN_MS, FAILED_MAX_MS);
+    principal->until_ms = clock_monotonic_ms() + scale_ms(source, stands_ms);
+    if (given->result != GROUPS_NOT_FOUND) {
+        uint64_t pause_ms = backoff_next_ms(&tenant->backoff, PAUSE_MIN_MS, PAUSE_MAX_MS);
+        if (given->result == GROUPS_THROTTLED || tenant->backoff.failures >= PAUSE_AFTER)
+            pause_tenant(source, tenant, pause_ms, given->retry_after_sec);
+    }
+    log_failure(principal, given);
+}
+
+static void note_success(struct principal *principal) {
+    int64_t left_sec = principal->expires_sec - clock_wall_sec();
+    uint64_t left_ms = left_sec > 0 ? (uint64_t)left_sec * 1000 : 0;
+    if (left_ms > REMEMBERED_MS)
+        left_ms = REMEMBERED_MS;
+    principal->until_ms = clock_monotonic_ms() + scale_ms(principal->source, left_ms);
+    principal->backoff = (struct backoff){0};
+    principal->tenant->backoff = (struct backoff){0};
+    log_success(principal->tenant);
+}
+
+static void pump(struct group_source *source);
+
+static void on_looked_up(struct group_lookup *lookup, struct group_answer *given) {
+    struct principal *principal =
+        (struct principal *)(void *)((char *)lookup - offsetof(struct principal, lookup));
+    struct group_source *source = principal->source;
+    source->looking--;
+    source->counts[given->result]++;
+    principal->phase = PRINCIPAL_IDLE;
+    principal->result = given->result;
+    group_list_unref(principal->groups);
+    principal->groups = given->groups;
+    if (given->result == GROUPS_OK)
+        note_success(principal);
+    else
+        note_failure(principal, given);
+    answer_all(principal);
+    pump(source);
+}
+
+/* A queue that waited through the first failures is not poured over a Graph that is down. */
+static void start(struct principal *principal) {
+    struct source_tenant *tenant = principal->tenant;
+    struct group_source *source = principal->source;
+    if (clock_monotonic_ms() < tenant->pause_until_ms) {
+        source->counts[GROUPS_PAUSED]++;
+        principal->phase = PRINCIPAL_IDLE;
+        principal->result = GROUPS_PAUSED;
+        principal->until_ms = 0;
+        answer_all(principal);
+        return;
+    }
+    principal->phase = PRINCIPAL_LOOKING;
+    source->looking++;
+    group_lookup_start(&principal->lookup);
+}
+
+static void pump(struct group_source *source) {
+    if (source->is_pumping)
+        return;
+    source->is_pumping = true;
+    while (source->queue && source->looking < MAX_LOOKING) {
+        struct principal *principal = source->queue;
+        source->queue = principal->next_queued;
+        if (!source->queue)
+            source->queue_end = &source->queue;
+        principal->next_queued = NULL;
+        start(principal);
+    }
+    source->is_pumping = false;
+}
+
+static struct source_tenant *find_tenant(struct group_source *source, const char *id) {
+    for (size_t i = 0; i < source->tenant_count; i++)
+        if (strcmp(source->tenants[i].graph.id, id) == 0)
+            return &source->tenants[i];
+    return NULL;
+}
+
+static struct principal *add(struct group_source *source, struct source_tenant *tenant,
+                             const struct group_want *want) {
+    if (source->count >= MAX_PRINCIPALS && !drop_oldest_idle(source))
+        return NULL;
+    struct principal *principal = calloc(1, sizeof *principal);
+    if (!principal)
+        return NULL;
+    principal->source = source;
+    principal->tenant = tenant;
+    memcpy(principal->oid, want->oid, sizeof principal->oid);
+    principal->lookup = (struct group_lookup){
+        .graph = &source->graph,
+        .tenant = &tenant->graph,
+        .oid = principal->oid,
+        .is_app = want->is_app,
+        .on_done = on_looked_up,
+    };
+    struct principal **bucket = bucket_of(source, want->tenant, want->oid);
+    principal->chain = *bucket;
+    *bucket = principal;
+    recency_push(source, principal);
+    source->count++;
+    return principal;
+}
+
+static bool is_fresh(const struct principal *principal) {
+    return principal->phase == PRINCIPAL_IDLE && clock_monotonic_ms() < principal->until_ms;
+}
+
+static void answer_from_memory(struct principal *principal, struct group_want *want) {
+    struct group_source *source = principal->source;
+    enum group_result result = principal->groups ? GROUPS_CACHED : principal->result;
+    source->counts[principal->groups ? GROUPS_CACHED : GROUPS_PAUSED]++;
+    recency_remove(source, principal);
+    recency_push(source, principal);
+    answer(want, result, principal->groups, principal->until_ms);
+}
+
+static void refuse(struct group_source *source, struct group_want *want, enum group_result result) {
+    source->counts[result]++;
+    answer(want, result, NULL, 0);
+}
+
+static void enqueue(struct principal *principal) {
+    struct group_source *source = principal->source;
+    principal->phase = PRINCIPAL_QUEUED;
+    principal->expires_sec = 0;
+    *source->queue_end = principal;
+    source->queue_end = &principal->next_queued;
+}
+
+static void join(struct principal *principal, struct group_want *want) {
+    if (principal->phase == PRINCIPAL_IDLE)
+        enqueue(principal);
+    if (want->expires_sec > principal->expires_sec)
+        principal->expires_sec = want->expires_sec;
+    want->next = principal->wants;
+    principal->wants = want;
+    principal->source->waiting++;
+}
+
+void group_source_want(struct group_source *source, struct group_want *want) {
+    struct source_tenant *tenant = find_tenant(source, want->tenant);
+    struct principal *principal = tenant ? find(source, want) : NULL;
+    bool is_busy = principal && principal->phase != PRINCIPAL_IDLE;
+    if (source->is_closing || !tenant) {
+        refuse(source, want, GROUPS_FAILED);
+    } else if (principal && is_fresh(principal)) {
+        answer_from_memory(principal, want);
+    } else if (source->waiting >= MAX_WAITING) {
+        refuse(source, want, GROUPS_OVERLOADED);
+    } else if (!is_busy && clock_monotonic_ms() < tenant->pause_until_ms) {
+        refuse(source, want, GROUPS_PAUSED);
+    } else if (!principal && !(principal = add(source, tenant, want))) {
+        refuse(source, want, GROUPS_OVERLOADED);
+    } else {
+        join(principal, want);
+        pump(source);
+    }
+}
+
+static bool copy_guid(struct slice guid, char out_text[37]) {
+    if (!config_is_guid(guid))
+        return false;
+    memcpy(out_text, guid.ptr, guid.len);
+    out_text[guid.len] = '\0';
+    return true;
+}
+
+bool group_want_init(struct group_want *want, const struct identity *identity) {
+    want->is_app = identity->type == PRINCIPAL_APP;
+    want->expires_sec = identity->expires_sec;
+    return copy_guid(identity->tenant, want->tenant) && copy_guid(identity->oid, want->oid);
+}
+
+struct group_source *group_source_new(struct http_client *client, struct azure_identity *identity,
+                                      const struct config *config, const struct policy *policy,
+                                      struct error *err) {
+    const struct config_strings *tenants = &config->entra.tenants;
+    struct group_source *source = calloc(1, sizeof *source);
+    if (!source)
+        goto no_memory;
+    source->second_ms = 1000;
+    source->queue_end = &source->queue;
+    source->graph.client = client;
+    source->graph.identity = identity;
+    source->graph.entra = &config->entra;
+    source->graph.groups = policy_groups(policy, &source->graph.group_count);
+    source->tenants = calloc(tenants->count + 1, sizeof *source->tenants);
+    source->buckets = calloc(BUCKET_COUNT, sizeof *source->buckets);
+    if (!source->tenants || !source->buckets)
+        goto no_memory;
+    source->tenant_count = tenants->count;
+    for (size_t i = 0; i < tenants->count; i++)
+        (void)snprintf(source->tenants[i].graph.id, sizeof source->tenants[i].graph.id, "%.36s",
+                       tenants->items[i]);
+    return source;
+no_memory:
+    group_source_free(source);
+    error_set(err, STATUS_NO_MEMORY, "no memory for the group source");
+    return NULL;
+}
+
+void group_source_free(struct group_source *source) {
+    if (!source)
+        return;
+    source->is_closing = true;
+    while (source->oldest) {
+        struct principal *principal = source->oldest;
+        if (principal->phase == PRINCIPAL_LOOKING)
+            group_lookup_cancel(&principal->lookup);
+        principal->result = GROUPS_FAILED;
+        group_list_unref(principal->groups);
+        principal->groups = NULL;
+        answer_all(principal);
+        drop(source, principal);
+    }
+    free(source->buckets);
+    free(source->tenants);
+    free(source);
+}
+
+void group_source_set_second_ms(struct group_source *source, uint32_t second_ms) {
+    source->second_ms = second_ms;
+}
+
+uint64_t group_source_count(const struct group_source *source, enum group_result result) {
+    return source->counts[result];
+}
