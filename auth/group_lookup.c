@@ -267,6 +267,8 @@ void group_lookup_start(struct group_lookup *lookup) {
     lookup->is_member = calloc(graph->group_count + 1, sizeof *lookup->is_member);
     if (!lookup->is_member)
         fail(lookup, GROUPS_FAILED, "no memory for the groups");
+    else if (graph->group_count == 0)
+        succeed(lookup);
     else if (!graph->identity)
         fail(lookup, GROUPS_NO_TOKEN, "no `identity` is configured");
     else if (*graph_url(lookup))
