@@ -9,21 +9,13 @@
 
 #include "auth/issuer.h"
 #include "auth/jws.h"
+#include "auth/key_slot.h"
 #include "auth/token_claims.h"
 #include "auth/token_header.h"
+#include "auth/token_kind.h"
 
 #define MAX_KID_BYTES 127
 #define MAX_SHOWN_TEXT_BYTES 256
-
-/* Microsoft Graph under its two names: the audience that callers mistake for ours most often. */
-static const char *const graph_audiences[] = {
-    "00000003-0000-0000-c000-000000000000",
-    "https://graph.microsoft.com",
-    "https://graph.microsoft.com/",
-};
-
-static const char graph_advice[] =
-    "the token is for Microsoft Graph; request one for this API's own scope (api://.../.default)";
 
 /* One token before the judge. */
 struct trial {
@@ -35,8 +27,9 @@ struct trial {
     struct jws_parts parts;
     struct token_header header;
     struct token_claims claims;
+    const struct config_issuer *static_issuer; /* NULL: a tenant's own token */
     const struct verification_key *key;
-    enum principal_type principal;
+    struct token_kind kind;
     struct token_result *result;
 };
 
@@ -63,6 +56,21 @@ static enum token_outcome refuse_unread(struct trial *trial, enum status status,
 static enum token_outcome need_keys(struct trial *trial, enum reason reason, const char *detail) {
     (void)refuse(trial, reason, "%s", detail);
     return TOKEN_NEEDS_KEYS;
+}
+
+static const struct config_strings *audiences_of(const struct trial *trial) {
+    return trial->static_issuer ? &trial->static_issuer->audiences : &trial->entra->audiences;
+}
+
+/* What callers with a token for something else should ask for. */
+struct scope_text {
+    char text[TOKEN_KIND_SCOPE_SIZE];
+};
+
+static struct scope_text advised_scope(const struct trial *trial) {
+    struct scope_text scope;
+    token_kind_scope(audiences_of(trial), scope.text);
+    return scope;
 }
 
 static bool text_is_printable(struct slice text) {
@@ -119,7 +127,9 @@ static enum token_outcome check_header(struct trial *trial) {
     if (header->has_cty)
         return refuse(trial, REASON_TOKEN_MALFORMED, "a nested token (cty) is not accepted");
     if (header->has_nonce)
-        return refuse(trial, REASON_TOKEN_KIND, "%s", graph_advice);
+        return refuse(trial, REASON_TOKEN_KIND,
+                      "this token is for Microsoft Graph; request scope %s",
+                      advised_scope(trial).text);
     if (header->has_typ && !slice_eq_nocase(header->typ, SLICE("JWT")) &&
         !slice_eq_nocase(header->typ, SLICE("at+jwt")))
         return refuse(trial, REASON_TOKEN_KIND, "the token's typ is neither JWT nor at+jwt");
@@ -146,7 +156,31 @@ static enum token_outcome check_payload(struct trial *trial) {
     return TOKEN_ACCEPTED;
 }
 
+/* A static issuer is told by its exact name, before anything else of the payload is looked at; its
+ * tokens never meet the rules of the tenants, nor theirs its own. */
+static enum token_outcome check_static_issuer(struct trial *trial) {
+    const struct config_entra *entra = trial->entra;
+    for (size_t i = 0; i < entra->issuer_count; i++) {
+        if (!slice_eq_str(trial->claims.iss.text, entra->issuers[i].issuer))
+            continue;
+        trial->static_issuer = &entra->issuers[i];
+        trial->result->slot = key_slot_of_issuer(entra, i);
+    }
+    return TOKEN_ACCEPTED;
+}
+
+/* Such an issuer speaks for one tenant, whether its tokens say so or not. */
+static enum token_outcome check_static_tenant(struct trial *trial) {
+    struct claim_text tid = trial->claims.tid;
+    if (!tid.is_present || slice_eq_nocase(tid.text, slice_of_str(trial->static_issuer->tenant)))
+        return TOKEN_ACCEPTED;
+    return refuse(trial, REASON_TOKEN_TENANT, "tenant %s is not the one of issuer %s",
+                  show(tid.text).text, trial->static_issuer->name);
+}
+
 static enum token_outcome check_tenant(struct trial *trial) {
+    if (trial->static_issuer)
+        return check_static_tenant(trial);
     struct slice tid = trial->claims.tid.text;
     if (!config_is_guid(tid))
         return refuse(trial, REASON_TOKEN_TENANT, "the token names no tenant (tid)");
@@ -181,7 +215,7 @@ enum issuer_match { ISSUER_EQUAL, ISSUER_DIFFERENT, ISSUER_UNKNOWN };
 static enum issuer_match match_issuer(const struct trial *trial, int version) {
     size_t tenant = trial->result->tenant_index;
     const struct config_entra *entra = trial->entra;
-    const char *stated = key_ring_slot(trial->ring, tenant, version)->issuer;
+    const char *stated = key_ring_slot(trial->ring, key_slot_of_tenant(tenant, version))->issuer;
     struct slice iss = trial->claims.iss.text;
     char prescribed[ISSUER_SIZE];
     bool is_prescribed = issuer_prescribed(entra, tenant, version, prescribed);
@@ -196,7 +230,14 @@ static enum issuer_match match_issuer(const struct trial *trial, int version) {
     return ISSUER_EQUAL;
 }
 
+static void choose_version(struct trial *trial, int version) {
+    trial->result->version = version;
+    trial->result->slot = key_slot_of_tenant(trial->result->tenant_index, version);
+}
+
 static enum token_outcome check_issuer(struct trial *trial) {
+    if (trial->static_issuer)
+        return TOKEN_ACCEPTED;
     struct slice iss = trial->claims.iss.text;
     if (slice_is_empty(iss))
         return refuse(trial, REASON_TOKEN_ISSUER, "the token names no issuer (iss)");
@@ -205,22 +246,20 @@ static enum token_outcome check_issuer(struct trial *trial) {
     for (size_t i = 0; i < 2; i++) {
         if (version_is_accepted(trial->entra, candidates[i]) &&
             match_issuer(trial, candidates[i]) == ISSUER_EQUAL) {
-            trial->result->version = candidates[i];
+            choose_version(trial, candidates[i]);
             return TOKEN_ACCEPTED;
         }
     }
     if (version_is_accepted(trial->entra, claimed) &&
         match_issuer(trial, claimed) == ISSUER_UNKNOWN) {
-        trial->result->version = claimed;
+        choose_version(trial, claimed);
         return need_keys(trial, REASON_KEYS_UNAVAILABLE, "the tenant's metadata is not there yet");
     }
     return refuse(trial, REASON_TOKEN_ISSUER, "issuer %s is not accepted", show(iss).text);
 }
 
 static enum token_outcome check_key(struct trial *trial) {
-    const struct token_result *result = trial->result;
-    const struct key_set *keys =
-        key_ring_slot(trial->ring, result->tenant_index, result->version)->keys;
+    const struct key_set *keys = key_ring_slot(trial->ring, trial->result->slot)->keys;
     if (!keys)
         return need_keys(trial, REASON_KEYS_UNAVAILABLE,
                          "the tenant's signing keys are not there yet");
@@ -235,7 +274,7 @@ static enum token_outcome check_key(struct trial *trial) {
 static enum token_outcome check_key_issuer(struct trial *trial) {
     char issuer[ISSUER_SIZE];
     struct slice stated = trial->key->issuer;
-    const char *tid = trial->entra->tenants.items[trial->result->tenant_index];
+    const char *tid = key_slot_tenant(trial->entra, trial->result->slot);
     if (slice_is_empty(stated) ||
         (issuer_fill(stated, tid, issuer) && slice_eq_str(trial->claims.iss.text, issuer)))
         return TOKEN_ACCEPTED;
@@ -275,75 +314,49 @@ static enum token_outcome check_lifetime(struct trial *trial) {
     return TOKEN_ACCEPTED;
 }
 
+static enum token_outcome refuse_audience(struct trial *trial) {
+    struct slice aud = trial->claims.aud.text;
+    const char *service = token_kind_service(aud);
+    if (!service)
+        return refuse(trial, REASON_TOKEN_AUDIENCE, "audience \"%s\" is not configured",
+                      show(aud).text);
+    bool is_graph = strcmp(service, "Microsoft Graph") == 0;
+    return refuse(trial, is_graph ? REASON_TOKEN_KIND : REASON_TOKEN_AUDIENCE,
+                  "this token is for %s; request scope %s", service, advised_scope(trial).text);
+}
+
 static enum token_outcome check_audience(struct trial *trial) {
     struct slice aud = trial->claims.aud.text;
     if (!aud.ptr)
         return refuse(trial, REASON_TOKEN_AUDIENCE, "the token's aud is not one string");
-    const struct config_strings *audiences = &trial->entra->audiences;
+    const struct config_strings *audiences = audiences_of(trial);
     for (size_t i = 0; i < audiences->count; i++) {
         if (!slice_eq_str(aud, audiences->items[i]))
             continue;
-        if (trial->result->version == 1 || config_is_guid(aud))
+        if (trial->result->version != 2 || config_is_guid(aud))
             return TOKEN_ACCEPTED;
         return refuse(trial, REASON_TOKEN_AUDIENCE,
                       "a v2 token's audience is the client id, never a URI: %s", show(aud).text);
     }
-    for (size_t i = 0; i < sizeof graph_audiences / sizeof *graph_audiences; i++)
-        if (slice_eq_str(aud, graph_audiences[i]))
-            return refuse(trial, REASON_TOKEN_AUDIENCE, "%s", graph_advice);
-    return refuse(trial, REASON_TOKEN_AUDIENCE, "audience \"%s\" is not configured",
-                  show(aud).text);
+    return refuse_audience(trial);
 }
 
+/* Static issuers state versions of their own. */
 static enum token_outcome check_version(struct trial *trial) {
     const char *expected = trial->result->version == 1 ? "1.0" : "2.0";
-    if (!slice_eq_str(trial->claims.ver.text, expected))
+    if (!trial->static_issuer && !slice_eq_str(trial->claims.ver.text, expected))
         return refuse(trial, REASON_TOKEN_ISSUER, "the token's ver is not the %s of its issuer",
                       expected);
     return TOKEN_ACCEPTED;
 }
 
-static struct slice client_app(const struct trial *trial) {
-    return trial->result->version == 1 ? trial->claims.appid.text : trial->claims.azp.text;
-}
-
-static enum token_outcome check_is_access_token(struct trial *trial) {
-    const struct token_claims *claims = &trial->claims;
-    if (claims->id_token_mark)
-        return refuse(trial, REASON_TOKEN_KIND, "the token holds \"%s\": an ID token",
-                      claims->id_token_mark);
-    if (claims->is_bound)
-        return refuse(trial, REASON_TOKEN_KIND, "the token is bound to a key (cnf)");
-    if (!config_is_guid(client_app(trial)))
-        return refuse(trial, REASON_TOKEN_KIND, "the token names no client application (%s)",
-                      trial->result->version == 1 ? "appid" : "azp");
-    if (!config_is_guid(claims->oid.text))
-        return refuse(trial, REASON_TOKEN_KIND, "the token names no object id (oid)");
-    return TOKEN_ACCEPTED;
-}
-
-/* azure.md A.5, A.9: a user's token has scp; an application's has roles and says that it is one. */
-static enum token_outcome check_principal(struct trial *trial) {
-    const struct token_claims *claims = &trial->claims;
-    bool says_app = slice_eq_str(claims->idtyp.text, "app");
-    if (claims->idtyp.is_present && !claims->idtyp.text.ptr)
-        return refuse(trial, REASON_TOKEN_KIND, "the token's idtyp is not a string");
-    if (claims->scp.is_present) {
-        if (claims->scopes.count == 0 || says_app)
-            return refuse(trial, REASON_TOKEN_KIND,
-                          says_app ? "an app-only token cannot hold scp"
-                                   : "the token's scp names no scope");
-        trial->principal = PRINCIPAL_USER;
+static enum token_outcome check_kind(struct trial *trial) {
+    struct scope_text scope = advised_scope(trial);
+    const struct token_form form = {.version = trial->result->version, .scope = scope.text};
+    if (token_kind_read(&trial->claims, &form, &trial->kind, trial->result->detail))
         return TOKEN_ACCEPTED;
-    }
-    bool looks_app = !claims->idtyp.is_present && slice_eq(claims->sub.text, claims->oid.text);
-    if (claims->roles.count == 0)
-        return refuse(trial, REASON_TOKEN_KIND, "the token has neither scp nor roles");
-    if (!says_app && !looks_app)
-        return refuse(trial, REASON_TOKEN_KIND,
-                      "the token has no scp and is not an app-only token");
-    trial->principal = PRINCIPAL_APP;
-    return TOKEN_ACCEPTED;
+    trial->result->reason = REASON_TOKEN_KIND;
+    return TOKEN_REFUSED;
 }
 
 /* For display only: a text without bounds would cost memory for nothing. */
@@ -365,10 +378,10 @@ static enum token_outcome build_identity(struct trial *trial) {
     const struct token_claims *claims = &trial->claims;
     const struct token_result *result = trial->result;
     const struct identity model = {
-        .type = trial->principal,
-        .tenant = claims->tid.text,
-        .oid = claims->oid.text,
-        .app = client_app(trial),
+        .type = trial->kind.principal,
+        .tenant = slice_of_str(key_slot_tenant(trial->entra, result->slot)),
+        .oid = trial->kind.id,
+        .app = trial->kind.app,
         .sub = shown_text(claims->sub.text),
         .name = display_name(claims),
         .uti = slice_of_str(result->uti),
@@ -389,6 +402,7 @@ static enum token_outcome build_identity(struct trial *trial) {
         .issued_sec = claims->iat.is_present ? claims->iat.sec : claims->nbf.sec,
         .expires_sec = claims->exp.sec,
         .tenant_index = result->tenant_index,
+        .slot = result->slot,
     };
     trial->result->identity = identity_new(&model, trial->entra->groups_by_name);
     if (!trial->result->identity)
@@ -397,16 +411,15 @@ static enum token_outcome build_identity(struct trial *trial) {
 }
 
 static trial_check *const checks[] = {
-    check_structure,       check_header,    check_kid,      check_payload,
-    check_tenant,          check_issuer,    check_key,      check_key_issuer,
-    check_signature,       check_lifetime,  check_audience, check_version,
-    check_is_access_token, check_principal, build_identity,
+    check_structure, check_header,   check_kid,     check_payload,    check_static_issuer,
+    check_tenant,    check_issuer,   check_key,     check_key_issuer, check_signature,
+    check_lifetime,  check_audience, check_version, check_kind,       build_identity,
 };
 
 enum token_outcome entra_verify(const struct config *config, const struct key_ring *ring,
                                 struct slice token, int64_t now_sec,
                                 struct token_result *out_result) {
-    *out_result = (struct token_result){.tenant_index = CONFIG_NONE};
+    *out_result = (struct token_result){.slot = CONFIG_NONE, .tenant_index = CONFIG_NONE};
     struct trial trial = {
         .entra = &config->entra,
         .ring = ring,

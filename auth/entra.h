@@ -10,7 +10,7 @@
 enum token_outcome {
     TOKEN_ACCEPTED,
     TOKEN_REFUSED,
-    TOKEN_NEEDS_KEYS, /* the key set of (tenant, version) is missing or does not hold this kid: ask
+    TOKEN_NEEDS_KEYS, /* the key set of the slot is missing or does not hold this kid: ask
                          the keeper, then again */
 };
 
@@ -20,9 +20,10 @@ struct token_result {
     char detail[200]; /* for the operator's log and, while expose_reasons, the response; nothing of
                          the token's secret parts */
     struct identity *identity; /* TOKEN_ACCEPTED: one reference for the caller */
-    size_t tenant_index;       /* once the tenant is known, else CONFIG_NONE */
-    int version;               /* 1, 2; 0 while unknown */
-    char kid[128]; /* as far as readable and printable, for the audit line; "" otherwise */
+    size_t slot;               /* of the key set (key_slot.h), once known, else CONFIG_NONE */
+    size_t tenant_index; /* once the tenant is known, else CONFIG_NONE, as for static issuers */
+    int version;         /* 1, 2; 0 while unknown, and for static issuers */
+    char kid[128];       /* as far as readable and printable, for the audit line; "" otherwise */
     char uti[64];
     unsigned char key_fingerprint[32]; /* of the key that signed, when accepted */
 };

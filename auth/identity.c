@@ -4,6 +4,10 @@
 
 #include <stdlib.h>
 
+#include "auth/identity_lines.h"
+
+#include "config/config.h"
+
 /* Up to here a list is searched from its start; beyond, by halves. */
 #define LINEAR_SEARCH_MAX 16
 
@@ -72,10 +76,12 @@ struct identity *identity_new(const struct identity *model, bool groups_by_name)
     *identity = *model;
     identity->refs = 1;
     identity->memory_bytes = size;
+    identity->lines = NULL;
     struct slice *lists = (struct slice *)(identity + 1);
     struct text_cursor cursor = {(char *)(lists + list_len)};
     identity->tenant = copy_guid(&cursor, model->tenant);
-    identity->oid = copy_guid(&cursor, model->oid);
+    identity->oid = config_is_guid(model->oid) ? copy_guid(&cursor, model->oid)
+                                               : copy_text(&cursor, model->oid);
     identity->app = copy_guid(&cursor, model->app);
     identity->sub = copy_text(&cursor, model->sub);
     identity->name = copy_text(&cursor, model->name);
@@ -115,8 +121,10 @@ struct identity *identity_ref(struct identity *identity) {
 }
 
 void identity_unref(struct identity *identity) {
-    if (identity && --identity->refs == 0)
+    if (identity && --identity->refs == 0) {
+        identity_lines_drop(identity);
         free(identity);
+    }
 }
 
 static bool list_has(const struct slice *items, size_t count, struct slice wanted) {

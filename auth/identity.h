@@ -11,7 +11,7 @@ struct identity {
     uint32_t refs; /* one worker owns it: not atomic */
     enum principal_type type;
     struct slice tenant; /* tid, lower case */
-    struct slice oid;    /* lower case */
+    struct slice oid;    /* lower case; of static issuers perhaps a sub, as it was written */
     struct slice app;    /* azp or appid, lower case */
     struct slice sub;    /* empty when absent, as the two below */
     struct slice
@@ -35,8 +35,11 @@ struct identity {
     bool accepts_claims_challenge; /* xms_cc holds cp1: azure.md A.11 */
     int64_t issued_sec;            /* iat, or failing that nbf */
     int64_t expires_sec;           /* exp, without skew */
-    size_t tenant_index;           /* in config entra.tenants */
+    size_t tenant_index;           /* in config entra.tenants; CONFIG_NONE for static issuers */
+    size_t slot;                   /* of the key set that verified it (key_slot.h) */
     size_t memory_bytes;           /* what it occupies, for the cache's bound */
+    struct identity_lines *lines;  /* what upstreams were told of it so far: a cache that
+                                      identity_lines.c keeps, no part of who the caller is */
 };
 
 /* A copy of `model` and of all text it borrows, in one allocation; the lists need not be sorted

@@ -14,6 +14,9 @@ static enum status check_answer(const struct http_client_response *response, con
     if (response->status != STATUS_OK)
         result->status =
             error_set(&result->error, response->status, "%s: %.400s", what, response->error.text);
+    else if (response->http_status == 404)
+        result->status = error_set(&result->error, STATUS_NOT_FOUND,
+                                   "%s: the authority has no such document (404)", what);
     else if (response->http_status != 200)
         result->status = error_set(&result->error, STATUS_IO, "%s: the authority answered %d", what,
                                    response->http_status);
@@ -26,7 +29,10 @@ static void on_keys(void *owner, const struct http_client_response *response) {
     struct key_fetch *fetch = owner;
     struct key_fetch_result result = {.issuer = fetch->metadata.issuer};
     if (check_answer(response, "keys", &result) == STATUS_OK) {
-        result.keys = key_set_parse(response->body, &result.refused_keys, &result.error);
+        const char *cloud_instance = fetch->metadata.cloud_instance;
+        result.keys =
+            key_set_parse_of_cloud(response->body, *cloud_instance ? cloud_instance : NULL,
+                                   &result.refusals, &result.error);
         if (!result.keys)
             result.status = STATUS_INVALID;
     }
@@ -35,7 +41,7 @@ static void on_keys(void *owner, const struct http_client_response *response) {
         result.keys = NULL;
         result.status =
             error_set(&result.error, STATUS_INVALID,
-                      "the key document has no usable key (%zu refused)", result.refused_keys);
+                      "the key document has no usable key (%zu refused)", result.refusals.count);
     }
     finish(fetch, &result);
 }
@@ -55,8 +61,8 @@ static void on_metadata(void *owner, const struct http_client_response *response
     struct key_fetch *fetch = owner;
     struct key_fetch_result result = {.retry_after_sec = -1};
     if (check_answer(response, "metadata", &result) == STATUS_OK)
-        result.status = metadata_parse(response->body, fetch->entra, fetch->tenant, fetch->version,
-                                       &fetch->metadata, &result.error);
+        result.status = metadata_parse(response->body, fetch->entra, fetch->slot, &fetch->metadata,
+                                       &result.error);
     if (result.status == STATUS_OK)
         result.status = send_get(fetch, fetch->metadata.jwks_uri, KEY_SET_MAX_DOCUMENT_BYTES,
                                  on_keys, &result.error);
@@ -65,17 +71,16 @@ static void on_metadata(void *owner, const struct http_client_response *response
 }
 
 void key_fetch_init(struct key_fetch *fetch, struct http_client *client,
-                    const struct config_entra *entra, size_t tenant, int version) {
+                    const struct config_entra *entra, size_t slot) {
     fetch->client = client;
     fetch->entra = entra;
-    fetch->tenant = tenant;
-    fetch->version = version;
+    fetch->slot = slot;
 }
 
 void key_fetch_start(struct key_fetch *fetch) {
     struct key_fetch_result result = {.status = STATUS_INVALID, .retry_after_sec = -1};
     char url[METADATA_URL_SIZE];
-    if (metadata_url(fetch->entra, fetch->tenant, fetch->version, url))
+    if (metadata_url(fetch->entra, fetch->slot, url))
         result.status =
             send_get(fetch, url, METADATA_MAX_DOCUMENT_BYTES, on_metadata, &result.error);
     else

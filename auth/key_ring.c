@@ -4,13 +4,13 @@
 
 #include "auth/key_set.h"
 
-struct key_ring *key_ring_new(size_t tenant_count) {
+struct key_ring *key_ring_new(size_t slot_count) {
     struct key_ring *ring = calloc(1, sizeof *ring);
     if (!ring)
         return NULL;
     ring->refs = 1;
-    ring->tenant_count = tenant_count;
-    ring->slots = calloc(tenant_count ? tenant_count * 2 : 1, sizeof *ring->slots);
+    ring->slot_count = slot_count;
+    ring->slots = calloc(slot_count ? slot_count : 1, sizeof *ring->slots);
     if (!ring->slots) {
         free(ring);
         return NULL;
@@ -19,13 +19,13 @@ struct key_ring *key_ring_new(size_t tenant_count) {
 }
 
 struct key_ring *key_ring_copy(const struct key_ring *ring) {
-    struct key_ring *copy = key_ring_new(ring->tenant_count);
+    struct key_ring *copy = key_ring_new(ring->slot_count);
     if (!copy)
         return NULL;
-    for (size_t i = 0; i < ring->tenant_count * 2; i++) {
+    for (size_t i = 0; i < ring->slot_count; i++) {
         const struct key_ring_slot *from = &ring->slots[i];
         struct key_ring_slot *to = &copy->slots[i];
-        to->fetched_wall_sec = from->fetched_wall_sec;
+        *to = *from;
         to->keys = from->keys ? key_set_ref(from->keys) : NULL;
         to->issuer = from->issuer ? slice_strdup(slice_of_str(from->issuer)) : NULL;
         if (from->issuer && !to->issuer) {
@@ -36,6 +36,15 @@ struct key_ring *key_ring_copy(const struct key_ring *ring) {
     return copy;
 }
 
+bool key_ring_has_same_keys(const struct key_ring *a, const struct key_ring *b) {
+    if (a->slot_count != b->slot_count)
+        return false;
+    for (size_t i = 0; i < a->slot_count; i++)
+        if (a->slots[i].keys != b->slots[i].keys)
+            return false;
+    return true;
+}
+
 struct key_ring *key_ring_ref(struct key_ring *ring) {
     atomic_fetch_add_explicit(&ring->refs, 1, memory_order_relaxed);
     return ring;
@@ -44,7 +53,7 @@ struct key_ring *key_ring_ref(struct key_ring *ring) {
 void key_ring_unref(struct key_ring *ring) {
     if (!ring || atomic_fetch_sub_explicit(&ring->refs, 1, memory_order_acq_rel) != 1)
         return;
-    for (size_t i = 0; i < ring->tenant_count * 2; i++) {
+    for (size_t i = 0; i < ring->slot_count; i++) {
         key_set_unref(ring->slots[i].keys);
         free(ring->slots[i].issuer);
     }
@@ -52,6 +61,6 @@ void key_ring_unref(struct key_ring *ring) {
     free(ring);
 }
 
-struct key_ring_slot *key_ring_slot(const struct key_ring *ring, size_t tenant, int version) {
-    return &ring->slots[tenant * 2 + (size_t)(version - 1)];
+struct key_ring_slot *key_ring_slot(const struct key_ring *ring, size_t slot) {
+    return &ring->slots[slot];
 }

@@ -83,9 +83,9 @@ out:
 
 static bool take_fingerprint(const BIGNUM *n, const BIGNUM *e, unsigned char out_digest[32]) {
     unsigned char bytes[MAX_MODULUS_BITS / 8 + MAX_EXPONENT_BITS / 8];
-    int n_len = BN_bn2bin(n, bytes);
-    int e_len = BN_bn2bin(e, bytes + n_len);
-    return SHA256(bytes, (size_t)(n_len + e_len), out_digest) != NULL;
+    size_t n_len = (size_t)BN_bn2bin(n, bytes);
+    size_t e_len = (size_t)BN_bn2bin(e, bytes + n_len);
+    return SHA256(bytes, n_len + e_len, out_digest) != NULL;
 }
 
 static bool text_is_absent_or(const json_t *jwk, const char *member, const char *only) {
@@ -129,45 +129,86 @@ static bool issuer_is_usable(const json_t *jwk) {
     return !slice_is_empty(issuer) && issuer.len <= MAX_ISSUER_BYTES;
 }
 
-static bool jwk_is_for_rs256(const json_t *jwk) {
-    return json_is_object(jwk) && slice_eq_str(strict_json_text(jwk, "kty"), "RSA") &&
-           text_is_absent_or(jwk, "use", "sig") && text_is_absent_or(jwk, "alg", "RS256") &&
-           key_ops_allow_verify(jwk) && !has_private_member(jwk) &&
-           kid_is_usable(strict_json_text(jwk, "kid")) && issuer_is_usable(jwk);
+/* A key without the member belongs to every cloud. */
+static bool is_of_cloud(const json_t *jwk, const char *cloud_instance) {
+    return !cloud_instance || text_is_absent_or(jwk, "cloud_instance_name", cloud_instance);
 }
 
-/* False when the key is left out. */
-static bool read_key(const json_t *jwk, struct verification_key *out_key) {
-    if (!jwk_is_for_rs256(jwk))
-        return false;
+/* Why a key is left out, as far as its members tell; NULL: they are in order. */
+static const char *find_fault(const json_t *jwk, const char *cloud_instance) {
+    if (!json_is_object(jwk))
+        return "is not an object";
+    if (!slice_eq_str(strict_json_text(jwk, "kty"), "RSA"))
+        return "is not an RSA key";
+    if (has_private_member(jwk))
+        return "holds private members";
+    if (!kid_is_usable(strict_json_text(jwk, "kid")))
+        return "has no usable kid";
+    if (!text_is_absent_or(jwk, "use", "sig") || !key_ops_allow_verify(jwk))
+        return "is not for signatures";
+    if (!text_is_absent_or(jwk, "alg", "RS256"))
+        return "is for another algorithm than RS256";
+    if (!issuer_is_usable(jwk))
+        return "has an unusable issuer";
+    return is_of_cloud(jwk, cloud_instance) ? NULL : "belongs to another cloud";
+}
+
+static const char *find_weakness(const BIGNUM *n, const BIGNUM *e) {
+    if (!n || !modulus_is_sound(n))
+        return "has no odd modulus of 2048 to 8192 bits";
+    return e && exponent_is_sound(e) ? NULL : "has no odd exponent from 65537 to 32 bits";
+}
+
+/* False without memory. */
+static bool make_key(const json_t *jwk, const BIGNUM *n, const BIGNUM *e,
+                     struct verification_key *out_key) {
     struct verification_key key = {0};
-    struct slice issuer = strict_json_text(jwk, "issuer");
-    BIGNUM *n = read_number(jwk, "n", MAX_MODULUS_BITS);
-    BIGNUM *e = read_number(jwk, "e", MAX_EXPONENT_BITS);
-    bool is_read = false;
-    if (!n || !e || !modulus_is_sound(n) || !exponent_is_sound(e) ||
-        !take_fingerprint(n, e, key.fingerprint))
-        goto out;
+    struct slice kid = strict_json_text(jwk, "kid"), issuer = strict_json_text(jwk, "issuer");
     key.key = make_public_key(n, e);
     key.verifier = key.key ? jws_rs256_verifier_new(key.key) : NULL;
-    struct slice kid = strict_json_text(jwk, "kid");
     key.kid = slice_of(slice_strdup(kid), kid.len);
     if (issuer.ptr)
         key.issuer = slice_of(slice_strdup(issuer), issuer.len);
-    is_read = key.verifier && key.kid.ptr && (!issuer.ptr || key.issuer.ptr);
-    if (is_read)
+    if (key.verifier && key.kid.ptr && (!issuer.ptr || key.issuer.ptr) &&
+        take_fingerprint(n, e, key.fingerprint)) {
         *out_key = key;
-    else
-        verification_key_done(&key);
-out:
+        return true;
+    }
+    verification_key_done(&key);
+    return false;
+}
+
+/* NULL, or why the key is left out. */
+static const char *read_key(const json_t *jwk, const char *cloud_instance,
+                            struct verification_key *out_key) {
+    const char *why = find_fault(jwk, cloud_instance);
+    if (why)
+        return why;
+    BIGNUM *n = read_number(jwk, "n", MAX_MODULUS_BITS);
+    BIGNUM *e = read_number(jwk, "e", MAX_EXPONENT_BITS);
+    why = find_weakness(n, e);
+    if (!why && !make_key(jwk, n, e, out_key))
+        why = "cannot be loaded";
     BN_free(n);
     BN_free(e);
-    return is_read;
+    return why;
+}
+
+static void note_refusal(struct key_refusals *refusals, struct slice kid, const char *why) {
+    size_t index = refusals->count++;
+    if (index >= KEY_SET_MAX_REFUSALS)
+        return;
+    struct key_refusal *refusal = &refusals->items[index];
+    size_t len = kid.len < sizeof refusal->kid - 1 ? kid.len : sizeof refusal->kid - 1;
+    for (size_t i = 0; i < len; i++)
+        refusal->kid[i] = kid.ptr[i] >= 0x20 && kid.ptr[i] < 0x7f ? kid.ptr[i] : '?';
+    refusal->kid[len] = '\0';
+    refusal->why = why;
 }
 
 /* Keys must be sorted. Leaves out every key whose kid another key has too: which of them a token
  * means cannot be known. */
-static void drop_duplicates(struct key_set *set) {
+static void drop_duplicates(struct key_set *set, struct key_refusals *refusals) {
     size_t kept = 0;
     for (size_t i = 0; i < set->count;) {
         size_t end = i + 1;
@@ -175,30 +216,39 @@ static void drop_duplicates(struct key_set *set) {
             end++;
         if (end - i == 1)
             set->keys[kept++] = set->keys[i];
-        else
-            for (size_t j = i; j < end; j++)
-                verification_key_done(&set->keys[j]);
+        for (size_t j = i; end - i > 1 && j < end; j++) {
+            note_refusal(refusals, set->keys[j].kid, "shares its kid with another key");
+            verification_key_done(&set->keys[j]);
+        }
         i = end;
     }
     set->count = kept;
 }
 
-static struct key_set *read_keys(const json_t *array) {
+static struct key_set *read_keys(const json_t *array, const char *cloud_instance,
+                                 struct key_refusals *refusals) {
     size_t total = json_array_size(array);
     struct key_set *set = calloc(1, sizeof *set + total * sizeof *set->keys);
     if (!set)
         return NULL;
     set->refs = 1;
-    for (size_t i = 0; i < total; i++)
-        if (read_key(json_array_get(array, i), &set->keys[set->count]))
+    for (size_t i = 0; i < total; i++) {
+        const json_t *jwk = json_array_get(array, i);
+        const char *why = read_key(jwk, cloud_instance, &set->keys[set->count]);
+        if (why)
+            note_refusal(refusals, strict_json_text(jwk, "kid"), why);
+        else
             set->count++;
+    }
     if (set->count > 1)
         qsort(set->keys, set->count, sizeof *set->keys, compare_kids);
-    drop_duplicates(set);
+    drop_duplicates(set, refusals);
     return set;
 }
 
-struct key_set *key_set_parse(struct slice json, size_t *out_refused_keys, struct error *err) {
+struct key_set *key_set_parse_of_cloud(struct slice json, const char *cloud_instance,
+                                       struct key_refusals *out_refusals, struct error *err) {
+    *out_refusals = (struct key_refusals){0};
     if (json.len > KEY_SET_MAX_DOCUMENT_BYTES) {
         error_set(err, STATUS_LIMIT, "key document of %zu bytes is over the limit of %d", json.len,
                   KEY_SET_MAX_DOCUMENT_BYTES);
@@ -217,13 +267,19 @@ struct key_set *key_set_parse(struct slice json, size_t *out_refused_keys, struc
         error_set(err, STATUS_LIMIT, "key document has %zu keys, over the limit of %d",
                   json_array_size(array), KEY_SET_MAX_KEYS);
     } else {
-        set = read_keys(array);
+        set = read_keys(array, cloud_instance, out_refusals);
         if (!set)
             error_set(err, STATUS_NO_MEMORY, "no memory for the key set");
-        else if (out_refused_keys)
-            *out_refused_keys = json_array_size(array) - set->count;
     }
     json_decref(document);
+    return set;
+}
+
+struct key_set *key_set_parse(struct slice json, size_t *out_refused_keys, struct error *err) {
+    struct key_refusals refusals;
+    struct key_set *set = key_set_parse_of_cloud(json, NULL, &refusals, err);
+    if (set && out_refused_keys)
+        *out_refused_keys = refusals.count;
     return set;
 }
 
@@ -242,6 +298,10 @@ void key_set_unref(struct key_set *set) {
 
 size_t key_set_count(const struct key_set *set) {
     return set->count;
+}
+
+const struct verification_key *key_set_at(const struct key_set *set, size_t index) {
+    return &set->keys[index];
 }
 
 bool key_set_eq(const struct key_set *a, const struct key_set *b) {

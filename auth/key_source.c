@@ -1,4 +1,4 @@
-/* When to look for keys, and what to do with what was found. Each accepted version of each tenant
+/* When to look for keys, and what to do with what was found. Each set
  * is a feed with a timer for its next look, a timer for the end of its last good keys, and the
  * callers who wait for it. A failed look never takes keys away; only age does.
  *
@@ -13,6 +13,7 @@
 
 #include "auth/key_fetch.h"
 #include "auth/key_source_pace.h"
+#include "auth/key_state.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "vault/backoff.h"
@@ -33,8 +34,10 @@ struct feed {
     struct backoff backoff;
     bool is_on_demand; /* the running look was asked for although keys are there */
     bool has_been_good;
-    uint64_t last_good_ms;
-    uint64_t next_demand_ms; /* a want before that is answered with what is there */
+    bool is_absent; /* the authority says that it has no such metadata */
+    int64_t last_good_ms;         /* negative when that was before the machine started */
+    uint64_t next_demand_ms;      /* a want before that is answered with what is there */
+    struct key_refusals refusals; /* of the last good document */
     char last_error[256];
 };
 
@@ -44,6 +47,9 @@ struct key_source {
     void (*on_ring)(void *owner, struct key_ring *ring);
     void *owner;
     struct key_ring *ring;
+    struct key_state *state; /* NULL: nothing is kept */
+    uint64_t generation;     /* of the newest set of any feed */
+    bool has_unsaved;        /* the state folder failed last time */
     uint32_t second_ms;
     bool is_closing;
     size_t feed_count;
@@ -54,12 +60,26 @@ static uint64_t scale_ms(const struct feed *feed, uint64_t ms) {
     return backoff_scale_ms(feed->source->second_ms, ms);
 }
 
+static const struct config_entra *entra_of(const struct feed *feed) {
+    return &feed->source->config->entra;
+}
+
 static const char *tenant_of(const struct feed *feed) {
-    return feed->source->config->entra.tenants.items[feed->fetch.tenant];
+    return key_slot_tenant(entra_of(feed), feed->fetch.slot);
+}
+
+/* NULL for the sets of a tenant. */
+static const char *issuer_name_of(const struct feed *feed) {
+    size_t issuer = key_slot_at(entra_of(feed), feed->fetch.slot).issuer;
+    return issuer == CONFIG_NONE ? NULL : entra_of(feed)->issuers[issuer].name;
+}
+
+static int version_of(const struct feed *feed) {
+    return key_slot_at(entra_of(feed), feed->fetch.slot).version;
 }
 
 static const struct key_ring_slot *slot_of(const struct feed *feed) {
-    return key_ring_slot(feed->source->ring, feed->fetch.tenant, feed->fetch.version);
+    return key_ring_slot(feed->source->ring, feed->fetch.slot);
 }
 
 static void answer_wants(struct feed *feed) {
@@ -73,34 +93,106 @@ static void answer_wants(struct feed *feed) {
     }
 }
 
-/* A new ring that differs in this feed's slot. Takes over `keys`; both may be NULL. */
-static enum status publish(struct feed *feed, struct key_set *keys, const char *issuer) {
-    struct key_source *source = feed->source;
-    struct key_ring *ring = key_ring_copy(source->ring);
-    char *issuer_copy = issuer ? slice_strdup(slice_of_str(issuer)) : NULL;
-    if (!ring || (issuer && !issuer_copy)) {
-        key_ring_unref(ring);
-        free(issuer_copy);
-        key_set_unref(keys);
-        return STATUS_NO_MEMORY;
-    }
-    struct key_ring_slot *slot = key_ring_slot(ring, feed->fetch.tenant, feed->fetch.version);
-    key_set_unref(slot->keys);
-    free(slot->issuer);
-    *slot = (struct key_ring_slot){
-        .keys = keys, .issuer = issuer_copy, .fetched_wall_sec = keys ? clock_wall_sec() : 0};
+/* A copy of the ring, to be changed in this feed's slot and published. NULL without memory. */
+static struct key_ring *copy_ring(const struct feed *feed, struct key_ring_slot **out_slot) {
+    struct key_ring *ring = key_ring_copy(feed->source->ring);
+    if (ring)
+        *out_slot = key_ring_slot(ring, feed->fetch.slot);
+    return ring;
+}
+
+static void publish(struct key_source *source, struct key_ring *ring) {
     key_ring_unref(source->ring);
     source->ring = ring;
     source->on_ring(source->owner, key_ring_ref(ring));
+}
+
+/* Puts a set into the feed's slot of a ring. Takes over `keys`; both may be NULL. */
+static enum status fill_slot(struct feed *feed, struct key_ring_slot *slot, struct key_set *keys,
+                             const char *issuer, int64_t fetched_wall_sec) {
+    char *issuer_copy = issuer ? slice_strdup(slice_of_str(issuer)) : NULL;
+    if (issuer && !issuer_copy) {
+        key_set_unref(keys);
+        return STATUS_NO_MEMORY;
+    }
+    key_set_unref(slot->keys);
+    free(slot->issuer);
+    *slot = (struct key_ring_slot){.keys = keys,
+                                   .issuer = issuer_copy,
+                                   .fetched_wall_sec = fetched_wall_sec,
+                                   .generation = ++feed->source->generation,
+                                   .closed_until_ms = feed->next_demand_ms};
     return STATUS_OK;
 }
 
+/* Takes over `keys`; both may be NULL. */
+static enum status publish_keys(struct feed *feed, struct key_set *keys, const char *issuer) {
+    struct key_ring_slot *slot;
+    struct key_ring *ring = copy_ring(feed, &slot);
+    if (!ring) {
+        key_set_unref(keys);
+        return STATUS_NO_MEMORY;
+    }
+    enum status status = fill_slot(feed, slot, keys, issuer, keys ? clock_wall_sec() : 0);
+    if (status == STATUS_OK)
+        publish(feed->source, ring);
+    else
+        key_ring_unref(ring);
+    return status;
+}
+
+/* Tells the workers until when asking is of no use. Without memory they ask in vain. */
+static void publish_closing(struct feed *feed) {
+    struct key_ring_slot *slot;
+    struct key_ring *ring = copy_ring(feed, &slot);
+    if (!ring)
+        return;
+    slot->closed_until_ms = feed->next_demand_ms;
+    publish(feed->source, ring);
+}
+
 static void log_look(const struct feed *feed, enum log_level level, const char *outcome,
-                     const struct key_fetch_result *result) {
+                     const char *detail) {
+    const struct key_set *keys = slot_of(feed)->keys;
+    const char *issuer = issuer_name_of(feed);
     LOG_EVENT(level, "keys", LOG_STR("outcome", outcome), LOG_STR("tenant", tenant_of(feed)),
-              LOG_INT("version", feed->fetch.version),
-              LOG_INT("keys", result->keys ? key_set_count(result->keys) : 0),
-              LOG_INT("refused_keys", result->refused_keys), LOG_STR("detail", feed->last_error));
+              LOG_STR("issuer", issuer ? issuer : "entra"), LOG_INT("version", version_of(feed)),
+              LOG_INT("keys", keys ? key_set_count(keys) : 0),
+              LOG_INT("refused_keys", feed->refusals.count), LOG_STR("detail", detail));
+}
+
+static bool refusals_are_same(const struct key_refusals *a, const struct key_refusals *b) {
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count && i < KEY_SET_MAX_REFUSALS; i++)
+        if (a->items[i].why != b->items[i].why || strcmp(a->items[i].kid, b->items[i].kid) != 0)
+            return false;
+    return true;
+}
+
+/* Each document is full of the same ones: said when they change. */
+static void note_refusals(struct feed *feed, const struct key_refusals *refusals) {
+    if (refusals_are_same(&feed->refusals, refusals))
+        return;
+    feed->refusals = *refusals;
+    for (size_t i = 0; i < refusals->count && i < KEY_SET_MAX_REFUSALS; i++)
+        LOG_EVENT(LOG_WARNING, "keys", LOG_STR("outcome", "key_refused"),
+                  LOG_STR("tenant", tenant_of(feed)), LOG_INT("version", version_of(feed)),
+                  LOG_STR("kid", refusals->items[i].kid), LOG_STR("why", refusals->items[i].why));
+}
+
+static void save_keys(struct feed *feed) {
+    struct key_source *source = feed->source;
+    const struct key_ring_slot *slot = slot_of(feed);
+    struct key_state_entry entry = {.keys = slot->keys, .fetched_wall_sec = slot->fetched_wall_sec};
+    struct error err = {{0}};
+    if (!source->state)
+        return;
+    (void)snprintf(entry.issuer, sizeof entry.issuer, "%s", slot->issuer);
+    bool failed = key_state_save(source->state, feed->fetch.slot, &entry, &err) != STATUS_OK;
+    if (failed && !source->has_unsaved)
+        log_look(feed, LOG_WARNING, "not_saved", err.text);
+    source->has_unsaved = failed;
 }
 
 static void start_look(struct feed *feed) {
@@ -114,6 +206,7 @@ static void look_again_in(struct feed *feed, uint64_t delay_ms) {
 
 static void note_failure(struct feed *feed, const struct key_fetch_result *result) {
     struct key_source *source = feed->source;
+    feed->is_absent = result->status == STATUS_NOT_FOUND;
     (void)snprintf(feed->last_error, sizeof feed->last_error, "%.255s", result->error.text);
     uint64_t delay_ms = backoff_next_ms(&feed->backoff, RETRY_MIN_MS, RETRY_MAX_MS);
     int64_t asked_sec = result->retry_after_sec < RETRY_AFTER_MAX_SEC ? result->retry_after_sec
@@ -123,34 +216,44 @@ static void note_failure(struct feed *feed, const struct key_fetch_result *resul
     delay_ms = scale_ms(feed, delay_ms);
     feed->next_demand_ms = loop_now_ms(source->loop) + delay_ms;
     look_again_in(feed, delay_ms);
-    log_look(feed, LOG_WARNING, "failed", result);
+    log_look(feed, LOG_WARNING, "failed", feed->last_error);
+    publish_closing(feed);
+}
+
+/* Keys that are `age_ms` old are there: when they end. */
+static void expect_staleness(struct feed *feed, uint64_t age_ms) {
+    struct key_source *source = feed->source;
+    uint64_t most_ms = (uint64_t)entra_of(feed)->keys_max_stale_sec * 1000;
+    (void)loop_timer_set(source->loop, &feed->stale_timer,
+                         scale_ms(feed, age_ms < most_ms ? most_ms - age_ms : 0));
 }
 
 static void note_success(struct feed *feed) {
     struct key_source *source = feed->source;
-    const struct config_entra *entra = &source->config->entra;
     feed->backoff = (struct backoff){0};
     feed->last_error[0] = '\0';
     feed->has_been_good = true;
-    feed->last_good_ms = loop_now_ms(source->loop);
-    if (feed->is_on_demand)
-        feed->next_demand_ms = feed->last_good_ms + scale_ms(feed, DEMAND_PAUSE_MS);
-    uint64_t refresh_ms = (uint64_t)entra->keys_refresh_sec * 1000;
+    feed->is_absent = false;
+    feed->last_good_ms = (int64_t)loop_now_ms(source->loop);
+    uint64_t refresh_ms = (uint64_t)entra_of(feed)->keys_refresh_sec * 1000;
     look_again_in(feed, scale_ms(feed, backoff_around_ms(refresh_ms, REFRESH_JITTER_PERCENT)));
-    (void)loop_timer_set(source->loop, &feed->stale_timer,
-                         scale_ms(feed, (uint64_t)entra->keys_max_stale_sec * 1000));
+    expect_staleness(feed, 0);
 }
 
 /* Takes over the keys found. */
 static enum status accept_keys(struct feed *feed, const struct key_fetch_result *result) {
     const struct key_set *former = slot_of(feed)->keys;
     bool is_same = former && key_set_eq(former, result->keys);
-    bool had_failed = feed->last_error[0] != '\0';
-    if (publish(feed, result->keys, result->issuer) != STATUS_OK)
+    bool had_failed = feed->has_been_good && feed->last_error[0] != '\0';
+    if (feed->is_on_demand)
+        feed->next_demand_ms = loop_now_ms(feed->source->loop) + scale_ms(feed, DEMAND_PAUSE_MS);
+    if (publish_keys(feed, result->keys, result->issuer) != STATUS_OK)
         return STATUS_NO_MEMORY;
     note_success(feed);
+    note_refusals(feed, &result->refusals);
+    save_keys(feed);
     const char *outcome = !is_same ? "changed" : had_failed ? "recovered" : "unchanged";
-    log_look(feed, is_same && !had_failed ? LOG_DEBUG : LOG_INFO, outcome, result);
+    log_look(feed, is_same && !had_failed ? LOG_DEBUG : LOG_INFO, outcome, "");
     return STATUS_OK;
 }
 
@@ -175,15 +278,15 @@ static void on_look_timer(struct loop_timer *timer) {
 
 static void on_stale_timer(struct loop_timer *timer) {
     struct feed *feed = timer->owner;
-    log_look(feed, LOG_WARNING, "stale", &(struct key_fetch_result){0});
-    if (publish(feed, NULL, NULL) != STATUS_OK)
+    log_look(feed, LOG_WARNING, "stale", "");
+    if (publish_keys(feed, NULL, NULL) != STATUS_OK)
         (void)loop_timer_set(feed->source->loop, timer, scale_ms(feed, RETRY_MIN_MS));
 }
 
 static void feed_init(struct feed *feed, struct key_source *source, struct http_client *client,
-                      size_t tenant, int version) {
+                      size_t slot) {
     feed->source = source;
-    key_fetch_init(&feed->fetch, client, &source->config->entra, tenant, version);
+    key_fetch_init(&feed->fetch, client, &source->config->entra, slot);
     feed->fetch.on_done = on_looked;
     feed->fetch.owner = feed;
     loop_timer_init(&feed->look_timer, on_look_timer, feed);
@@ -191,11 +294,42 @@ static void feed_init(struct feed *feed, struct key_source *source, struct http_
     (void)snprintf(feed->last_error, sizeof feed->last_error, "not fetched yet");
 }
 
+/* Before anyone has seen the ring: its slot is filled in place. */
+static void load_keys(struct feed *feed) {
+    struct key_source *source = feed->source;
+    struct key_state_entry entry;
+    struct error err = {{0}};
+    int64_t now_sec = clock_wall_sec();
+    enum status status = key_state_load(source->state, feed->fetch.slot, now_sec, &entry, &err);
+    if (status != STATUS_OK) {
+        if (status != STATUS_NOT_FOUND)
+            log_look(feed, LOG_WARNING, "not_loaded", err.text);
+        return;
+    }
+    struct key_ring_slot *slot = key_ring_slot(source->ring, feed->fetch.slot);
+    if (fill_slot(feed, slot, entry.keys, entry.issuer, entry.fetched_wall_sec) != STATUS_OK)
+        return;
+    int64_t age_sec = now_sec > entry.fetched_wall_sec ? now_sec - entry.fetched_wall_sec : 0;
+    feed->has_been_good = true;
+    feed->last_good_ms = (int64_t)loop_now_ms(source->loop) - age_sec * 1000;
+}
+
+static enum status open_state(struct key_source *source, struct error *err) {
+    if (!source->config->state)
+        return STATUS_OK;
+    source->state = key_state_open(source->config, err);
+    if (!source->state)
+        return STATUS_IO;
+    for (size_t i = 0; i < source->feed_count; i++)
+        load_keys(&source->feeds[i]);
+    return STATUS_OK;
+}
+
 struct key_source *key_source_new(struct loop *loop, struct http_client *client,
                                   const struct config *config,
                                   void (*on_ring)(void *owner, struct key_ring *ring), void *owner,
                                   struct error *err) {
-    const struct config_entra *entra = &config->entra;
+    size_t slot_count = key_slot_count(&config->entra);
     struct key_source *source = calloc(1, sizeof *source);
     if (!source)
         goto no_memory;
@@ -204,21 +338,25 @@ struct key_source *key_source_new(struct loop *loop, struct http_client *client,
     source->on_ring = on_ring;
     source->owner = owner;
     source->second_ms = 1000;
-    source->ring = key_ring_new(entra->tenants.count);
-    source->feeds = calloc(entra->tenants.count * 2 + 1, sizeof *source->feeds);
+    source->ring = key_ring_new(slot_count);
+    source->feeds = calloc(slot_count + 1, sizeof *source->feeds);
     if (!source->ring || !source->feeds)
         goto no_memory;
-    for (size_t tenant = 0; tenant < entra->tenants.count; tenant++) {
-        if (entra->accepts_v1)
-            feed_init(&source->feeds[source->feed_count++], source, client, tenant, 1);
-        if (entra->accepts_v2)
-            feed_init(&source->feeds[source->feed_count++], source, client, tenant, 2);
-    }
-    return source;
+    for (size_t slot = 0; slot < slot_count; slot++)
+        if (key_slot_is_used(&config->entra, slot))
+            feed_init(&source->feeds[source->feed_count++], source, client, slot);
+    if (open_state(source, err) == STATUS_OK)
+        return source;
+    key_source_free(source);
+    return NULL;
 no_memory:
     key_source_free(source);
     error_set(err, STATUS_NO_MEMORY, "no memory for the key source");
     return NULL;
+}
+
+struct key_ring *key_source_ring(const struct key_source *source) {
+    return key_ring_ref(source->ring);
 }
 
 void key_source_free(struct key_source *source) {
@@ -233,28 +371,39 @@ void key_source_free(struct key_source *source) {
         answer_wants(feed);
     }
     key_ring_unref(source->ring);
+    key_state_free(source->state);
     free(source->feeds);
     free(source);
+}
+
+/* What was loaded is used from the first request on, and checked at once all the same. */
+static void start_feed(struct feed *feed) {
+    if (slot_of(feed)->keys && feed->has_been_good) {
+        int64_t age_ms = (int64_t)loop_now_ms(feed->source->loop) - feed->last_good_ms;
+        expect_staleness(feed, age_ms > 0 ? (uint64_t)age_ms : 0);
+        log_look(feed, LOG_INFO, "loaded", "");
+    }
+    if (!key_fetch_is_running(&feed->fetch))
+        start_look(feed);
 }
 
 void key_source_start(struct key_source *source) {
     source->on_ring(source->owner, key_ring_ref(source->ring));
     for (size_t i = 0; i < source->feed_count; i++)
-        if (!key_fetch_is_running(&source->feeds[i].fetch))
-            start_look(&source->feeds[i]);
+        start_feed(&source->feeds[i]);
 }
 
-static struct feed *find_feed(struct key_source *source, size_t tenant, int version) {
+static struct feed *find_feed(struct key_source *source, size_t slot) {
     for (size_t i = 0; i < source->feed_count; i++)
-        if (source->feeds[i].fetch.tenant == tenant && source->feeds[i].fetch.version == version)
+        if (source->feeds[i].fetch.slot == slot)
             return &source->feeds[i];
     return NULL;
 }
 
 void key_source_want(struct key_source *source, struct key_want *want) {
-    struct feed *feed = find_feed(source, want->tenant, want->version);
+    struct feed *feed = find_feed(source, want->slot);
     bool is_running = feed && key_fetch_is_running(&feed->fetch);
-    bool may_look = feed && !source->is_closing &&
+    bool may_look = feed && !source->is_closing && slot_of(feed)->generation == want->generation &&
                     (is_running || loop_now_ms(source->loop) >= feed->next_demand_ms);
     if (!may_look) {
         want->on_done(want);
@@ -275,12 +424,17 @@ size_t key_source_state_count(const struct key_source *source) {
 void key_source_state(const struct key_source *source, size_t index,
                       struct key_source_state *out_state) {
     const struct feed *feed = &source->feeds[index];
-    uint64_t age_ms = loop_now_ms(source->loop) - feed->last_good_ms;
+    const struct key_set *keys = slot_of(feed)->keys;
+    int64_t age_ms = (int64_t)loop_now_ms(source->loop) - feed->last_good_ms;
     *out_state = (struct key_source_state){
         .tenant = tenant_of(feed),
-        .version = feed->fetch.version,
-        .is_ready = slot_of(feed)->keys != NULL,
-        .age_sec = feed->has_been_good ? (int64_t)(age_ms / 1000) : -1,
+        .issuer = issuer_name_of(feed),
+        .version = version_of(feed),
+        .is_ready = keys != NULL,
+        .is_absent = feed->is_absent && !feed->has_been_good,
+        .keys = keys ? key_set_count(keys) : 0,
+        .refused_keys = feed->refusals.count,
+        .age_sec = feed->has_been_good ? age_ms / 1000 : -1,
         .last_error = feed->last_error,
     };
 }

@@ -1,6 +1,6 @@
 /* Keeps the key sets fresh: discovery, hourly jittered refresh, single-flight refresh for an
- * unknown kid at most once in five minutes per set, bounded staleness. Lives on the keeper's loop.
- * azure.md A.1-A.3, A.15. */
+ * unknown kid at most once in five minutes per set, bounded staleness, the last good sets in a
+ * folder. Lives on the keeper's loop. azure.md A.1-A.3, A.15. */
 #ifndef BARKEEP_AUTH_KEY_SOURCE_H
 #define BARKEEP_AUTH_KEY_SOURCE_H
 
@@ -14,8 +14,8 @@ struct key_source;
 /* Someone who waits for a key set. Embed; zero-initialise. */
 struct key_want {
     struct key_want *next; /* owned by the source while waiting */
-    size_t tenant;
-    int version;
+    size_t slot;
+    uint64_t generation; /* of the set that did not do: a newer one answers at once */
     void (*on_done)(
         struct key_want *want); /* once; the ring published last holds what could be had */
 };
@@ -25,6 +25,9 @@ struct key_source *key_source_new(struct loop *loop, struct http_client *client,
                                   const struct config *config,
                                   void (*on_ring)(void *owner, struct key_ring *ring), void *owner,
                                   struct error *err);
+/* The ring of now, which holds what the state folder had from the beginning. One reference for the
+ * caller. */
+struct key_ring *key_source_ring(const struct key_source *source);
 void key_source_free(struct key_source *source); /* pending wants are answered first */
 /* Fetches everything for the first time and keeps refreshing. */
 void key_source_start(struct key_source *source);
@@ -34,8 +37,12 @@ void key_source_want(struct key_source *source, struct key_want *want);
 
 struct key_source_state {
     const char *tenant;
-    int version;
+    const char *issuer;     /* the static issuer's name; NULL: the tenant's own sets */
+    int version;            /* 0 for a static issuer */
     bool is_ready;          /* usable keys are there */
+    bool is_absent;         /* the authority answered 404: it has no tokens of this version */
+    size_t keys;            /* how many */
+    size_t refused_keys;    /* left out of the last good document */
     int64_t age_sec;        /* since the last good fetch; -1 before it */
     const char *last_error; /* "" when the last fetch was good */
 };

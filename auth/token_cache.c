@@ -185,10 +185,9 @@ void token_cache_replace(struct token_cache *cache, const unsigned char digest[D
 
 static bool key_is_in_ring(const struct entry *entry, const struct key_ring *ring) {
     const struct identity *identity = entry->identity;
-    if (identity->tenant_index >= ring->tenant_count)
+    if (identity->slot >= ring->slot_count)
         return false;
-    const struct key_set *keys =
-        key_ring_slot(ring, identity->tenant_index, identity->version)->keys;
+    const struct key_set *keys = key_ring_slot(ring, identity->slot)->keys;
     const struct verification_key *key = keys ? key_set_find(keys, identity->kid) : NULL;
     return key && memcmp(key->fingerprint, entry->key_fingerprint, sizeof key->fingerprint) == 0;
 }

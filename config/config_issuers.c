@@ -1,5 +1,6 @@
-/* `entra.issuers`: issuers beside the tenants, each told by its exact name. What such a profile says
- * replaces Entra's own rules for its tokens, so it must not name an issuer that those rules judge. */
+/* `entra.issuers`: issuers beside the tenants, each told by its exact name. What such a profile
+ * says replaces Entra's own rules for its tokens, so it must not name an issuer that those rules
+ * judge. */
 #include "config/config_parts.h"
 
 #include "config/url.h"
@@ -117,7 +118,8 @@ static bool is_issuer_of_a_tenant(const struct config_entra *entra, const char *
     struct slice text = slice_of_str(issuer);
     struct slice own = slice_of_str(entra->authority);
     return slice_starts_with(text, SLICE(v1_start)) ||
-           (slice_starts_with(text, own) && slice_starts_with(slice_skip(text, own.len), SLICE("/")));
+           (slice_starts_with(text, own) &&
+            slice_starts_with(slice_skip(text, own.len), SLICE("/")));
 }
 
 static bool is_same(const char *left, const char *right) {
@@ -127,7 +129,8 @@ static bool is_same(const char *left, const char *right) {
 static void check_twin(struct loader *loader, const struct node *item,
                        const struct config_issuer *issuer, const struct config_issuer *earlier) {
     if (is_same(issuer->name, earlier->name))
-        loader_error(loader, node_find(item, SLICE("name")), "another issuer has this name already");
+        loader_error(loader, node_find(item, SLICE("name")),
+                     "another issuer has this name already");
     if (is_same(issuer->issuer, earlier->issuer))
         loader_error(loader, node_find(item, SLICE("issuer")),
                      "is the issuer of %s already; list both audiences there",

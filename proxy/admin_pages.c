@@ -14,22 +14,37 @@ unsigned admin_write_healthz(const struct keeper *keeper, struct buf *page) {
     return STATUS_READY;
 }
 
-/* A tenant is served when the keys of one token version are there: many tenants only ever see one.
- */
+/* A tenant is served when every key set that its authority has is there, and at least one. */
 static bool tenant_is_ready(const struct key_source *keys, const char *tenant) {
+    bool has_keys = false;
     for (size_t i = 0; i < key_source_state_count(keys); i++) {
         struct key_source_state state;
         key_source_state(keys, i, &state);
-        if (state.is_ready && strcmp(state.tenant, tenant) == 0) {
-            return true;
+        if (state.issuer || strcmp(state.tenant, tenant) != 0 || state.is_absent) {
+            continue;
+        }
+        if (!state.is_ready) {
+            return false;
+        }
+        has_keys = true;
+    }
+    return has_keys;
+}
+
+static bool issuers_are_ready(const struct key_source *keys) {
+    for (size_t i = 0; i < key_source_state_count(keys); i++) {
+        struct key_source_state state;
+        key_source_state(keys, i, &state);
+        if (state.issuer && !state.is_ready) {
+            return false;
         }
     }
-    return false;
+    return true;
 }
 
 static bool keeper_is_ready(const struct keeper *keeper) {
     const struct config *config = keeper_config(keeper);
-    bool is_ready = !keeper_is_draining(keeper);
+    bool is_ready = !keeper_is_draining(keeper) && issuers_are_ready(keeper_key_source(keeper));
     for (size_t i = 0; i < config->entra.tenants.count; i++) {
         is_ready &= tenant_is_ready(keeper_key_source(keeper), config->entra.tenants.items[i]);
     }
@@ -61,8 +76,14 @@ static void write_key_sets(struct json_out *out, const struct key_source *keys) 
         key_source_state(keys, i, &state);
         json_out_object_begin(out, NULL);
         json_out_cstr(out, "tenant", state.tenant);
-        json_out_i64(out, "version", state.version);
+        if (state.issuer) {
+            json_out_cstr(out, "issuer", state.issuer);
+        } else {
+            json_out_i64(out, "version", state.version);
+        }
         json_out_bool(out, "ready", state.is_ready);
+        json_out_u64(out, "keys", state.keys);
+        json_out_u64(out, "refused_keys", state.refused_keys);
         write_age(out, state.age_sec);
         write_error(out, state.last_error);
         json_out_object_end(out);
@@ -100,25 +121,42 @@ unsigned admin_write_readyz(const struct keeper *keeper, struct buf *page) {
     return is_ready ? STATUS_READY : STATUS_NOT_READY;
 }
 
+/* The age of the oldest of a tenant's sets; -1 when none was fetched. */
+static int64_t oldest_age_sec(const struct key_source *keys, const char *tenant) {
+    int64_t oldest_sec = -1;
+    for (size_t i = 0; i < key_source_state_count(keys); i++) {
+        struct key_source_state state;
+        key_source_state(keys, i, &state);
+        if (strcmp(state.tenant, tenant) == 0 && state.age_sec > oldest_sec) {
+            oldest_sec = state.age_sec;
+        }
+    }
+    return oldest_sec;
+}
+
+static bool is_first_of_tenant(const struct key_source *keys, size_t index, const char *tenant) {
+    for (size_t i = 0; i < index; i++) {
+        struct key_source_state state;
+        key_source_state(keys, i, &state);
+        if (strcmp(state.tenant, tenant) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void write_keyset_ages(const struct keeper *keeper, struct buf *page) {
-    const struct config *config = keeper_config(keeper);
     const struct key_source *keys = keeper_key_source(keeper);
     buf_append_str(page, "# HELP barkeep_keyset_age_seconds Time since the tenant's oldest key set "
                          "in use was fetched.\n"
                          "# TYPE barkeep_keyset_age_seconds gauge\n");
-    for (size_t t = 0; t < config->entra.tenants.count; t++) {
-        int64_t oldest_sec = -1;
-        for (size_t i = 0; i < key_source_state_count(keys); i++) {
-            struct key_source_state state;
-            key_source_state(keys, i, &state);
-            if (strcmp(state.tenant, config->entra.tenants.items[t]) == 0 &&
-                state.age_sec > oldest_sec) {
-                oldest_sec = state.age_sec;
-            }
-        }
-        if (oldest_sec >= 0) {
-            buf_printf(page, "barkeep_keyset_age_seconds{tenant=\"%s\"} %lld\n",
-                       config->entra.tenants.items[t], (long long)oldest_sec);
+    for (size_t i = 0; i < key_source_state_count(keys); i++) {
+        struct key_source_state state;
+        key_source_state(keys, i, &state);
+        int64_t age_sec = oldest_age_sec(keys, state.tenant);
+        if (age_sec >= 0 && is_first_of_tenant(keys, i, state.tenant)) {
+            buf_printf(page, "barkeep_keyset_age_seconds{tenant=\"%s\"} %lld\n", state.tenant,
+                       (long long)age_sec);
         }
     }
 }
@@ -152,6 +190,18 @@ static void write_vault_count(void *owner, const char *vault, int status, uint64
     }
 }
 
+static void write_group_lookups(const struct group_source *groups, struct buf *page) {
+    buf_append_str(page,
+                   "# HELP barkeep_groups_lookups_total Callers whose groups were looked up, by "
+                   "result.\n"
+                   "# TYPE barkeep_groups_lookups_total counter\n");
+    for (int result = 0; result < GROUP_RESULT_COUNT; result++) {
+        buf_printf(page, "barkeep_groups_lookups_total{result=\"%s\"} %llu\n",
+                   group_result_label((enum group_result)result),
+                   (unsigned long long)group_source_count(groups, (enum group_result)result));
+    }
+}
+
 unsigned admin_write_metrics(const struct keeper *keeper, struct buf *page) {
     struct worker_metrics *workers[256];
     size_t count = keeper_worker_count(keeper);
@@ -166,6 +216,7 @@ unsigned admin_write_metrics(const struct keeper *keeper, struct buf *page) {
                (unsigned long long)keeper_audit_dropped(keeper));
     write_keyset_ages(keeper, page);
     write_secret_ages(keeper_secret_store(keeper), page);
+    write_group_lookups(keeper_group_source(keeper), page);
     buf_append_str(page, "# HELP barkeep_vault_requests_total Requests to vaults, by answer.\n"
                          "# TYPE barkeep_vault_requests_total counter\n");
     secret_store_each_request_count(keeper_secret_store(keeper), write_vault_count, page);
@@ -279,7 +330,11 @@ static void html_keys_and_secrets(const struct keeper *keeper, struct buf *page)
         key_source_state(keys, i, &state);
         buf_append_str(page, "<tr>");
         html_cell(page, state.tenant);
-        buf_printf(page, "<td>v%d", state.version);
+        if (state.issuer) {
+            html_cell(page, state.issuer);
+        } else {
+            buf_printf(page, "<td>v%d", state.version);
+        }
         html_age(page, state.is_ready, state.age_sec, state.last_error);
     }
     buf_append_str(

@@ -36,12 +36,16 @@ void exchange_resume_soon(struct exchange *exchange) {
     loop_timer_set(exchange->worker->loop, &exchange->resume, 0);
 }
 
+static bool is_parked(enum phase phase) {
+    return phase == PHASE_WAIT_KEYS || phase == PHASE_WAIT_GROUPS || phase == PHASE_WAIT_CREDENTIAL;
+}
+
 static void note_parking(struct exchange *exchange, enum phase from, enum phase to) {
-    if (to == PHASE_WAIT_KEYS || to == PHASE_WAIT_CREDENTIAL) {
+    if (is_parked(to)) {
         exchange->parked_us = clock_monotonic_us();
         exchange_set_deadline(exchange, PARKED_LIMIT_MS);
     }
-    if (from == PHASE_WAIT_KEYS || from == PHASE_WAIT_CREDENTIAL) {
+    if (is_parked(from)) {
         exchange->waited_us += clock_monotonic_us() - exchange->parked_us;
         loop_timer_cancel(exchange->worker->loop, &exchange->timer);
     }
@@ -72,6 +76,10 @@ static void on_deadline(struct loop_timer *timer) {
     switch (exchange->phase) {
     case PHASE_WAIT_KEYS:
         exchange_refuse(exchange, exchange->verdict.reason, 0, exchange->verdict.detail);
+        break;
+    case PHASE_WAIT_GROUPS:
+        exchange_refuse(exchange, REASON_GROUPS_UNAVAILABLE, 0,
+                        "the caller's groups could not be looked up in time");
         break;
     case PHASE_WAIT_CREDENTIAL:
         exchange_refuse(exchange, REASON_SECRET_UNAVAILABLE, 0,
@@ -109,6 +117,8 @@ void exchange_on_want_done(struct exchange *exchange) {
     exchange->snapshot = snapshot_ref(exchange->worker->snapshot);
     if (exchange->phase == PHASE_WAIT_KEYS) {
         exchange_move(exchange, PHASE_AUTHENTICATE);
+    } else if (exchange->phase == PHASE_WAIT_GROUPS) {
+        exchange_move(exchange, PHASE_AUTHORIZE);
     } else {
         exchange_move(exchange, PHASE_CREDENTIAL);
     }
@@ -162,7 +172,7 @@ void exchange_free_list(struct worker *worker) {
 
 static void exchange_stop_waiting(struct exchange *exchange) {
     if (exchange->want) {
-        want_abandon(exchange->want);
+        want_abandon(exchange->want, exchange);
         exchange->want = NULL;
     }
 }

@@ -20,7 +20,9 @@
     X(PHASE_AUTHENTICATE, "authenticate",                                                          \
       TO(PHASE_WAIT_KEYS) | TO(PHASE_AUTHORIZE) | TO(PHASE_REFUSE))                                \
     X(PHASE_WAIT_KEYS, "wait_keys", TO(PHASE_AUTHENTICATE) | TO(PHASE_REFUSE))                     \
-    X(PHASE_AUTHORIZE, "authorize", TO(PHASE_CREDENTIAL) | TO(PHASE_REFUSE))                       \
+    X(PHASE_AUTHORIZE, "authorize",                                                                \
+      TO(PHASE_WAIT_GROUPS) | TO(PHASE_CREDENTIAL) | TO(PHASE_REFUSE))                             \
+    X(PHASE_WAIT_GROUPS, "wait_groups", TO(PHASE_AUTHORIZE) | TO(PHASE_REFUSE))                    \
     X(PHASE_CREDENTIAL, "credential",                                                              \
       TO(PHASE_WAIT_CREDENTIAL) | TO(PHASE_CONNECT) | TO(PHASE_REFUSE))                            \
     X(PHASE_WAIT_CREDENTIAL, "wait_credential", TO(PHASE_CREDENTIAL) | TO(PHASE_REFUSE))           \
@@ -43,7 +45,8 @@ enum aborted_by {
     ABORTED_BY_CLIENT,
     ABORTED_BY_UPSTREAM,
     ABORTED_BY_TIMEOUT,
-    ABORTED_BY_DRAIN
+    ABORTED_BY_DRAIN,
+    ABORTED_BY_REVOCATION
 };
 
 struct exchange {
@@ -56,6 +59,7 @@ struct exchange {
     struct loop_timer timer;  /* the one deadline of the current phase */
     struct loop_timer resume; /* zero delay: go on in the next turn */
     struct want *want;
+    struct exchange *next_waiting; /* for the same want */
     struct grave grave;
     struct exchange *next_free;
 
@@ -75,10 +79,14 @@ struct exchange {
 
     /* the judgement */
     struct identity *identity;
+    unsigned char token_digest[32]; /* what the token cache knows the identity by */
     struct token_result verdict;
     struct decision decision;
+    const char *challenge; /* in place of the usual WWW-Authenticate; in the arena */
     const struct rendered_credential *credential; /* NULL: none is injected */
     bool asked_for_keys;
+    uint64_t asked_generation; /* of the key set that did not do */
+    bool asked_for_groups;
     bool asked_for_credential;
 
     /* forwarding */
@@ -105,7 +113,7 @@ struct exchange {
     uint64_t begin_us;
     uint64_t upstream_begin_us; /* request head handed over */
     uint64_t upstream_head_us;  /* response head read */
-    uint64_t waited_us;         /* for keys and credentials */
+    uint64_t waited_us;         /* for keys, groups and credentials */
     uint64_t parked_us;
     uint64_t answered_us; /* response head handed to the client */
 
@@ -122,10 +130,15 @@ void exchange_begin_refused(struct worker *worker, struct client *client,
 void exchange_on_client_event(struct exchange *exchange);
 void exchange_on_upstream_event(struct exchange *exchange);
 void exchange_on_want_done(struct exchange *exchange);
+/* The answer of a want for groups, before exchange_on_want_done(). */
+void exchange_take_groups(struct exchange *exchange, const struct group_want *groups);
 /* Ends it here and now, both connections with it. */
 void exchange_abort(struct exchange *exchange, enum aborted_by by);
 /* The drain's limit has come: answer `draining` when nothing was answered, else cut. */
 void exchange_end_for_drain(struct exchange *exchange);
+/* A new list of revocations is in force: refuses the caller when it is on it and nothing was
+ * answered, else cuts. */
+void exchange_end_if_revoked(struct exchange *exchange);
 /* Memory of finished exchanges. */
 void exchange_free_list(struct worker *worker);
 
@@ -157,6 +170,11 @@ void exchange_step_connect(struct exchange *exchange);
 void exchange_step_request(struct exchange *exchange);
 void exchange_step_response(struct exchange *exchange);
 void exchange_step_refuse(struct exchange *exchange);
+/* exchange_challenge.c */
+/* The decision wants more of the sign-in: a claims challenge, or a refusal that says what. */
+void exchange_refuse_sign_in(struct exchange *exchange);
+/* True when the identity is on the list of revocations, and refused for it. */
+bool exchange_is_refused_as_revoked(struct exchange *exchange);
 /* What the deadline means in the phases that forward. */
 void exchange_on_forward_timeout(struct exchange *exchange);
 

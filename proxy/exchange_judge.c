@@ -1,6 +1,7 @@
 /* From the head to the decision: route, token, rules, credential. Nothing here touches an upstream.
  */
 #include "auth/entra.h"
+#include "auth/unknown_kids.h"
 #include "core/clock.h"
 #include "proxy/client.h"
 #include "proxy/exchange.h"
@@ -68,6 +69,40 @@ static void count_token_check(struct exchange *exchange, enum token_check check)
     metric_add(&exchange->worker->metrics.token_checks[check], 1);
 }
 
+/* Whether a fresh look at the keys may help this token: not when it came back from one, not before
+ * the keeper would look again, not for a key id that the set in force was searched for already. */
+static bool exchange_may_ask_for_keys(const struct exchange *exchange) {
+    const struct token_result *verdict = &exchange->verdict;
+    const struct key_ring_slot *slot = key_ring_slot(exchange->snapshot->ring, verdict->slot);
+    bool is_kid_unknown = verdict->reason == REASON_TOKEN_KEY_UNKNOWN;
+    if (exchange->asked_for_keys) {
+        if (is_kid_unknown && slot->generation != exchange->asked_generation) {
+            unknown_kids_add(exchange->worker->unknown_kids, verdict->slot, verdict->kid,
+                             slot->generation);
+        }
+        return false;
+    }
+    return clock_monotonic_ms() >= slot->closed_until_ms &&
+           !(is_kid_unknown && unknown_kids_has(exchange->worker->unknown_kids, verdict->slot,
+                                                verdict->kid, slot->generation));
+}
+
+/* True when the exchange is parked until the keeper has looked. */
+static bool exchange_ask_for_keys(struct exchange *exchange) {
+    size_t slot = exchange->verdict.slot;
+    if (!exchange_may_ask_for_keys(exchange)) {
+        return false;
+    }
+    exchange->asked_for_keys = true;
+    exchange->asked_generation = key_ring_slot(exchange->snapshot->ring, slot)->generation;
+    exchange->want = want_post_keys(exchange->worker, exchange, slot, exchange->asked_generation);
+    if (!exchange->want) {
+        return false;
+    }
+    exchange_move(exchange, PHASE_WAIT_KEYS);
+    return true;
+}
+
 /* Verifies in full. True when the identity is known now. */
 static bool exchange_verify(struct exchange *exchange, struct slice token,
                             const unsigned char digest[32], int64_t now_sec) {
@@ -86,14 +121,8 @@ static bool exchange_verify(struct exchange *exchange, struct slice token,
         break;
     }
     count_token_check(exchange, TOKEN_CHECK_KEYS_MISSING);
-    if (!exchange->asked_for_keys) {
-        exchange->asked_for_keys = true;
-        exchange->want = want_post_keys(exchange->worker, exchange, exchange->verdict.tenant_index,
-                                        exchange->verdict.version);
-        if (exchange->want) {
-            exchange_move(exchange, PHASE_WAIT_KEYS);
-            return false;
-        }
+    if (exchange_ask_for_keys(exchange)) {
+        return false;
     }
     exchange_refuse(exchange, exchange->verdict.reason, 0, exchange->verdict.detail);
     return false;
@@ -118,7 +147,7 @@ void exchange_step_authenticate(struct exchange *exchange) {
     }
     const struct config *config = exchange_config(exchange);
     int64_t now_sec = clock_wall_sec();
-    unsigned char digest[32] = {0};
+    unsigned char *digest = exchange->token_digest;
     if (token.len <= config->limits.token_bytes) {
         token_cache_digest(exchange->worker->tokens, token, digest);
         exchange->identity = token_cache_find(exchange->worker->tokens, digest, now_sec,
@@ -127,6 +156,9 @@ void exchange_step_authenticate(struct exchange *exchange) {
     if (exchange->identity) {
         metric_add(&exchange->worker->metrics.token_cache_hits, 1);
     } else if (!exchange_verify(exchange, token, digest, now_sec)) {
+        return;
+    }
+    if (exchange_is_refused_as_revoked(exchange)) {
         return;
     }
     exchange_move(exchange, PHASE_AUTHORIZE);
@@ -144,9 +176,49 @@ static const char *detail_of_decision(enum reason reason) {
     }
 }
 
+void exchange_take_groups(struct exchange *exchange, const struct group_want *groups) {
+    if (!groups->groups) {
+        return;
+    }
+    struct identity *identity = identity_with_groups(exchange->identity, groups->groups->items,
+                                                     groups->groups->count, groups->until_ms);
+    if (identity) {
+        token_cache_replace(exchange->worker->tokens, exchange->token_digest, identity);
+        identity_unref(exchange->identity);
+        exchange->identity = identity;
+    }
+}
+
+/* True when the exchange was parked or refused for the sake of the caller's groups. What cannot be
+ * found out is never "no groups". */
+static bool exchange_needs_groups(struct exchange *exchange) {
+    if (!exchange->decision.depends_on_groups || exchange_config(exchange)->entra.overage_refused) {
+        return false;
+    }
+    if (!exchange->asked_for_groups) {
+        exchange->asked_for_groups = true;
+        exchange->want = want_post_groups(exchange->worker, exchange, exchange->identity);
+        if (exchange->want) {
+            exchange_move(exchange, PHASE_WAIT_GROUPS);
+            return true;
+        }
+    }
+    exchange_refuse(exchange, REASON_GROUPS_UNAVAILABLE, 0,
+                    "the token does not carry the caller's groups, and they cannot be looked up "
+                    "now");
+    return true;
+}
+
 void exchange_step_authorize(struct exchange *exchange) {
     policy_decide(exchange->snapshot->rules->policy, exchange->route, exchange->identity,
                   exchange->request.method, exchange->below, &exchange->decision);
+    if (exchange_needs_groups(exchange)) {
+        return;
+    }
+    if (exchange->decision.needed_acrs.len || exchange->decision.needs_mfa) {
+        exchange_refuse_sign_in(exchange);
+        return;
+    }
     if (!exchange->decision.is_allowed) {
         exchange_refuse(exchange, exchange->decision.reason, 0,
                         detail_of_decision(exchange->decision.reason));

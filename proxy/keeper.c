@@ -12,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "auth/revocation_source.h"
 #include "core/http_client.h"
 #include "core/process.h"
 #include "proxy/admin.h"
@@ -34,8 +35,10 @@ struct keeper {
     struct http_client *client;
     struct key_source *keys;
     struct azure_identity *identity;
+    struct group_source *groups;
     struct secret_store *secrets;
     struct resolver *resolver;
+    struct revocation_source *revocation_source;
     struct audit_writer *audit;
     struct admin *admin;
 
@@ -43,6 +46,7 @@ struct keeper {
     struct key_ring *ring;
     struct cabinet *cabinet;
     struct address_book *addresses;
+    struct revocation_list *revocations;
 
     struct worker *workers[WORKERS_MAX];
     size_t worker_count;
@@ -61,6 +65,10 @@ const struct config *keeper_config(const struct keeper *keeper) {
 
 const struct key_source *keeper_key_source(const struct keeper *keeper) {
     return keeper->keys;
+}
+
+const struct group_source *keeper_group_source(const struct keeper *keeper) {
+    return keeper->groups;
 }
 
 const struct secret_store *keeper_secret_store(const struct keeper *keeper) {
@@ -83,9 +91,17 @@ struct worker_metrics *keeper_worker_metrics(const struct keeper *keeper, size_t
     return &keeper->workers[index]->metrics;
 }
 
+static struct snapshot *keeper_snapshot(const struct keeper *keeper) {
+    const struct snapshot parts = {.rules = keeper->rules,
+                                   .ring = keeper->ring,
+                                   .cabinet = keeper->cabinet,
+                                   .addresses = keeper->addresses,
+                                   .revocations = keeper->revocations};
+    return snapshot_new(&parts);
+}
+
 static void keeper_publish(struct keeper *keeper) {
-    struct snapshot *snapshot =
-        snapshot_new(keeper->rules, keeper->ring, keeper->cabinet, keeper->addresses);
+    struct snapshot *snapshot = keeper_snapshot(keeper);
     if (!snapshot) {
         LOG_EVENT(LOG_ERROR, "snapshot",
                   LOG_STR("problem", "out of memory; workers keep what they have"));
@@ -118,10 +134,29 @@ static void on_addresses(void *owner, struct address_book *addresses) {
     keeper_publish(keeper);
 }
 
+/* An empty list is as good as none, and cheaper to ask. */
+static void keeper_take_revocations(struct keeper *keeper, struct revocation_list *list) {
+    bool is_empty = revocation_list_count(list) == 0;
+    revocation_list_unref(keeper->revocations);
+    keeper->revocations = is_empty ? NULL : list;
+    if (is_empty) {
+        revocation_list_unref(list);
+    }
+}
+
+static void on_revocations(void *owner, struct revocation_list *list) {
+    struct keeper *keeper = owner;
+    keeper_take_revocations(keeper, list);
+    keeper_publish(keeper);
+}
+
 void keeper_take_want(struct keeper *keeper, struct want *want) {
     switch (want->kind) {
     case WANT_KEYS:
         key_source_want(keeper->keys, &want->keys);
+        break;
+    case WANT_GROUPS:
+        group_source_want(keeper->groups, &want->groups);
         break;
     case WANT_CREDENTIAL:
         secret_store_want(keeper->secrets, &want->credential);
@@ -258,33 +293,55 @@ static void warn_unless_locked(bool is_locked) {
     }
 }
 
+static enum status keeper_read_revocations(struct keeper *keeper, struct error *err) {
+    struct revocation_list *list;
+    if (!keeper->config->revoked_file) {
+        return STATUS_OK;
+    }
+    keeper->revocation_source = revocation_source_new(keeper->loop, keeper->config->revoked_file,
+                                                      on_revocations, keeper, &list, err);
+    if (!keeper->revocation_source) {
+        return STATUS_INVALID;
+    }
+    keeper_take_revocations(keeper, list);
+    return STATUS_OK;
+}
+
 static enum status keeper_make_sources(struct keeper *keeper, struct error *err) {
     struct config *config = keeper->config;
     keeper->client = http_client_new(keeper->loop, NULL, err);
-    keeper->ring = key_ring_new(config->entra.tenants.count);
     keeper->rules = ruleset_new(config);
     if (!keeper->client) {
         return STATUS_IO;
     }
-    if (!keeper->ring || !keeper->rules) {
+    if (!keeper->rules) {
         return error_set(err, STATUS_NO_MEMORY, "out of memory");
     }
     keeper->keys = key_source_new(keeper->loop, keeper->client, config, on_ring, keeper, err);
+    if (!keeper->keys) {
+        return STATUS_IO;
+    }
+    keeper->ring = key_source_ring(keeper->keys);
+    if (keeper_read_revocations(keeper, err) != STATUS_OK) {
+        return STATUS_INVALID;
+    }
     if (config->identity.kind != IDENTITY_NONE) {
         keeper->identity = azure_identity_new(keeper->loop, keeper->client, config, err);
         if (!keeper->identity) {
             return STATUS_INVALID;
         }
     }
+    keeper->groups =
+        group_source_new(keeper->client, keeper->identity, config, keeper->rules->policy, err);
     keeper->secrets = secret_store_new(keeper->loop, keeper->client, keeper->identity, config,
                                        on_cabinet, keeper, err);
     keeper->resolver = resolver_new(config, keeper->mailbox, on_addresses, &keeper->addresses, err);
-    return keeper->keys && keeper->secrets && keeper->resolver ? STATUS_OK : STATUS_NO_MEMORY;
+    return keeper->keys && keeper->groups && keeper->secrets && keeper->resolver ? STATUS_OK
+                                                                                 : STATUS_NO_MEMORY;
 }
 
 static enum status keeper_make_workers(struct keeper *keeper, struct error *err) {
-    struct snapshot *snapshot =
-        snapshot_new(keeper->rules, keeper->ring, keeper->cabinet, keeper->addresses);
+    struct snapshot *snapshot = keeper_snapshot(keeper);
     if (!snapshot) {
         return error_set(err, STATUS_NO_MEMORY, "out of memory");
     }
@@ -387,6 +444,7 @@ static void keeper_done(struct keeper *keeper) {
     if (keeper->keys) {
         key_source_free(keeper->keys);
     }
+    group_source_free(keeper->groups);
     if (keeper->secrets) {
         secret_store_free(keeper->secrets);
     }
@@ -397,6 +455,7 @@ static void keeper_done(struct keeper *keeper) {
         http_client_free(keeper->client);
     }
     resolver_free(keeper->resolver);
+    revocation_source_free(keeper->revocation_source);
     for (size_t i = 0; i < keeper->worker_count; i++) {
         worker_free(keeper->workers[i]);
     }
@@ -409,6 +468,7 @@ static void keeper_done(struct keeper *keeper) {
     cabinet_unref(keeper->cabinet);
     key_ring_unref(keeper->ring);
     address_book_unref(keeper->addresses);
+    revocation_list_unref(keeper->revocations);
     ruleset_unref(keeper->rules);
     if (keeper->signals.is_watched) {
         int fd = keeper->signals.fd;

@@ -7,14 +7,32 @@
 #include "proxy/exchange.h"
 #include "proxy/worker.h"
 
+/* Nobody joins it any more. */
+static void want_leave(struct want *want) {
+    for (struct want **link = &want->worker->key_wants; *link; link = &(*link)->next) {
+        if (*link == want) {
+            *link = want->next;
+            return;
+        }
+    }
+}
+
+/* Whoever goes on may end others that wait: the list is read anew each time. */
 static void want_return(struct message *message, void *receiver) {
     (void)receiver;
     struct want *want = (struct want *)message;
-    struct exchange *exchange = want->exchange;
-    free(want);
-    if (exchange) {
+    want_leave(want);
+    while (want->exchange) {
+        struct exchange *exchange = want->exchange;
+        want->exchange = exchange->next_waiting;
+        exchange->next_waiting = NULL;
+        if (want->kind == WANT_GROUPS) {
+            exchange_take_groups(exchange, &want->groups);
+        }
         exchange_on_want_done(exchange);
     }
+    group_list_unref(want->groups.groups);
+    free(want);
 }
 
 static void want_send_back(struct want *want) {
@@ -28,6 +46,10 @@ static void on_keys_done(struct key_want *keys) {
 
 static void on_credential_done(struct credential_want *credential) {
     want_send_back((struct want *)(void *)((char *)credential - offsetof(struct want, credential)));
+}
+
+static void on_groups_done(struct group_want *groups) {
+    want_send_back((struct want *)(void *)((char *)groups - offsetof(struct want, groups)));
 }
 
 static void want_arrive(struct message *message, void *receiver) {
@@ -46,13 +68,31 @@ static struct want *want_new(struct worker *worker, struct exchange *exchange,
     return want;
 }
 
-struct want *want_post_keys(struct worker *worker, struct exchange *exchange, size_t tenant,
-                            int version) {
-    struct want *want = want_new(worker, exchange, WANT_KEYS);
+static struct want *find_want_for_keys(const struct worker *worker, size_t slot,
+                                       uint64_t generation) {
+    for (struct want *want = worker->key_wants; want; want = want->next) {
+        if (want->keys.slot == slot && want->keys.generation == generation) {
+            return want;
+        }
+    }
+    return NULL;
+}
+
+struct want *want_post_keys(struct worker *worker, struct exchange *exchange, size_t slot,
+                            uint64_t generation) {
+    struct want *want = find_want_for_keys(worker, slot, generation);
     if (want) {
-        want->keys.tenant = tenant;
-        want->keys.version = version;
+        exchange->next_waiting = want->exchange;
+        want->exchange = exchange;
+        return want;
+    }
+    want = want_new(worker, exchange, WANT_KEYS);
+    if (want) {
+        want->keys.slot = slot;
+        want->keys.generation = generation;
         want->keys.on_done = on_keys_done;
+        want->next = worker->key_wants;
+        worker->key_wants = want;
         mailbox_post(worker->keeper, &want->message);
     }
     return want;
@@ -69,6 +109,24 @@ struct want *want_post_credential(struct worker *worker, struct exchange *exchan
     return want;
 }
 
-void want_abandon(struct want *want) {
-    want->exchange = NULL;
+struct want *want_post_groups(struct worker *worker, struct exchange *exchange,
+                              const struct identity *identity) {
+    struct want *want = want_new(worker, exchange, WANT_GROUPS);
+    if (!want || !group_want_init(&want->groups, identity)) {
+        free(want);
+        return NULL;
+    }
+    want->groups.on_done = on_groups_done;
+    mailbox_post(worker->keeper, &want->message);
+    return want;
+}
+
+void want_abandon(struct want *want, struct exchange *exchange) {
+    for (struct exchange **link = &want->exchange; *link; link = &(*link)->next_waiting) {
+        if (*link == exchange) {
+            *link = exchange->next_waiting;
+            exchange->next_waiting = NULL;
+            return;
+        }
+    }
 }

@@ -1,9 +1,10 @@
 /* A worker's question to the keeper on behalf of a parked exchange: fetch this key set, fetch this
- * credential. Travels as a message to the keeper and back; the answer is in the snapshot that
- * arrives before it. */
+ * credential, find out about this caller's groups. Travels as a message to the keeper and back; the
+ * answer is in the snapshot that arrives before it, but for groups, which come in the want. */
 #ifndef BARKEEP_PROXY_WANT_H
 #define BARKEEP_PROXY_WANT_H
 
+#include "auth/group_source.h"
 #include "auth/key_source.h"
 #include "core/mailbox.h"
 #include "vault/secret_store.h"
@@ -12,24 +13,32 @@ struct exchange;
 struct keeper;
 struct worker;
 
-enum want_kind { WANT_KEYS, WANT_CREDENTIAL };
+enum want_kind { WANT_KEYS, WANT_CREDENTIAL, WANT_GROUPS };
 
 struct want {
     struct message message;
     enum want_kind kind;
     struct worker *worker;
-    struct exchange *exchange; /* worker's thread only; NULL when nobody waits any more */
+    struct exchange *exchange; /* worker's thread only: who waits, through next_waiting */
+    struct want *next;         /* worker's thread only: further wants for keys under way */
     struct key_want keys;
     struct credential_want credential;
+    struct group_want groups;
 };
 
-/* NULL without memory. The want frees itself when it comes back. */
-struct want *want_post_keys(struct worker *worker, struct exchange *exchange, size_t tenant,
-                            int version);
+/* NULL without memory. The want frees itself when it comes back. Of one worker's wants for the same
+ * set only the first is posted, whoever comes later waits for it too. `generation` is the one of
+ * the set that did not do. */
+struct want *want_post_keys(struct worker *worker, struct exchange *exchange, size_t slot,
+                            uint64_t generation);
 struct want *want_post_credential(struct worker *worker, struct exchange *exchange,
                                   size_t credential);
+/* Which of the groups that the rules name `identity` is in. Also NULL when it cannot be asked
+ * about. */
+struct want *want_post_groups(struct worker *worker, struct exchange *exchange,
+                              const struct identity *identity);
 /* The exchange no longer waits. */
-void want_abandon(struct want *want);
+void want_abandon(struct want *want, struct exchange *exchange);
 
 /* Keeper's side, in keeper.c: hands the want to the key source or the secret store. */
 void keeper_take_want(struct keeper *keeper, struct want *want);

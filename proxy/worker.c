@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "auth/unknown_kids.h"
 #include "core/clock.h"
 #include "proxy/client.h"
 #include "proxy/exchange.h"
@@ -124,13 +125,29 @@ static void deliver_drain(struct message *message, void *receiver) {
     worker_check_drained(worker);
 }
 
+/* Exchanges that began under an older list. */
+static void end_revoked(struct worker *worker) {
+    struct client *client = worker->clients;
+    while (client) {
+        struct client *next = client->next;
+        if (client->state == CLIENT_BUSY) {
+            exchange_end_if_revoked(client->exchange);
+        }
+        client = next;
+    }
+}
+
 static void deliver_snapshot(struct message *message, void *receiver) {
     struct worker *worker = receiver;
     struct snapshot *old = worker->snapshot;
     worker->snapshot = ((struct snapshot_message *)message)->snapshot;
     free(message);
-    if (worker->snapshot->ring != old->ring) {
+    if (worker->snapshot->ring != old->ring &&
+        !key_ring_has_same_keys(worker->snapshot->ring, old->ring)) {
         token_cache_apply_ring(worker->tokens, worker->snapshot->ring);
+    }
+    if (worker->snapshot->revocations && worker->snapshot->revocations != old->revocations) {
+        end_revoked(worker);
     }
     snapshot_unref(old);
 }
@@ -250,8 +267,9 @@ static enum status worker_fill(struct worker *worker, const struct worker_option
         io_pool_new(config->limits.header_bytes + BLOCK_BYTES_OVER_HEAD,
                     worker->client_limit * BLOCKS_PER_CONNECTION + BLOCKS_PER_CONNECTION);
     worker->tokens = token_cache_new(TOKEN_CACHE_ENTRIES, TOKEN_CACHE_BYTES);
+    worker->unknown_kids = unknown_kids_new();
     worker->audit = audit_sink_new(options->audit_writer, worker->client_limit);
-    if (!worker->io_pool || !worker->tokens || !worker->audit ||
+    if (!worker->io_pool || !worker->tokens || !worker->unknown_kids || !worker->audit ||
         worker_metrics_init(&worker->metrics, config->route_count) != STATUS_OK ||
         worker_make_pools(worker) != STATUS_OK) {
         return error_set(err, STATUS_NO_MEMORY, "out of memory");
@@ -335,6 +353,7 @@ void worker_free(struct worker *worker) {
     }
     audit_sink_free(worker->audit);
     token_cache_free(worker->tokens);
+    unknown_kids_free(worker->unknown_kids);
     io_pool_free(worker->io_pool);
     worker_metrics_done(&worker->metrics);
     buf_done(&worker->audit_line);

@@ -18,6 +18,8 @@
 struct client;
 struct exchange;
 struct listener;
+struct unknown_kids;
+struct want;
 struct upstream_pool;
 
 /* What is freed at the end of the loop's turn, when no caller up the stack can still hold it. */
@@ -39,6 +41,8 @@ struct worker {
 
     struct io_pool *io_pool;
     struct token_cache *tokens;
+    struct unknown_kids *unknown_kids;
+    struct want *key_wants; /* under way to the keeper */
     struct audit_sink *audit;
     struct worker_metrics metrics;
 

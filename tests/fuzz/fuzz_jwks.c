@@ -44,7 +44,8 @@ static void read_metadata(struct slice json) {
     struct metadata metadata;
     struct error err = {{0}};
     for (int version = 1; version <= 2; version++) {
-        if (metadata_parse(json, &entra, 0, version, &metadata, &err) != STATUS_OK)
+        if (metadata_parse(json, &entra, key_slot_of_tenant(0, version), &metadata, &err) !=
+            STATUS_OK)
             continue;
         if (!issuer_names_tenant(slice_of_str(metadata.issuer), tenants[0]) ||
             !slice_starts_with(slice_of_str(metadata.jwks_uri), SLICE("http")))

@@ -8,6 +8,7 @@
 
 #include "auth/entra.h"
 #include "auth/jws.h"
+#include "auth/key_slot.h"
 #include "auth/token_claims.h"
 #include "auth/token_header.h"
 
@@ -56,10 +57,11 @@ static const struct config config = {
 };
 
 static struct key_ring *make_ring(void) {
-    struct key_ring *ring = key_ring_new(1);
+    struct key_ring *ring = key_ring_new(2);
     for (int version = 1; ring && version <= 2; version++) {
-        key_ring_slot(ring, 0, version)->keys = key_set_parse(SLICE(jwks), NULL, NULL);
-        if (!key_ring_slot(ring, 0, version)->keys)
+        key_ring_slot(ring, key_slot_of_tenant(0, version))->keys =
+            key_set_parse(SLICE(jwks), NULL, NULL);
+        if (!key_ring_slot(ring, key_slot_of_tenant(0, version))->keys)
             abort();
     }
     if (!ring)

@@ -19,6 +19,7 @@ class Authority(Server):
         self.status = 200
         self.extra = {}  # path -> bytes
         self.absent = set()  # paths that are 404
+        self.broken = set()  # paths that are 500
         super().__init__(port)
 
     def key_fetches(self):
@@ -49,4 +50,6 @@ class Authority(Server):
         body = self.document(path)
         if body is None or path in self.absent:
             return 404, b"{}", JSON_TYPE
+        if path in self.broken:
+            return 500, b"{}", JSON_TYPE
         return self.status, body, JSON_TYPE

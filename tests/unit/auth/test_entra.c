@@ -503,7 +503,7 @@ static void refuses_a_signature_under_another_payload(void **state) {
 
 static void needs_keys_while_there_are_none(void **state) {
     (void)state;
-    struct key_ring *empty = key_ring_new(2);
+    struct key_ring *empty = key_ring_new(4);
     char *token = make_token(HEADER_OK, payload, key);
     assert_int_equal(verify_with(empty, slice_of_str(token)), TOKEN_NEEDS_KEYS);
     assert_int_equal(result.reason, REASON_KEYS_UNAVAILABLE);
@@ -531,7 +531,7 @@ static void needs_keys_while_there_are_none(void **state) {
 static void refuses_a_ring_that_contradicts_the_cloud(void **state) {
     (void)state;
     struct key_ring *lying = key_ring_copy(ring);
-    struct key_ring_slot *slot = key_ring_slot(lying, 0, 2);
+    struct key_ring_slot *slot = key_ring_slot(lying, key_slot_of_tenant(0, 2));
     free(slot->issuer);
     slot->issuer = strdup("https://evil.example/" TID "/v2.0");
     char *token = make_token(HEADER_OK, payload, key);
@@ -568,7 +568,7 @@ static void refuses_a_key_of_another_issuer(void **state) {
     char *token = make_token(HEADER_OK, payload, key);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct key_ring *changed = key_ring_copy(ring);
-        struct key_ring_slot *slot = key_ring_slot(changed, 0, 2);
+        struct key_ring_slot *slot = key_ring_slot(changed, key_slot_of_tenant(0, 2));
         key_set_unref(slot->keys);
         slot->keys = make_key_set(key, "key-1", rows[i].issuer);
         enum token_outcome outcome = verify_with(changed, slice_of_str(token));
@@ -582,7 +582,7 @@ static void refuses_a_key_of_another_issuer(void **state) {
 static void keeps_the_tenants_keys_apart(void **state) {
     (void)state;
     struct key_ring *both = key_ring_copy(ring);
-    struct key_ring_slot *slot = key_ring_slot(both, 1, 2);
+    struct key_ring_slot *slot = key_ring_slot(both, key_slot_of_tenant(1, 2));
     slot->keys = make_key_set(attacker_key, "key-1", ",\"issuer\":\"" KEY_ISSUER "\"");
     slot->issuer = strdup("https://login.microsoftonline.com/" OTHER_TID "/v2.0");
     char *token = make_token(HEADER_OK, payload, attacker_key);
@@ -608,7 +608,7 @@ static void follows_the_metadata_of_an_overridden_authority(void **state) {
     config.entra.authority = "https://127.0.0.1:18443";
     config.entra.authority_is_override = true;
     struct key_ring *changed = key_ring_copy(ring);
-    struct key_ring_slot *slot = key_ring_slot(changed, 0, 2);
+    struct key_ring_slot *slot = key_ring_slot(changed, key_slot_of_tenant(0, 2));
     free(slot->issuer);
     slot->issuer = strdup("https://standin.example/issuer");
     key_set_unref(slot->keys);
@@ -620,7 +620,7 @@ static void follows_the_metadata_of_an_overridden_authority(void **state) {
     char *public_token = make_token(HEADER_OK, payload, key);
     assert_int_equal(verify_with(changed, slice_of_str(public_token)), TOKEN_REFUSED);
     assert_int_equal(result.reason, REASON_TOKEN_ISSUER);
-    struct key_ring *empty = key_ring_new(2);
+    struct key_ring *empty = key_ring_new(4);
     assert_int_equal(verify_with(empty, slice_of_str(token)), TOKEN_NEEDS_KEYS);
     assert_int_equal(result.reason, REASON_KEYS_UNAVAILABLE);
     assert_int_equal(result.version, 2);
@@ -654,7 +654,7 @@ static void takes_the_v1_issuer_of_another_cloud_from_its_metadata(void **state)
     char *token = make_token(HEADER_OK, app, key);
     for (size_t i = 0; i < 3; i++) {
         struct key_ring *changed = key_ring_copy(ring);
-        struct key_ring_slot *slot = key_ring_slot(changed, 0, 1);
+        struct key_ring_slot *slot = key_ring_slot(changed, key_slot_of_tenant(0, 1));
         free(slot->issuer);
         slot->issuer = rows[i].stated ? strdup(rows[i].stated) : NULL;
         assert_int_equal(verify_with(changed, slice_of_str(token)), rows[i].outcome);
@@ -665,7 +665,7 @@ static void takes_the_v1_issuer_of_another_cloud_from_its_metadata(void **state)
     char *foreign = make_app_payload(&change, 1);
     char *foreign_token = make_token(HEADER_OK, foreign, key);
     struct key_ring *changed = key_ring_copy(ring);
-    struct key_ring_slot *slot = key_ring_slot(changed, 0, 1);
+    struct key_ring_slot *slot = key_ring_slot(changed, key_slot_of_tenant(0, 1));
     free(slot->issuer);
     slot->issuer = strdup("https://sts.example/" OTHER_TID "/");
     assert_int_equal(verify_with(changed, slice_of_str(foreign_token)), TOKEN_REFUSED);
@@ -768,7 +768,7 @@ static void costs_little_more_than_its_signature(void **state) {
     char *usual = make_user_payload(more, sizeof more / sizeof *more);
     char *token = make_token(HEADER_OK, usual, key);
     const struct verification_key *used =
-        key_set_find(key_ring_slot(ring, 0, 2)->keys, SLICE("key-1"));
+        key_set_find(key_ring_slot(ring, key_slot_of_tenant(0, 2))->keys, SLICE("key-1"));
     struct jws_parts parts;
     assert_int_equal(jws_split(slice_of_str(token), &parts), STATUS_OK);
     double bare_us = 1e9, verdict_us = 1e9;

@@ -357,11 +357,11 @@ static void copies_a_ring_that_shares_its_sets(void **state) {
     (void)state;
     struct key_ring *ring = make_ring(key);
     struct key_ring *copy = key_ring_copy(ring);
-    struct key_ring_slot *slot = key_ring_slot(copy, 0, 2);
-    assert_ptr_equal(slot->keys, key_ring_slot(ring, 0, 2)->keys);
+    struct key_ring_slot *slot = key_ring_slot(copy, key_slot_of_tenant(0, 2));
+    assert_ptr_equal(slot->keys, key_ring_slot(ring, key_slot_of_tenant(0, 2))->keys);
     assert_string_equal(slot->issuer, ISS_V2);
-    assert_ptr_not_equal(slot->issuer, key_ring_slot(ring, 0, 2)->issuer);
-    assert_null(key_ring_slot(copy, 1, 1)->keys);
+    assert_ptr_not_equal(slot->issuer, key_ring_slot(ring, key_slot_of_tenant(0, 2))->issuer);
+    assert_null(key_ring_slot(copy, key_slot_of_tenant(1, 1))->keys);
     key_ring_unref(ring);
     assert_non_null(key_set_find(slot->keys, SLICE("key-1")));
     key_ring_unref(key_ring_ref(copy));

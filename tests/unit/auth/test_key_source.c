@@ -53,9 +53,9 @@ static int free_keys(void **state) {
 
 static void on_ring(void *owner, struct key_ring *ring) {
     struct stage *stage = owner;
+    stage->rings += !stage->ring || !key_ring_has_same_keys(stage->ring, ring);
     key_ring_unref(stage->ring);
     stage->ring = ring;
-    stage->rings++;
 }
 
 static void on_wanted(struct key_want *want) {
@@ -116,7 +116,8 @@ static int strike_stage(void **state) {
 }
 
 static bool has_kid(const struct stage *stage, const char *kid) {
-    const struct key_set *keys = stage->ring ? key_ring_slot(stage->ring, 0, 2)->keys : NULL;
+    const struct key_set *keys =
+        stage->ring ? key_ring_slot(stage->ring, key_slot_of_tenant(0, 2))->keys : NULL;
     return keys && key_set_find(keys, slice_of_str(kid));
 }
 
@@ -144,8 +145,14 @@ static unsigned metadata_hits(struct stage *stage) {
     return authority_hits(&stage->authority, &stage->authority.metadata_hits);
 }
 
+static uint64_t generation_of(const struct stage *stage) {
+    return stage->ring ? key_ring_slot(stage->ring, key_slot_of_tenant(0, 2))->generation : 0;
+}
+
 static struct wanted want_of(struct stage *stage) {
-    return (struct wanted){.want = {.tenant = 0, .version = 2, .on_done = on_wanted},
+    return (struct wanted){.want = {.slot = key_slot_of_tenant(0, 2),
+                                    .generation = generation_of(stage),
+                                    .on_done = on_wanted},
                            .stage = stage};
 }
 
@@ -157,11 +164,12 @@ static void publishes_an_empty_ring_then_the_keys(void **state) {
     assert_true(*state_of(stage).last_error);
     key_source_start(stage->source);
     assert_int_equal(stage->rings, 1);
-    assert_null(key_ring_slot(stage->ring, 0, 2)->keys);
+    assert_null(key_ring_slot(stage->ring, key_slot_of_tenant(0, 2))->keys);
     WAIT_FOR(stage, has_kid(stage, "one"));
-    assert_string_equal(key_ring_slot(stage->ring, 0, 2)->issuer,
+    assert_string_equal(key_ring_slot(stage->ring, key_slot_of_tenant(0, 2))->issuer,
                         "https://authority.example/" TID "/v2.0");
-    assert_true(key_ring_slot(stage->ring, 0, 2)->fetched_wall_sec >= clock_wall_sec() - 60);
+    assert_true(key_ring_slot(stage->ring, key_slot_of_tenant(0, 2))->fetched_wall_sec >=
+                clock_wall_sec() - 60);
     assert_true(state_of(stage).is_ready);
     assert_string_equal(state_of(stage).last_error, "");
     assert_string_equal(state_of(stage).tenant, TID);
@@ -215,6 +223,9 @@ static void looks_for_unknown_kids_once_in_five_minutes(void **state) {
     key_source_want(stage->source, &wanted.want);
     WAIT_FOR(stage, wanted.answers == 1);
     assert_int_equal(keys_hits(stage), 2);
+    assert_true(key_ring_slot(stage->ring, key_slot_of_tenant(0, 2))->closed_until_ms >=
+                asked_ms + 300 * SECOND_MS);
+    wanted.want.generation = generation_of(stage);
     for (unsigned i = 0; i < 1000; i++) {
         key_source_want(stage->source, &wanted.want);
         assert_int_equal(wanted.answers, 2 + i);
@@ -289,7 +300,7 @@ static void drops_keys_that_are_too_old(void **state) {
     WAIT_FOR(stage, *state_of(stage).last_error);
     assert_true(has_kid(stage, "one"));
     WAIT_FOR(stage, !has_kid(stage, "one"));
-    assert_null(key_ring_slot(stage->ring, 0, 2)->issuer);
+    assert_null(key_ring_slot(stage->ring, key_slot_of_tenant(0, 2))->issuer);
     assert_false(state_of(stage).is_ready);
     assert_true(state_of(stage).age_sec >= 0);
     serve_metadata(stage, metadata_of(stage, "https://authority.example/x"));
@@ -332,10 +343,10 @@ static void answers_wants_for_sets_it_does_not_hold(void **state) {
     struct stage *stage = *state;
     key_source_start(stage->source);
     struct wanted wanted = want_of(stage);
-    wanted.want.version = 1;
+    wanted.want.slot = key_slot_of_tenant(0, 1);
     key_source_want(stage->source, &wanted.want);
     assert_int_equal(wanted.answers, 1);
-    wanted.want.tenant = 7;
+    wanted.want.slot = 7;
     key_source_want(stage->source, &wanted.want);
     assert_int_equal(wanted.answers, 2);
 }

@@ -20,7 +20,8 @@ static bool takes(const struct config_entra *entra, int version, const char *iss
     char *json = make_text("{\"issuer\":%s,\"jwks_uri\":%s,\"other\":[]}", issuer, jwks_uri);
     struct error err = {{0}};
     struct metadata metadata;
-    enum status status = metadata_parse(slice_of_str(json), entra, 0, version, &metadata, &err);
+    enum status status =
+        metadata_parse(slice_of_str(json), entra, key_slot_of_tenant(0, version), &metadata, &err);
     assert_int_equal(status == STATUS_OK, err.text[0] == '\0');
     if (status == STATUS_OK && out_metadata)
         *out_metadata = metadata;
@@ -152,24 +153,26 @@ static void refuses_documents_that_are_not_strict_json(void **state) {
     struct config_entra entra = public_cloud();
     struct metadata metadata;
     for (size_t i = 0; i < sizeof documents / sizeof *documents; i++)
-        assert_int_not_equal(
-            metadata_parse(slice_of_str(documents[i]), &entra, 0, 2, &metadata, NULL), STATUS_OK);
-    assert_int_equal(metadata_parse(SLICE(good), &entra, 0, 2, &metadata, NULL), STATUS_OK);
+        assert_int_not_equal(metadata_parse(slice_of_str(documents[i]), &entra,
+                                            key_slot_of_tenant(0, 2), &metadata, NULL),
+                             STATUS_OK);
+    assert_int_equal(metadata_parse(SLICE(good), &entra, key_slot_of_tenant(0, 2), &metadata, NULL),
+                     STATUS_OK);
 }
 
 static void asks_where_the_version_is_described(void **state) {
     (void)state;
     struct config_entra entra = public_cloud();
     char url[METADATA_URL_SIZE];
-    assert_true(metadata_url(&entra, 0, 2, url));
+    assert_true(metadata_url(&entra, key_slot_of_tenant(0, 2), url));
     assert_string_equal(url, LOGIN "/" TID "/v2.0/.well-known/openid-configuration");
-    assert_true(metadata_url(&entra, 1, 1, url));
+    assert_true(metadata_url(&entra, key_slot_of_tenant(1, 1), url));
     assert_string_equal(url, LOGIN "/" OTHER_TID "/.well-known/openid-configuration");
     char authority[METADATA_URL_SIZE];
     memset(authority, 'a', sizeof authority - 1);
     authority[sizeof authority - 1] = '\0';
     entra.authority = authority;
-    assert_false(metadata_url(&entra, 0, 2, url));
+    assert_false(metadata_url(&entra, key_slot_of_tenant(0, 2), url));
 }
 
 int main(void) {

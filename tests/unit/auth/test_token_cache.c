@@ -35,11 +35,12 @@ static struct token_result accepted(int64_t expires_sec) {
         .oid = SLICE(USER_OID),
         .kid = SLICE("key-1"),
         .version = 2,
+        .slot = key_slot_of_tenant(0, 2),
         .expires_sec = expires_sec,
     };
     struct token_result result = {.identity = identity_new(&model, false), .version = 2};
     const struct verification_key *used =
-        key_set_find(key_ring_slot(ring, 0, 2)->keys, SLICE("key-1"));
+        key_set_find(key_ring_slot(ring, key_slot_of_tenant(0, 2))->keys, SLICE("key-1"));
     memcpy(result.key_fingerprint, used->fingerprint, 32);
     return result;
 }
@@ -176,7 +177,7 @@ static void drops_tokens_whose_key_has_left(void **state) {
     (void)state;
     struct token_cache *cache = token_cache_new(10, 100000);
     struct key_ring *changed = key_ring_copy(ring);
-    struct key_ring_slot *slot = key_ring_slot(changed, 0, 2);
+    struct key_ring_slot *slot = key_ring_slot(changed, key_slot_of_tenant(0, 2));
     insert(cache, "a", NOW + 10);
     token_cache_apply_ring(cache, ring);
     assert_true(finds(cache, "a", NOW, 0));

@@ -16,6 +16,7 @@
 
 #include "auth/entra.h"
 #include "auth/key_set.h"
+#include "auth/key_slot.h"
 
 #define TID "3f2b8c1a-6d4e-4b7f-9a21-5c0de1f2a3b4"
 #define OTHER_TID "11111111-2222-4333-8444-555555555555"
@@ -157,8 +158,9 @@ static inline struct config make_config(void) {
 
 /* Both sets of the first tenant hold `key` as "key-1"; the second tenant's are missing. */
 static inline struct key_ring *make_ring(EVP_PKEY *key) {
-    struct key_ring *ring = key_ring_new(2);
-    struct key_ring_slot *v1 = key_ring_slot(ring, 0, 1), *v2 = key_ring_slot(ring, 0, 2);
+    struct key_ring *ring = key_ring_new(4);
+    struct key_ring_slot *v1 = key_ring_slot(ring, key_slot_of_tenant(0, 1)),
+                         *v2 = key_ring_slot(ring, key_slot_of_tenant(0, 2));
     v1->keys = make_key_set(key, "key-1", "");
     v1->issuer = strdup(ISS_V1);
     v2->keys = make_key_set(key, "key-1", ",\"issuer\":\"" KEY_ISSUER "\"");

@@ -36,19 +36,31 @@ static void rules_hold_their_configuration(void **state) {
     ruleset_unref(NULL);
 }
 
+static struct snapshot *snapshot_of(struct ruleset *rules, struct key_ring *ring,
+                                    struct address_book *book,
+                                    struct revocation_list *revocations) {
+    const struct snapshot parts = {
+        .rules = rules, .ring = ring, .addresses = book, .revocations = revocations};
+    return snapshot_new(&parts);
+}
+
 static void holds_every_part_it_was_made_of(void **state) {
     (void)state;
     struct ruleset *rules = new_rules();
-    struct key_ring *ring = key_ring_new(1);
+    struct key_ring *ring = key_ring_new(2);
     struct address_book *book = new_book();
+    struct revocation_list *revocations = NULL;
     assert_non_null(ring);
-    struct snapshot *snapshot = snapshot_new(rules, ring, NULL, book);
+    assert_int_equal(revocation_list_parse(SLICE("uti a\nuti b\n"), &revocations, NULL), STATUS_OK);
+    struct snapshot *snapshot = snapshot_of(rules, ring, book, revocations);
     assert_non_null(snapshot);
     ruleset_unref(rules);
     key_ring_unref(ring);
     address_book_unref(book);
+    revocation_list_unref(revocations);
     assert_int_equal(find_root(snapshot->rules), 0);
-    assert_int_equal(snapshot->ring->tenant_count, 1);
+    assert_int_equal(revocation_list_count(snapshot->revocations), 2);
+    assert_int_equal(snapshot->ring->slot_count, 2);
     assert_int_equal(snapshot->addresses->count, 0);
     assert_null(snapshot->cabinet);
 
@@ -63,9 +75,10 @@ static void is_there_before_keys_and_credentials_are(void **state) {
     (void)state;
     struct ruleset *rules = new_rules();
     struct address_book *book = new_book();
-    struct snapshot *snapshot = snapshot_new(rules, NULL, NULL, book);
+    struct snapshot *snapshot = snapshot_of(rules, NULL, book, NULL);
     assert_non_null(snapshot);
     assert_null(snapshot->ring);
+    assert_null(snapshot->revocations);
     snapshot_unref(snapshot);
     ruleset_unref(rules);
     address_book_unref(book);
@@ -75,16 +88,16 @@ static void shares_its_parts_with_the_next_one(void **state) {
     (void)state;
     struct ruleset *rules = new_rules();
     struct address_book *book = new_book();
-    struct key_ring *ring = key_ring_new(1);
-    struct snapshot *before = snapshot_new(rules, NULL, NULL, book);
-    struct snapshot *after = snapshot_new(before->rules, ring, NULL, before->addresses);
+    struct key_ring *ring = key_ring_new(2);
+    struct snapshot *before = snapshot_of(rules, NULL, book, NULL);
+    struct snapshot *after = snapshot_of(before->rules, ring, before->addresses, NULL);
     ruleset_unref(rules);
     address_book_unref(book);
     key_ring_unref(ring);
     assert_ptr_equal(after->rules, before->rules);
     snapshot_unref(before);
     assert_int_equal(find_root(after->rules), 0);
-    assert_int_equal(after->ring->tenant_count, 1);
+    assert_int_equal(after->ring->slot_count, 2);
     snapshot_unref(after);
 }
 
