@@ -123,7 +123,7 @@ static inline json_int_t case_number(const json_t *object, const char *name) {
 
 /* A list of texts, joined with commas, for one comparison; "-" when there is no such member. */
 static inline const char *case_list(const json_t *object, const char *name) {
-    static char joined[4096];
+    static char joined[16384];
     const json_t *list = json_object_get(object, name), *item;
     size_t index;
     joined[0] = '\0';
