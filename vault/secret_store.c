@@ -31,7 +31,7 @@ struct secret_store {
 
     struct vault_client **vaults;  /* as config->vaults */
     struct stored_secret *secrets; /* as config->secrets */
-    struct shelf *shelves;         /* as config->credentials */
+    struct shelf *shelves;         /* as config->credentials; one more for the assertion key */
     struct secret_view *views;     /* as config->secrets; filled for rendering */
 
     struct credential_want *wants;
@@ -172,12 +172,26 @@ static void *array_of(size_t count, size_t size) {
     return calloc(count ? count : 1, size);
 }
 
+/* Its shelf is never rendered: nothing of it goes into a request. */
+static bool shelve_assertion_key(struct secret_store *store) {
+    const struct config *config = store->config;
+    struct shelf *shelf = &store->shelves[secret_store_assertion_key(config)];
+    if (!config->assertion.has_key)
+        return true;
+    shelf->secrets = calloc(1, sizeof *shelf->secrets);
+    if (!shelf->secrets)
+        return false;
+    shelf->secrets[0] = config->assertion.key;
+    shelf->secret_count = 1;
+    return true;
+}
+
 static bool make_rooms(struct secret_store *store, struct http_client *client,
                        struct azure_identity *identity) {
     const struct config *config = store->config;
     store->vaults = array_of(config->vault_count, sizeof *store->vaults);
     store->secrets = array_of(config->secret_count, sizeof *store->secrets);
-    store->shelves = array_of(config->credential_count, sizeof *store->shelves);
+    store->shelves = array_of(config->credential_count + 1, sizeof *store->shelves);
     store->views = array_of(config->secret_count, sizeof *store->views);
     if (!store->vaults || !store->secrets || !store->shelves || !store->views)
         return false;
@@ -190,12 +204,12 @@ static bool make_rooms(struct secret_store *store, struct http_client *client,
             return false;
     for (size_t i = 0; i < config->secret_count; i++)
         init_secret(store, i);
-    return true;
+    return shelve_assertion_key(store);
 }
 
 static void free_rooms(struct secret_store *store) {
     const struct config *config = store->config;
-    for (size_t i = 0; store->shelves && i < config->credential_count; i++) {
+    for (size_t i = 0; store->shelves && i <= config->credential_count; i++) {
         free(store->shelves[i].secrets);
         rendering_unref(store->shelves[i].rendering);
     }
@@ -269,6 +283,10 @@ void secret_store_want(struct secret_store *store, struct credential_want *want)
     }
     want->next = store->wants;
     store->wants = want;
+}
+
+struct secret *secret_store_value(const struct secret_store *store, size_t secret) {
+    return store->secrets[secret].value;
 }
 
 size_t secret_store_state_count(const struct secret_store *store) {

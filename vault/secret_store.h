@@ -43,6 +43,11 @@ const struct rendered_credential *cabinet_credential(const struct cabinet *cabin
 
 struct secret_store;
 
+/* In place of a credential's index: the key that signs assertions. */
+static inline size_t secret_store_assertion_key(const struct config *config) {
+    return config->credential_count;
+}
+
 /* Someone who waits for a credential. Embed; zero-initialise. */
 struct credential_want {
     struct credential_want *next; /* owned by the store while waiting */
@@ -64,6 +69,10 @@ void secret_store_start(struct secret_store *store);
 /* Asks for the secrets of one credential that are missing: one fetch however many ask, back-off
  * between failed tries. `on_done` may be called before this returns. */
 void secret_store_want(struct secret_store *store, struct credential_want *want);
+
+/* What is held of a secret now, by index into config->secrets; NULL for nothing. Borrowed until the
+ * loop's next turn. Every change of it is followed by a new cabinet. */
+struct secret *secret_store_value(const struct secret_store *store, size_t secret);
 
 struct secret_state {
     const char *vault;

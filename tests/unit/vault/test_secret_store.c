@@ -534,6 +534,30 @@ static void follows_a_file_as_it_changes(void **state) {
     RUN_UNTIL(bar.loop, line_is(credential, "Authorization: Bearer third\r\n"));
 }
 
+static size_t key_wants_done;
+
+static void on_key_want_done(struct credential_want *want) {
+    (void)want;
+    key_wants_done++;
+}
+
+static void brings_the_key_that_signs_assertions(void **state) {
+    (void)state;
+    reply(ADMIN, 200, NULL, BUNDLE("admin", V1, "-----BEGIN A-----\\nb\\n-----END A-----\\n"));
+    bar.config.credential_count = 0;
+    bar.config.assertion = (struct config_assertion){.has_key = true, .key = 0};
+    start_store();
+    assert_null(secret_store_value(bar.store, 0));
+    struct credential_want want = {.credential = secret_store_assertion_key(&bar.config),
+                                   .on_done = on_key_want_done};
+    key_wants_done = 0;
+    secret_store_want(bar.store, &want);
+    RUN_UNTIL(bar.loop, key_wants_done == 1);
+    assert_true(slice_eq_str(secret_bytes(secret_store_value(bar.store, 0)),
+                             "-----BEGIN A-----\nb\n-----END A-----\n"));
+    assert_int_equal(bar.published, 2);
+}
+
 static void answers_pending_wants_when_it_goes_away(void **state) {
     (void)state;
     struct want want = {0};
@@ -714,6 +738,7 @@ int main(void) {
         CASE(keeps_eight_requests_in_flight_at_most),
         CASE(holds_files_in_the_first_cabinet),
         CASE(follows_a_file_as_it_changes),
+        CASE(brings_the_key_that_signs_assertions),
         CASE(answers_pending_wants_when_it_goes_away),
         CASE(goes_away_while_requests_are_in_flight),
         CASE(works_without_an_identity_for_files_only),
