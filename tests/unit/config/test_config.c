@@ -24,6 +24,13 @@ static const char FULL[] =
     "  keys: {refresh: 30m, max_stale: 12h}\n"
     "  groups: {overage: refuse, form: name}\n"
     "  max_token_lifetime: 36h\n"
+    "  metadata_appid: 8D1E6F20-1B2C-4D3E-8F90-A1B2C3D4E5F6\n"
+    "  issuers:\n"
+    "    - name: customers\n"
+    "      metadata: https://c.b2clogin.com/c/flow/v2.0/.well-known/openid-configuration\n"
+    "      issuer: https://c.b2clogin.com/" TENANT "/v2.0/\n"
+    "      audience: [shop, " CLIENT "]\n"
+    "      tenant: 3F2B8C1A-6D4E-4B7F-9A21-5C0DE1F2A3B4\n"
     "identity:\n"
     "  client: {id: 8D1E6F20-1B2C-4D3E-8F90-A1B2C3D4E5F6, secret_file: client-secret}\n"
     "  tenant: " CLIENT "\n"
@@ -80,6 +87,7 @@ static const char FULL[] =
     "5s,\n"
     "         idle_timeout: 30s}\n"
     "drain: 10s\n"
+    "state: state\n"
     "expose_reasons: false\n"
     "assertion: {key: prod/signing-key, issuer: \"https://gw.example\"}\n"
     "revoked: revoked.list\n";
@@ -147,6 +155,19 @@ static void reads_entra(void **state) {
     assert_true(entra->overage_refused);
     assert_string_equal(entra->graph_url, "https://graph.microsoft.us");
     assert_int_equal(entra->max_token_lifetime_sec, 36 * 3600);
+    assert_string_equal(entra->metadata_appid, "8d1e6f20-1b2c-4d3e-8f90-a1b2c3d4e5f6");
+}
+
+static void reads_static_issuers(void **state) {
+    (void)state;
+    assert_int_equal(full->entra.issuer_count, 1);
+    const struct config_issuer *issuer = &full->entra.issuers[0];
+    assert_string_equal(issuer->name, "customers");
+    assert_string_equal(issuer->metadata,
+                        "https://c.b2clogin.com/c/flow/v2.0/.well-known/openid-configuration");
+    assert_string_equal(issuer->issuer, "https://c.b2clogin.com/" TENANT "/v2.0/");
+    assert_strings(&issuer->audiences, "shop", CLIENT);
+    assert_string_equal(issuer->tenant, TENANT);
 }
 
 static void reads_identity_and_vaults(void **state) {
@@ -353,6 +374,7 @@ static void reads_settings(void **state) {
     assert_int_equal(full->limits.head_timeout_ms, 5000);
     assert_int_equal(full->limits.idle_timeout_ms, 30000);
     assert_int_equal(full->drain_ms, 10000);
+    assert_non_null(strstr(full->state, "/state"));
     assert_false(full->expose_reasons);
     assert_string_equal(full->revoked_file, "/etc/barkeep/revoked.list");
     assert_int_equal(full->revoked_position.column, 10);
@@ -377,6 +399,9 @@ static void fills_in_the_defaults(void **state) {
     assert_false(config->entra.overage_refused);
     assert_string_equal(config->entra.graph_url, "https://graph.microsoft.com");
     assert_int_equal(config->entra.max_token_lifetime_sec, 172800);
+    assert_null(config->entra.metadata_appid);
+    assert_int_equal(config->entra.issuer_count, 0);
+    assert_null(config->state);
     assert_int_equal(config->identity.kind, IDENTITY_NONE);
     assert_int_equal(config->vault_count, 0);
     assert_int_equal(config->secret_count, 0);
@@ -630,6 +655,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_listeners),
         cmocka_unit_test(reads_entra),
+        cmocka_unit_test(reads_static_issuers),
         cmocka_unit_test(reads_identity_and_vaults),
         cmocka_unit_test(reads_credentials_and_their_secrets),
         cmocka_unit_test(reads_header_templates),

@@ -4,6 +4,11 @@
 
 #define ROUTE(rest) "routes:\n- name: r\n  upstream: http://127.0.0.1:3000\n" rest
 #define ENTRA(rest) "entra:\n  tenant: " TENANT "\n  audience: " CLIENT "\n" rest
+#define ISSUER(name, metadata, issuer, audience, tenant)                                           \
+    ENTRA("  issuers:\n    - name: " name "\n      metadata: " metadata "\n      issuer: " issuer  \
+          "\n      audience: " audience "\n      tenant: " tenant)
+#define C_METADATA "https://c.example/x"
+#define C_ISSUER "https://c.example/"
 #define VAULTS                                                                                     \
     "identity: {managed: system}\nvaults: {prod: \"https://x.vault.azure.net\", local: "           \
     "\"file:/s\"}\n"
@@ -71,7 +76,9 @@ static void refuses_unknown_keys_with_a_suggestion(void **state) {
         {"zebra: x", "1:1: zebra", "the configuration takes: listen, admin"},
         {"expose_reason: true", "1:1: expose_reason", "did you mean `expose_reasons`?"},
         {"trusted_proxies: []", "1:1: trusted_proxies", "unknown key"},
-        {"state: /var/lib/barkeep", "1:1: state", "unknown key"},
+        {"stat: /var/lib/barkeep", "1:1: stat", "did you mean `state`?"},
+        {ISSUER("customers", C_METADATA, C_ISSUER, "shop", TENANT "\n      issuers: x"),
+         "10:7: entra.issuers[0].issuers", "did you mean `issuer`?"},
         {"mcp: {}", "1:1: mcp", "unknown key"},
         {ENTRA("  audiance: x"), "4:3: entra.audiance", "did you mean `audience`?"},
         {ENTRA("  keys: {refesh: 1h}"), "4:10: entra.keys.refesh", "did you mean `refresh`?"},
@@ -210,6 +217,11 @@ static void refuses_bad_entra_settings(void **state) {
         ENTRA("  token_versions: 2"),
         ENTRA("  groups: {overage: refuse, form: name}"),
         ENTRA("  groups: {overage: graph}"),
+        ENTRA("  issuers: []"),
+        ENTRA("  metadata_appid: " CLIENT),
+        ISSUER("customers", C_METADATA, C_ISSUER, "[a, b]", TENANT),
+        "state: /var/lib/barkeep",
+        "state: state",
     };
     static const struct config_case CASES[] = {
         {"entra: x", "1:8: entra", "must be a mapping"},
@@ -242,6 +254,28 @@ static void refuses_bad_entra_settings(void **state) {
         {ENTRA("  token_versions: []"), "4:19: entra.token_versions", "empty list"},
         {ENTRA("  token_versions: [1, 3]"), "4:23: entra.token_versions[1]", "must be 1 or 2"},
         {ENTRA("  token_versions: [\"1\"]"), "4:20: entra.token_versions[0]", "must be 1 or 2"},
+        {ENTRA("  metadata_appid: orders"), "4:19: entra.metadata_appid", "not a GUID"},
+        {ENTRA("  issuers: x"), "4:12: entra.issuers", "must be a list of issuers"},
+        {ENTRA("  issuers: [x]"), "4:13: entra.issuers[0]", "must be a mapping"},
+        {ISSUER("a b", C_METADATA, C_ISSUER, "shop", TENANT), "5:13: entra.issuers[0].name",
+         "made of letters"},
+        {ISSUER("../a", C_METADATA, C_ISSUER, "shop", TENANT), "5:13: entra.issuers[0].name",
+         "made of letters"},
+        {ISSUER("customers", "http://c.example/x", C_ISSUER, "shop", TENANT),
+         "6:17: entra.issuers[0].metadata", "loopback addresses only"},
+        {ISSUER("customers", C_METADATA, "https://c.example/{tenantid}/", "shop", TENANT),
+         "7:15: entra.issuers[0].issuer", "without placeholders"},
+        {ISSUER("customers", C_METADATA, "customers", "shop", TENANT),
+         "7:15: entra.issuers[0].issuer", "must be a URL"},
+        {ISSUER("customers", C_METADATA, "https://login.microsoftonline.com/" TENANT "/v2.0",
+                "shop", TENANT),
+         "7:15: entra.issuers[0].issuer", "of the Entra authority itself"},
+        {ISSUER("customers", C_METADATA, "https://sts.windows.net/" TENANT "/", "shop", TENANT),
+         "7:15: entra.issuers[0].issuer", "of the Entra authority itself"},
+        {ISSUER("customers", C_METADATA, C_ISSUER, "shop", "common"),
+         "9:15: entra.issuers[0].tenant", "not a GUID"},
+        {ISSUER("customers", C_METADATA, C_ISSUER, "[]", TENANT), "8:17: entra.issuers[0].audience",
+         "empty list"},
         {ENTRA("  clock_skew: 301s"), "4:15: entra.clock_skew", "from 0s to 5m, got `301s`"},
         {ENTRA("  clock_skew: 1500ms"), "4:15: entra.clock_skew", "whole seconds"},
         {ENTRA("  clock_skew: 60"), "4:15: entra.clock_skew", "a whole number with ms, s, m or h"},
@@ -257,6 +291,23 @@ static void refuses_bad_entra_settings(void **state) {
         {ENTRA("  max_token_lifetime: 0s"), "4:23: entra.max_token_lifetime", "from 1s"},
         {ENTRA("  max_token_lifetime: 99999999999999999999h"), "4:23: entra.max_token_lifetime",
          "must be a duration"},
+    };
+    ACCEPT_ALL(GOOD);
+    REFUSE_ALL(CASES);
+}
+
+static void refuses_two_issuers_of_one_name(void **state) {
+    (void)state;
+#define SECOND(name, issuer)                                                                       \
+    ISSUER("customers", C_METADATA, C_ISSUER, "shop", TENANT)                                      \
+    "\n    - {name: " name ", metadata: " C_METADATA ", issuer: " issuer                           \
+    ", audience: x, tenant: " TENANT "}"
+    static const char *const GOOD[] = {SECOND("partners", "https://d.example/")};
+    static const struct config_case CASES[] = {
+        {SECOND("customers", "https://d.example/"), "10:14: entra.issuers[1].name",
+         "has this name already"},
+        {SECOND("partners", C_ISSUER), "10:65: entra.issuers[1].issuer",
+         "is the issuer of `customers` already"},
     };
     ACCEPT_ALL(GOOD);
     REFUSE_ALL(CASES);
@@ -803,6 +854,7 @@ int main(void) {
         cmocka_unit_test(names_every_required_section),
         cmocka_unit_test(refuses_bad_addresses),
         cmocka_unit_test(refuses_bad_entra_settings),
+        cmocka_unit_test(refuses_two_issuers_of_one_name),
         cmocka_unit_test(refuses_bad_identities_and_vaults),
         cmocka_unit_test(refuses_bad_assertions),
         cmocka_unit_test(refuses_bad_credentials),
