@@ -169,22 +169,21 @@ static struct revocation_source *source_new(struct loop *loop, const char *path,
 
 struct revocation_source *revocation_source_new(struct loop *loop, const char *path,
                                                 revocation_on_list *on_list, void *owner,
+                                                struct revocation_list **out_list,
                                                 struct error *err) {
-    struct revocation_list *list = NULL;
     struct error why;
     struct revocation_source *source = source_new(loop, path, on_list, owner);
     if (!source) {
         error_set(err, STATUS_NO_MEMORY, "out of memory");
         return NULL;
     }
-    enum status status = read_path(path, &list, &source->judged, &why);
+    enum status status = read_path(path, out_list, &source->judged, &why);
     if (status != STATUS_OK) {
         error_set(err, status, "the list of revocations, %s: %s", path, why.text);
         revocation_source_free(source);
         return NULL;
     }
     source->seen = source->judged;
-    on_list(owner, list);
     loop_timer_set(loop, &source->timer, LOOK_INTERVAL_MS);
     return source;
 }

@@ -16,11 +16,13 @@ struct revocation_source;
 /* Takes over one reference to `list`, the file's new content. */
 typedef void revocation_on_list(void *owner, struct revocation_list *list);
 
-/* Reads the file (NULL with `err` when that fails), hands the list over, and again within a second
- * of every change: of the file, of what a symbolic link on the way to it points to, or of the file
- * that was renamed to its place. A file that cannot be used changes nothing and raises an event. */
+/* Reads the file (NULL with `err` when that fails): `out_list` gets one reference to the list. Then
+ * `on_list` gets a new list within a second of every change: of the file, of what a symbolic link
+ * on the way to it points to, or of the file that was renamed to its place. A file that cannot be
+ * used changes nothing and raises an event. */
 struct revocation_source *revocation_source_new(struct loop *loop, const char *path,
                                                 revocation_on_list *on_list, void *owner,
+                                                struct revocation_list **out_list,
                                                 struct error *err);
 void revocation_source_free(struct revocation_source *source); /* NULL is fine */
 

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <yaml.h>
 
+#include "auth/revocation_source.h"
 #include "config/config.h"
+#include "config/problem.h"
 #include "proxy/keeper.h"
 
 enum { EXIT_OK = 0, EXIT_USAGE = 2 };
@@ -81,15 +83,42 @@ static void print_problems(FILE *out, const char *file, const struct problem_lis
     }
 }
 
+/* Files that the configuration names and that are read later: what is wrong with them now. */
+static bool check_named_files(const struct config *config, struct problem_list *problems) {
+    struct revocation_list *list = NULL;
+    struct error err;
+    if (!config->revoked_file) {
+        return true;
+    }
+    if (revocation_file_read(config->revoked_file, &list, &err) == STATUS_OK) {
+        revocation_list_unref(list);
+        return true;
+    }
+    problem_add(problems, PROBLEM_ERROR, config->revoked_position, "revoked", "%s: %s",
+                config->revoked_file, err.text);
+    return false;
+}
+
+/* The configuration in `file`, with everything that is wrong printed; NULL when it is not usable.
+ */
+static struct config *load_config(const char *file, FILE *out) {
+    struct problem_list problems = {0};
+    struct config *config = config_load(file, &problems);
+    if (config && !check_named_files(config, &problems)) {
+        config_unref(config);
+        config = NULL;
+    }
+    print_problems(out, file, &problems);
+    problem_list_done(&problems);
+    return config;
+}
+
 static int run_serve(int count, char **arguments) {
     const char *file = config_argument("serve", count, arguments);
     if (!file) {
         return EXIT_USAGE;
     }
-    struct problem_list problems = {0};
-    struct config *config = config_load(file, &problems);
-    print_problems(stderr, file, &problems);
-    problem_list_done(&problems);
+    struct config *config = load_config(file, stderr);
     if (!config) {
         return EXIT_USAGE;
     }
@@ -103,10 +132,7 @@ static int run_check(int count, char **arguments) {
     if (!file) {
         return EXIT_USAGE;
     }
-    struct problem_list problems = {0};
-    struct config *config = config_load(file, &problems);
-    print_problems(stdout, file, &problems);
-    problem_list_done(&problems);
+    struct config *config = load_config(file, stdout);
     int code = config ? EXIT_OK : EXIT_USAGE;
     config_unref(config);
     return code;

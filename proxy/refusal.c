@@ -75,7 +75,9 @@ static void write_problem(struct exchange *exchange, struct buf *body) {
 
 static void write_special_fields(struct head_writer *writer, const struct exchange *exchange) {
     if (exchange->status == 401) {
-        if (exchange->reason == REASON_TOKEN_MISSING) {
+        if (exchange->challenge) {
+            head_write_field(writer, SLICE("WWW-Authenticate"), slice_of_str(exchange->challenge));
+        } else if (exchange->reason == REASON_TOKEN_MISSING) {
             HEAD_WRITE_LITERAL(writer, "WWW-Authenticate: Bearer\r\n");
         } else {
             HEAD_WRITE_LITERAL(writer, "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n");

@@ -35,17 +35,17 @@ void ruleset_unref(struct ruleset *rules) {
     free(rules);
 }
 
-struct snapshot *snapshot_new(struct ruleset *rules, struct key_ring *ring, struct cabinet *cabinet,
-                              struct address_book *addresses) {
+struct snapshot *snapshot_new(const struct snapshot *parts) {
     struct snapshot *snapshot = calloc(1, sizeof *snapshot);
     if (!snapshot) {
         return NULL;
     }
     atomic_init(&snapshot->refs, 1);
-    snapshot->rules = ruleset_ref(rules);
-    snapshot->ring = ring ? key_ring_ref(ring) : NULL;
-    snapshot->cabinet = cabinet ? cabinet_ref(cabinet) : NULL;
-    snapshot->addresses = address_book_ref(addresses);
+    snapshot->rules = ruleset_ref(parts->rules);
+    snapshot->ring = parts->ring ? key_ring_ref(parts->ring) : NULL;
+    snapshot->cabinet = parts->cabinet ? cabinet_ref(parts->cabinet) : NULL;
+    snapshot->addresses = address_book_ref(parts->addresses);
+    snapshot->revocations = parts->revocations ? revocation_list_ref(parts->revocations) : NULL;
     return snapshot;
 }
 
@@ -62,5 +62,6 @@ void snapshot_unref(struct snapshot *snapshot) {
     key_ring_unref(snapshot->ring);
     cabinet_unref(snapshot->cabinet);
     address_book_unref(snapshot->addresses);
+    revocation_list_unref(snapshot->revocations);
     free(snapshot);
 }

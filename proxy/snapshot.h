@@ -1,11 +1,12 @@
 /* What a worker judges and serves by at one moment: configuration, rules, keys, credentials,
- * addresses. Immutable; the keeper publishes a new one whenever a part changes, and every exchange
- * pins the one it began with. */
+ * addresses, revocations. Immutable; the keeper publishes a new one whenever a part changes, and
+ * every exchange pins the one it began with. */
 #ifndef BARKEEP_PROXY_SNAPSHOT_H
 #define BARKEEP_PROXY_SNAPSHOT_H
 
 #include "auth/key_set.h"
 #include "auth/policy.h"
+#include "auth/revocation.h"
 #include "config/config.h"
 #include "proxy/resolver.h"
 #include "proxy/router.h"
@@ -30,11 +31,12 @@ struct snapshot {
     struct key_ring *ring;   /* NULL before the first one */
     struct cabinet *cabinet; /* NULL before the first one */
     struct address_book *addresses;
+    struct revocation_list *revocations; /* NULL when nothing is revoked */
 };
 
-/* Takes its own reference to every part. NULL without memory. */
-struct snapshot *snapshot_new(struct ruleset *rules, struct key_ring *ring, struct cabinet *cabinet,
-                              struct address_book *addresses);
+/* Holds what `parts` names (its count of references aside), with a reference of its own to each.
+ * NULL without memory. */
+struct snapshot *snapshot_new(const struct snapshot *parts);
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot); /* NULL is fine */
 
