@@ -212,7 +212,7 @@ static void reads_credentials_and_their_secrets(void **state) {
 
     assert_string_equal(credentials[0].name, "admin");
     assert_int_equal(credentials[0].kind, CREDENTIAL_BASIC);
-    assert_int_equal(credentials[0].position.line, 27);
+    assert_int_equal(credentials[0].position.line, 34);
     assert_int_equal(credentials[0].position.column, 3);
     assert_int_equal(credentials[0].username.count, 1);
     assert_int_equal(credentials[0].username.parts[0].secret, CONFIG_NONE);
@@ -279,7 +279,7 @@ static void reads_routes_and_upstreams(void **state) {
     assert_string_equal(db->name, "db");
     assert_string_equal(db->host, "db.example");
     assert_string_equal(db->path, "/db");
-    assert_int_equal(db->position.line, 40);
+    assert_int_equal(db->position.line, 47);
     assert_int_equal(db->position.column, 5);
     assert_true(db->pass_encoded_slashes);
     assert_int_equal(db->credential, 3);
@@ -321,7 +321,7 @@ static void reads_rules(void **state) {
     assert_int_equal(first->role, 2);
     assert_int_equal(first->action_count, 0);
     assert_int_equal(first->credential, 0);
-    assert_int_equal(first->position.line, 47);
+    assert_int_equal(first->position.line, 54);
     assert_int_equal(first->to_count, 1);
     assert_strings(&first->to[0].groups, "Admins", "Domain Users");
     assert_strings(&first->to[0].tenants, CLIENT, NULL);

@@ -306,7 +306,7 @@ static void refuses_two_issuers_of_one_name(void **state) {
     static const struct config_case CASES[] = {
         {SECOND("customers", "https://d.example/"), "10:14: entra.issuers[1].name",
          "has this name already"},
-        {SECOND("partners", C_ISSUER), "10:65: entra.issuers[1].issuer",
+        {SECOND("partners", C_ISSUER), "10:63: entra.issuers[1].issuer",
          "is the issuer of `customers` already"},
     };
     ACCEPT_ALL(GOOD);
