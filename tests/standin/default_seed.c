@@ -12,7 +12,9 @@ const char default_seed[] = JSON({
     "apps": [
         {"name": "orders-gw", "client_id": "8d1e6f20-1b2c-4d3e-8f90-a1b2c3d4e5f6",
          "oid": "5e6f7081-92a3-4b4c-8d5e-6f70a1b2c3d4", "uris": ["api://orders-gw"],
-         "token_version": 2, "secret": "canary-orders-gw-client-secret"},
+         "token_version": 2, "secret": "canary-orders-gw-client-secret",
+         "roles": {"00000003-0000-0000-c000-000000000000":
+                   ["User.Read.All", "Application.Read.All", "GroupMember.Read.All"]}},
         {"name": "caller", "client_id": "c5a1b2d3-4e5f-4a6b-8c7d-9e0f1a2b3c4d",
          "oid": "17b9e4f2-0c3d-4e5a-b6c7-d8e9f0a1b2c3", "secret": "canary-caller-client-secret~1",
          "roles": {"8d1e6f20-1b2c-4d3e-8f90-a1b2c3d4e5f6": ["Orders.Read.All"]}},
@@ -29,6 +31,8 @@ const char default_seed[] = JSON({
     "managed_identities": [
         {"client_id": "2b7c9d10-3e4f-4a5b-9c6d-7e8f90a1b2c3",
          "oid": "94a5b6c7-d8e9-4f0a-8b1c-2d3e4f506172",
+         "roles": {"00000003-0000-0000-c000-000000000000":
+                   ["User.Read.All", "Application.Read.All", "GroupMember.Read.All"]},
          "resource_id": "/subscriptions/0a1b2c3d-4e5f-4607-8182-93a4b5c6d7e8/resourcegroups/edge/providers/Microsoft.ManagedIdentity/userAssignedIdentities/gw-proxy"}
     ],
     "vaults": {

@@ -7,7 +7,7 @@
 
 static const char *const azure_resources[] = {
     RESOURCE_VAULT,
-    "https://graph.microsoft.com",
+    RESOURCE_GRAPH,
     "https://management.azure.com",
 };
 
@@ -110,7 +110,10 @@ bool directory_resource(const struct directory *directory, const char *name, con
                         struct resource *out_resource) {
     for (size_t i = 0; i < sizeof(azure_resources) / sizeof(*azure_resources); i++)
         if (names_uri(name, azure_resources[i])) {
-            *out_resource = (struct resource){.token_version = 1, .audience = name};
+            bool is_graph = strcmp(azure_resources[i], RESOURCE_GRAPH) == 0;
+            *out_resource = (struct resource){.client_id = is_graph ? GRAPH_CLIENT_ID : NULL,
+                                              .token_version = 1,
+                                              .audience = name};
             return true;
         }
     if (extra && names_uri(name, extra)) {
@@ -124,6 +127,7 @@ bool directory_resource(const struct directory *directory, const char *name, con
             continue;
         *out_resource = (struct resource){
             .api = app,
+            .client_id = app->client_id,
             .token_version = app->token_version,
             .audience = app->token_version == 2 || is_id ? app->client_id : name,
         };

@@ -9,6 +9,9 @@
 #include "core/status.h"
 
 #define RESOURCE_VAULT "https://vault.azure.net"
+#define RESOURCE_GRAPH "https://graph.microsoft.com"
+/* Microsoft Graph's own application: app roles of it are permissions. */
+#define GRAPH_CLIENT_ID "00000003-0000-0000-c000-000000000000"
 
 struct tenant {
     const char *id;
@@ -54,6 +57,7 @@ struct directory {
     size_t user_count;
     struct managed_identity *identities;
     size_t identity_count;
+    const json_t *group_parents; /* {group: [groups that it is in]}; NULL: none is in another */
 };
 
 void directory_done(struct directory *directory);
@@ -71,12 +75,13 @@ const struct user *directory_user(const struct directory *directory, const char 
 const struct managed_identity *directory_identity(const struct directory *directory,
                                                   const char *client_id, const char *oid,
                                                   const char *resource_id);
-/* Groups of whatever principal that is; NULL if it has none. */
+/* The groups that a principal, whatever it is, is in directly; NULL if there are none. */
 const json_t *directory_groups(const struct directory *directory, const char *oid);
 
 /* A resource a token may be asked for. */
 struct resource {
     const struct app *api; /* NULL for Azure's own */
+    const char *client_id; /* whose app roles its tokens carry; NULL: none */
     int token_version;
     const char *audience; /* what goes into `aud`: lives as long as the directory and `name` */
 };

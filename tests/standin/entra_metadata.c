@@ -55,7 +55,7 @@ static void put_keys_url(json_t *document, const struct request *request,
 static json_t *constant_members(void) {
     return must(json_pack(
         "{s:[sss], s:[sss], s:[s], s:[s], s:[ssss], s:[ssss], s:b, s:b, s:b, s:[sssssssssssss],"
-        " s:s, s:s, s:s, s:s, s:s}",
+        " s:s, s:s, s:s, s:s}",
         "token_endpoint_auth_methods_supported", "client_secret_post", "private_key_jwt",
         "client_secret_basic", "response_modes_supported", "query", "fragment", "form_post",
         "subject_types_supported", "pairwise", "id_token_signing_alg_values_supported", "RS256",
@@ -66,7 +66,13 @@ static json_t *constant_members(void) {
         "cloud_instance_host_name", "cloud_graph_host_name", "msgraph_host", "aud", "exp", "iat",
         "auth_time", "acr", "nonce", "preferred_username", "tenant_region_scope", "EU",
         "cloud_instance_name", "microsoftonline.com", "cloud_graph_host_name", "graph.windows.net",
-        "msgraph_host", "graph.microsoft.com", "rbac_url", "https://pas.windows.net"));
+        "rbac_url", "https://pas.windows.net"));
+}
+
+/* Graph is here too, under the name that was asked. */
+static void put_graph_host(json_t *document, const struct request *request) {
+    const char *host = strstr(request->origin, "://");
+    json_object_set_new(document, "msgraph_host", must(json_string(host ? host + 3 : "")));
 }
 
 void entra_metadata(struct standin *standin, const struct request *request, struct reply *reply) {
@@ -81,6 +87,7 @@ void entra_metadata(struct standin *standin, const struct request *request, stru
     free(issuer);
     if (tenant.in_issuer == tenant_template)
         json_object_set_new(document, "tenant_region_scope", json_null());
+    put_graph_host(document, request);
     put_url(document, "token_endpoint", request, &tenant,
             is_v2 ? "oauth2/v2.0/token" : "oauth2/token");
     put_keys_url(document, request, &tenant, is_v2 ? "discovery/v2.0/keys" : "discovery/keys");

@@ -15,7 +15,8 @@
 
 static const char *const endpoint_names[ENDPOINT_COUNT] = {
     [ENDPOINT_METADATA] = "metadata", [ENDPOINT_KEYS] = "keys", [ENDPOINT_TOKEN] = "token",
-    [ENDPOINT_VAULT] = "vault",       [ENDPOINT_IMDS] = "imds", [ENDPOINT_OTHER] = "other",
+    [ENDPOINT_VAULT] = "vault",       [ENDPOINT_IMDS] = "imds", [ENDPOINT_GRAPH] = "graph",
+    [ENDPOINT_OTHER] = "other",
 };
 
 struct fault {
@@ -106,7 +107,25 @@ static const char *vault_code(unsigned status) {
     }
 }
 
-/* The vault words its errors differently from Entra and IMDS (azure.md C.2, C.5, D.5). */
+static const char *graph_code(unsigned status) {
+    switch (status) {
+    case 401:
+        return "InvalidAuthenticationToken";
+    case 403:
+        return "Authorization_RequestDenied";
+    case 404:
+        return "Request_ResourceNotFound";
+    case 429:
+        return "TooManyRequests";
+    case 503:
+        return "serviceNotAvailable";
+    default:
+        return "generalException";
+    }
+}
+
+/* The vault and Graph word their errors differently from Entra and IMDS (azure.md B.2, C.2, C.5,
+ * D.5). */
 static void answer_wrongly(struct reply *reply, const struct fault *fault) {
     static const char reason[] = "a test asked for this answer";
     if (fault->body)
@@ -114,6 +133,10 @@ static void answer_wrongly(struct reply *reply, const struct fault *fault) {
     else if (fault->endpoint == ENDPOINT_VAULT)
         reply_json(reply, fault->status,
                    json_pack("{s:{s:s, s:s}}", "error", "code", vault_code(fault->status),
+                             "message", reason));
+    else if (fault->endpoint == ENDPOINT_GRAPH)
+        reply_json(reply, fault->status,
+                   json_pack("{s:{s:s, s:s}}", "error", "code", graph_code(fault->status),
                              "message", reason));
     else
         reply_error(reply, fault->status,
@@ -147,7 +170,8 @@ static enum status read_endpoint(const json_t *document, enum endpoint *out_endp
             return STATUS_OK;
         }
     return error_set(err, STATUS_INVALID,
-                     "endpoint must be metadata, keys, token, vault or imds, got \"%.40s\"", name);
+                     "endpoint must be metadata, keys, token, vault, imds or graph, got \"%.40s\"",
+                     name);
 }
 
 static enum status read_number(const json_t *document, const char *name, int64_t min, int64_t max,

@@ -22,7 +22,7 @@ struct issued_token issue_token(const struct world *world, const struct resource
                                 const struct issue_order *order) {
     int64_t now = clock_wall_sec();
     const json_t *roles =
-        resource->api ? json_object_get(order->roles, resource->api->client_id) : NULL;
+        resource->client_id ? json_object_get(order->roles, resource->client_id) : NULL;
     struct claims_order claims_order = {
         .origin = world->origin,
         .tenant = order->tenant,

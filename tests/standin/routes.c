@@ -18,6 +18,7 @@ struct route {
 /* The first match counts, so the fixed names come before the tenant's "*". */
 static const struct route routes[] = {
     {ENDPOINT_IMDS, ON_PLAIN, {"metadata", "identity", "oauth2", "token"}, imds},
+    {ENDPOINT_GRAPH, ON_BOTH, {"v1.0", "*", "*", "*"}, graph},
     {ENDPOINT_VAULT, ON_BOTH, {"secrets"}, key_vault},
     {ENDPOINT_VAULT, ON_BOTH, {"secrets", "*"}, key_vault},
     {ENDPOINT_VAULT, ON_BOTH, {"secrets", "*", "*"}, key_vault},

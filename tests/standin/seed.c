@@ -6,14 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "encoding.h"
 #include "json_shape.h"
 #include "must.h"
 
 static const struct json_member seed_members[] = {
-    {"tenants", MEMBER_ARRAY, 0},        {"apps", MEMBER_ARRAY, 0},
-    {"users", MEMBER_ARRAY, 0},          {"managed_identities", MEMBER_ARRAY, 0},
-    {"vault_roles", MEMBER_OBJECT, 0},   {"vaults", MEMBER_OBJECT, 0},
-    {"default_vault", MEMBER_STRING, 0}, {NULL, MEMBER_ANY, 0},
+    {"tenants", MEMBER_ARRAY, 0},
+    {"apps", MEMBER_ARRAY, 0},
+    {"users", MEMBER_ARRAY, 0},
+    {"managed_identities", MEMBER_ARRAY, 0},
+    {"vault_roles", MEMBER_OBJECT, 0},
+    {"vaults", MEMBER_OBJECT, 0},
+    {"default_vault", MEMBER_STRING, 0},
+    {"groups", MEMBER_OBJECT, 0},
+    {NULL, MEMBER_ANY, 0},
 };
 
 static const struct json_member tenant_members[] = {
@@ -326,6 +332,22 @@ static enum status read_vaults(struct seed *seed, struct error *err) {
     return STATUS_OK;
 }
 
+static enum status read_groups(struct seed *seed, struct error *err) {
+    const char *group;
+    json_t *parents;
+    json_t *groups = json_object_get(seed->document, "groups");
+    seed->directory.group_parents = groups;
+    json_object_foreach(groups, group, parents) {
+        bool is_good = guid_is_valid(group) && json_is_array(parents);
+        for (size_t i = 0; i < json_array_size(parents) && is_good; i++)
+            is_good = guid_is_valid(json_string_value(json_array_get(parents, i)));
+        if (!is_good)
+            return error_set(err, STATUS_INVALID,
+                             "groups.%.40s: a GUID with a list of the GUIDs it is in", group);
+    }
+    return STATUS_OK;
+}
+
 static json_t *load(const char *text, struct error *err) {
     json_error_t reason;
     json_t *document = json_loads(text, JSON_REJECT_DUPLICATES, &reason);
@@ -346,6 +368,8 @@ enum status seed_parse(const char *text, struct seed *out_seed, struct error *er
         json_decref(fallback);
         status = read_directory(&seed, err);
     }
+    if (status == STATUS_OK)
+        status = read_groups(&seed, err);
     if (status == STATUS_OK)
         status = read_vaults(&seed, err);
     if (status == STATUS_OK)

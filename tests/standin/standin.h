@@ -18,6 +18,7 @@ void entra_metadata(struct standin *standin, const struct request *request, stru
 void entra_keys(struct standin *standin, const struct request *request, struct reply *reply);
 void entra_token(struct standin *standin, const struct request *request, struct reply *reply);
 void key_vault(struct standin *standin, const struct request *request, struct reply *reply);
+void graph(struct standin *standin, const struct request *request, struct reply *reply);
 void imds(struct standin *standin, const struct request *request, struct reply *reply);
 void admin(struct standin *standin, const struct request *request, struct reply *reply);
 

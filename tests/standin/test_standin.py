@@ -922,6 +922,86 @@ class Imds(WithStandin):
         self.assertEqual(answer.status, 404)
 
 
+class Graph(WithStandin):
+    RESOURCE = "https://graph.microsoft.com"
+    CLIENT = "00000003-0000-0000-c000-000000000000"
+    OUTER, ALONE = "c8d9e0f1-a2b3-4c4d-8e5f-60718293a4b5", "d9e0f1a2-b3c4-4d5e-9f60-718293a4b5c6"
+    ROBOT, ROBOT_OID = "aa0b1c2d-3e4f-4a5b-8c6d-7e8f90a1b2c3", "bb1c2d3e-4f50-4b6c-9d7e-8f90a1b2c3d4"
+    seed = {
+        "groups": {GROUP: [OUTER], OUTER: [GROUP]},  # a ring: it must end
+        "apps": [
+            {"client_id": API, "oid": "5e6f7081-92a3-4b4c-8d5e-6f70a1b2c3d4", "uris": [API_URI], "secret": "reader",
+             "roles": {CLIENT: ["User.Read.All", "GroupMember.Read.All"]}},
+            {"client_id": ROBOT, "oid": ROBOT_OID, "groups": [ALONE], "secret": "robot",
+             "roles": {CLIENT: ["Directory.Read.All"]}},
+            {"client_id": CALLER, "oid": CALLER_OID, "secret": "nothing"},
+        ],
+    }
+
+    def graph_token(self, client=API, secret="reader"):
+        answer = self.standin.form(TokenEndpoint.V2, {
+            "grant_type": "client_credentials", "client_id": client, "client_secret": secret,
+            "scope": self.RESOURCE + "/.default"})
+        self.assertEqual(answer.status, 200, answer.body)
+        return answer.json["access_token"]
+
+    def ask(self, path, body, token=None, **more):
+        headers = {"Content-Type": "application/json"}
+        if token != "":
+            headers["Authorization"] = "Bearer " + (token or self.graph_token())
+        return self.standin.call(more.pop("method", "POST"), "/v1.0/" + path, json.dumps(body), headers, **more)
+
+    def check(self, path, groups, **more):
+        answer = self.ask(path + "/checkMemberGroups", {"groupIds": groups}, **more)
+        self.assertEqual(answer.status, 200, answer.body)
+        self.assertIn("@odata.context", answer.json)
+        return answer.json["value"]
+
+    def refused(self, status, code, path, body, token=None, **more):
+        answer = self.ask(path, body, token, **more)
+        self.assertEqual((answer.status, answer.error["code"]), (status, code), answer.body)
+        self.assertIn("request-id", answer.error["innerError"])
+
+    def test_membership_is_transitive_and_only_what_was_asked(self):
+        for tls in (False, True):
+            asked = [self.ALONE, GROUP, self.OUTER, OTHER_GROUP]
+            self.assertEqual(self.check("users/" + USER, asked, tls=tls), [GROUP, self.OUTER])
+        self.assertEqual(self.check("users/" + USER, [self.ALONE]), [])
+
+    def test_all_objects_in_one_answer(self):
+        answer = self.ask("users/%s/getMemberObjects" % USER, {"securityEnabledOnly": False})
+        self.assertEqual((answer.status, answer.json["value"]), (200, [GROUP, self.OUTER]))
+
+    def test_service_principals_have_groups_too(self):
+        token = self.graph_token(self.ROBOT, "robot")
+        self.assertEqual(self.check("servicePrincipals/" + self.ROBOT_OID, [GROUP, self.ALONE], token=token),
+                         [self.ALONE])
+
+    def test_refuses_what_graph_refuses(self):
+        check = "users/%s/checkMemberGroups" % USER
+        groups = {"groupIds": [GROUP]}
+        self.check("users/" + USER, [GROUP])
+        self.refused(401, "InvalidAuthenticationToken", check, groups, "")
+        self.refused(401, "InvalidAuthenticationToken", check, groups, self.standin.vault_token())
+        self.refused(403, "Authorization_RequestDenied", check, groups, self.graph_token(CALLER, "nothing"))
+        self.refused(403, "Authorization_RequestDenied",
+                     "servicePrincipals/%s/checkMemberGroups" % self.ROBOT_OID, groups)
+        self.refused(404, "Request_ResourceNotFound", "users/%s/checkMemberGroups" % self.ROBOT_OID, groups)
+        self.refused(400, "Request_BadRequest", check, {"groupIds": [GROUP] * 21})
+        self.refused(400, "Request_BadRequest", check, {"groupIds": ["operators"]})
+        self.refused(400, "Request_BadRequest", check, {})
+        self.refused(400, "Request_BadRequest", "users/%s/getMemberObjects" % USER, {})
+        self.refused(400, "BadRequest", check, [GROUP])
+        self.refused(405, "Request_BadRequest", check, groups, method="PUT")
+        self.refused(404, "BadRequest", "users/%s/revokeSignInSessions" % USER, {})
+
+    def test_metadata_names_the_origin_that_was_asked_as_graphs(self):
+        document = "/%s/v2.0/.well-known/openid-configuration" % TENANT
+        for tls, origin in ((False, self.standin.http), (True, self.standin.https)):
+            self.assertEqual("://" + self.standin.get(document, tls=tls).json["msgraph_host"],
+                             origin[origin.index("://"):])
+
+
 class Knobs(WithStandin):
     KEYS = "/%s/discovery/v2.0/keys" % TENANT
 
@@ -956,7 +1036,8 @@ class Knobs(WithStandin):
     def test_every_endpoint_can_fail(self):
         imds = (Imds.PATH + Imds.QUERY, {"Metadata": "true"})
         paths = {"metadata": ("/%s/v2.0/.well-known/openid-configuration" % TENANT, {}), "keys": (self.KEYS, {}),
-                 "vault": ("/secrets/x", {}), "imds": imds, "token": (TokenEndpoint.V2, {})}
+                 "vault": ("/secrets/x", {}), "imds": imds, "token": (TokenEndpoint.V2, {}),
+                 "graph": ("/v1.0/users/%s/checkMemberGroups" % USER, {})}
         for endpoint, (path, headers) in paths.items():
             before = self.standin.get(path, headers=headers).status
             self.standin.knob("faults", {"endpoint": endpoint, "status": 500})
