@@ -264,6 +264,7 @@ class Overage(RbacCase):
     @classmethod
     def change_config(cls, config, door):
         route = {"upstream": door.upstream.url}
+        config["entra"]["groups"] = {"overage": "refuse"}
         config["roles"]["Writing"] = {"actions": ["POST /**"]}
         config["routes"] += [
             {**route, "name": "grouped", "path": "/grouped", "access": [
