@@ -3,6 +3,7 @@
 #ifndef BARKEEP_PROXY_KEEPER_H
 #define BARKEEP_PROXY_KEEPER_H
 
+#include "auth/group_source.h"
 #include "auth/key_source.h"
 #include "config/config.h"
 #include "proxy/worker.h"
@@ -17,6 +18,7 @@ int keeper_serve(struct config *config);
 /* For the admin listener. */
 const struct config *keeper_config(const struct keeper *keeper);
 const struct key_source *keeper_key_source(const struct keeper *keeper);
+const struct group_source *keeper_group_source(const struct keeper *keeper);
 const struct secret_store *keeper_secret_store(const struct keeper *keeper);
 bool keeper_is_draining(const struct keeper *keeper);
 uint64_t keeper_audit_dropped(const struct keeper *keeper);
