@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "auth/identity_lines.h"
 #include "core/clock.h"
 #include "proxy/client.h"
 
@@ -24,6 +25,7 @@ static void (*const steps[PHASE_COUNT])(struct exchange *exchange) = {
     [PHASE_AUTHORIZE] = exchange_step_authorize, [PHASE_CREDENTIAL] = exchange_step_credential,
     [PHASE_CONNECT] = exchange_step_connect,     [PHASE_REQUEST] = exchange_step_request,
     [PHASE_RESPONSE] = exchange_step_response,   [PHASE_REFUSE] = exchange_step_refuse,
+    [PHASE_OWN_PAGE] = exchange_step_own_page,
 };
 
 static void exchange_finish(struct exchange *exchange);
@@ -85,6 +87,7 @@ static void on_deadline(struct loop_timer *timer) {
         exchange_refuse(exchange, REASON_SECRET_UNAVAILABLE, 0,
                         "the credential's secret did not arrive in time");
         break;
+    case PHASE_OWN_PAGE:
     case PHASE_REFUSE:
         exchange_abort(exchange, ABORTED_BY_TIMEOUT);
         return;
@@ -214,6 +217,7 @@ static void exchange_finish(struct exchange *exchange) {
     loop_timer_cancel(worker->loop, &exchange->timer);
     loop_timer_cancel(worker->loop, &exchange->resume);
     identity_unref(exchange->identity);
+    identity_lines_unref(exchange->lines);
     snapshot_unref(exchange->snapshot);
     arena_reset(&exchange->arena);
     exchange->grave.bury = exchange_bury;
@@ -248,7 +252,8 @@ void exchange_refuse(struct exchange *exchange, enum reason reason, int http_sta
 }
 
 void exchange_end_for_drain(struct exchange *exchange) {
-    if (exchange->phase == PHASE_RESPONSE || exchange->phase == PHASE_REFUSE) {
+    if (exchange->phase == PHASE_RESPONSE || exchange->phase == PHASE_REFUSE ||
+        exchange->phase == PHASE_OWN_PAGE) {
         exchange_abort(exchange, ABORTED_BY_DRAIN);
         return;
     }

@@ -16,7 +16,8 @@
 /* X(enumerator, name, phases it may move to) */
 #define PHASE_TABLE(X)                                                                             \
     X(PHASE_BEGIN, "begin", TO(PHASE_ROUTE) | TO(PHASE_REFUSE))                                    \
-    X(PHASE_ROUTE, "route", TO(PHASE_AUTHENTICATE) | TO(PHASE_REFUSE))                             \
+    X(PHASE_ROUTE, "route", TO(PHASE_AUTHENTICATE) | TO(PHASE_OWN_PAGE) | TO(PHASE_REFUSE))        \
+    X(PHASE_OWN_PAGE, "own_page", TO(PHASE_DONE))                                                  \
     X(PHASE_AUTHENTICATE, "authenticate",                                                          \
       TO(PHASE_WAIT_KEYS) | TO(PHASE_AUTHORIZE) | TO(PHASE_REFUSE))                                \
     X(PHASE_WAIT_KEYS, "wait_keys", TO(PHASE_AUTHENTICATE) | TO(PHASE_REFUSE))                     \
@@ -84,7 +85,9 @@ struct exchange {
     struct decision decision;
     const char *challenge; /* in place of the usual WWW-Authenticate; in the arena */
     const struct rendered_credential *credential; /* NULL: none is injected */
+    struct identity_lines *lines; /* what the upstream is told of the caller; NULL: nothing */
     bool asked_for_keys;
+    bool asked_for_assertion_key;
     uint64_t asked_generation; /* of the key set that did not do */
     bool asked_for_groups;
     bool asked_for_credential;
@@ -109,6 +112,7 @@ struct exchange {
     int upstream_status;
     enum aborted_by aborted_by;
     bool closes_client;
+    bool is_own_page; /* answered by barkeep itself, without an upstream */
     bool has_audit_reservation;
     uint64_t begin_us;
     uint64_t upstream_begin_us; /* request head handed over */
@@ -161,8 +165,22 @@ static inline const struct config_route *exchange_route(const struct exchange *e
     return &exchange_config(exchange)->routes[exchange->route];
 }
 
+/* How long an answer of our own may take to leave. */
+enum { OWN_PAGE_LIMIT_MS = 10000 };
+
+/* exchange_identity.c: the value of the one header that this route's tokens come in. False when the
+ * exchange was refused. */
+bool exchange_find_token(struct exchange *exchange, struct slice *out_value);
+/* Fills `lines` as the route asks. False when the exchange was parked or refused. */
+bool exchange_make_identity_lines(struct exchange *exchange);
+
+/* own_page.c: what is served to everyone, whatever the routes. */
+bool exchange_wants_own_page(const struct exchange *exchange);
+void exchange_begin_own_page(struct exchange *exchange);
+
 /* Steps: each does what its phase can do now and moves on or returns. */
 void exchange_step_route(struct exchange *exchange);
+void exchange_step_own_page(struct exchange *exchange);
 void exchange_step_authenticate(struct exchange *exchange);
 void exchange_step_authorize(struct exchange *exchange);
 void exchange_step_credential(struct exchange *exchange);

@@ -44,6 +44,10 @@ void exchange_step_route(struct exchange *exchange) {
     if (!exchange_read_target(exchange)) {
         return;
     }
+    if (exchange_wants_own_page(exchange)) {
+        exchange_begin_own_page(exchange);
+        return;
+    }
     exchange->route =
         router_find(exchange->snapshot->rules->router, host_name(exchange->request.host),
                     exchange->path.text, &exchange->below);
@@ -129,20 +133,15 @@ static bool exchange_verify(struct exchange *exchange, struct slice token,
 }
 
 void exchange_step_authenticate(struct exchange *exchange) {
+    struct slice value;
     struct slice token;
     enum reason reason;
-    if (exchange->request.authorization_count > 1) {
-        exchange_refuse(exchange, REASON_BAD_REQUEST, 0, "more than one Authorization header");
+    if (!exchange_find_token(exchange, &value)) {
         return;
     }
-    if (exchange->request.authorization_count == 0) {
-        exchange_refuse(exchange, REASON_TOKEN_MISSING, 0,
-                        "send an Entra ID access token as Authorization: Bearer");
-        return;
-    }
-    if (entra_bearer_token(exchange->request.authorization, &token, &reason) != STATUS_OK) {
+    if (entra_bearer_token(value, &token, &reason) != STATUS_OK) {
         exchange_refuse(exchange, reason, 0,
-                        "the Authorization header holds no well-formed bearer token");
+                        "the token's header holds no well-formed bearer token");
         return;
     }
     const struct config *config = exchange_config(exchange);
@@ -255,6 +254,9 @@ void exchange_step_credential(struct exchange *exchange) {
     if (upload_begins_wrong(exchange)) {
         exchange_refuse(exchange, REASON_BAD_REQUEST, 0,
                         "the chunked coding of the body is malformed");
+        return;
+    }
+    if (!exchange_make_identity_lines(exchange)) {
         return;
     }
     size_t index = exchange->decision.credential;

@@ -3,6 +3,7 @@
  * 3). */
 #include "proxy/head_writer.h"
 
+#include "auth/identity_lines.h"
 #include "core/secret.h"
 #include "proxy/client.h"
 
@@ -82,11 +83,16 @@ static bool request_field_passes(const struct exchange *exchange, const struct h
         (header->flags & (HEADER_HOP_BY_HOP | HEADER_FRAMING | HEADER_FROM_US))) {
         return false;
     }
+    const char *token_header = exchange_route(exchange)->token_header;
+    if (token_header && slice_eq_nocase(header->name, slice_of_str(token_header))) {
+        return false;
+    }
     switch (header->id) {
     case HEADER_HOST:
-    case HEADER_AUTHORIZATION:
     case HEADER_EXPECT:
         return false;
+    case HEADER_AUTHORIZATION: /* the caller's own, unless tokens come in it */
+        return token_header && !credential_sets(exchange->credential, header->name);
     case HEADER_TRACEPARENT:
     case HEADER_TRACESTATE:
         return has_trace;
@@ -124,6 +130,12 @@ static void write_forwarding(struct head_writer *writer, const struct exchange *
         HEAD_WRITE_LITERAL(writer, "-");
         head_write(writer, slice_of(exchange->id + 16, 16));
         HEAD_WRITE_LITERAL(writer, "-00\r\n");
+    }
+}
+
+static void write_identity(struct head_writer *writer, const struct exchange *exchange) {
+    if (exchange->lines) {
+        head_write(writer, identity_lines_text(exchange->lines));
     }
 }
 
@@ -170,6 +182,7 @@ bool write_upstream_request(struct exchange *exchange, const struct config_upstr
         }
     }
     write_forwarding(&writer, exchange, has_trace);
+    write_identity(&writer, exchange);
     write_credential(&writer, exchange->credential);
     write_request_framing(&writer, &exchange->request);
     HEAD_WRITE_LITERAL(&writer, "\r\n");

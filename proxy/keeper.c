@@ -12,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "auth/assertion_source.h"
 #include "auth/revocation_source.h"
 #include "core/http_client.h"
 #include "core/process.h"
@@ -39,6 +40,7 @@ struct keeper {
     struct secret_store *secrets;
     struct resolver *resolver;
     struct revocation_source *revocation_source;
+    struct assertion_source *assertion_source; /* NULL when no assertions are signed */
     struct audit_writer *audit;
     struct admin *admin;
 
@@ -47,6 +49,7 @@ struct keeper {
     struct cabinet *cabinet;
     struct address_book *addresses;
     struct revocation_list *revocations;
+    struct assertion_signer *assertions;
 
     struct worker *workers[WORKERS_MAX];
     size_t worker_count;
@@ -96,6 +99,7 @@ static struct snapshot *keeper_snapshot(const struct keeper *keeper) {
                                    .ring = keeper->ring,
                                    .cabinet = keeper->cabinet,
                                    .addresses = keeper->addresses,
+                                   .assertions = keeper->assertions,
                                    .revocations = keeper->revocations};
     return snapshot_new(&parts);
 }
@@ -120,10 +124,23 @@ static void on_ring(void *owner, struct key_ring *ring) {
     keeper_publish(keeper);
 }
 
+static void on_signer(void *owner, struct assertion_signer *signer) {
+    struct keeper *keeper = owner;
+    assertion_signer_unref(keeper->assertions);
+    keeper->assertions = signer;
+    keeper_publish(keeper);
+}
+
+/* A secret has changed: perhaps the one that signs. */
 static void on_cabinet(void *owner, struct cabinet *cabinet) {
     struct keeper *keeper = owner;
+    const struct config_assertion *assertion = &keeper->config->assertion;
     cabinet_unref(keeper->cabinet);
     keeper->cabinet = cabinet;
+    if (assertion->has_key) {
+        assertion_source_take_key(keeper->assertion_source,
+                                  secret_store_value(keeper->secrets, assertion->key));
+    }
     keeper_publish(keeper);
 }
 
@@ -307,6 +324,19 @@ static enum status keeper_read_revocations(struct keeper *keeper, struct error *
     return STATUS_OK;
 }
 
+static enum status keeper_make_assertions(struct keeper *keeper, struct error *err) {
+    if (!config_uses_assertions(keeper->config)) {
+        return STATUS_OK;
+    }
+    keeper->assertion_source =
+        assertion_source_new(keeper->loop, keeper->config, on_signer, keeper, err);
+    if (!keeper->assertion_source) {
+        return STATUS_NO_MEMORY;
+    }
+    keeper->assertions = assertion_source_signer(keeper->assertion_source);
+    return STATUS_OK;
+}
+
 static enum status keeper_make_sources(struct keeper *keeper, struct error *err) {
     struct config *config = keeper->config;
     keeper->client = http_client_new(keeper->loop, NULL, err);
@@ -324,6 +354,9 @@ static enum status keeper_make_sources(struct keeper *keeper, struct error *err)
     keeper->ring = key_source_ring(keeper->keys);
     if (keeper_read_revocations(keeper, err) != STATUS_OK) {
         return STATUS_INVALID;
+    }
+    if (keeper_make_assertions(keeper, err) != STATUS_OK) {
+        return STATUS_NO_MEMORY;
     }
     if (config->identity.kind != IDENTITY_NONE) {
         keeper->identity = azure_identity_new(keeper->loop, keeper->client, config, err);
@@ -465,6 +498,8 @@ static void keeper_done(struct keeper *keeper) {
         mailbox_detach(keeper->mailbox, keeper->loop);
         mailbox_free(keeper->mailbox);
     }
+    assertion_source_free(keeper->assertion_source);
+    assertion_signer_unref(keeper->assertions);
     cabinet_unref(keeper->cabinet);
     key_ring_unref(keeper->ring);
     address_book_unref(keeper->addresses);

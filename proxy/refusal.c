@@ -84,7 +84,9 @@ static void write_special_fields(struct head_writer *writer, const struct exchan
         }
     }
     if (exchange->status == 405) {
-        HEAD_WRITE_LITERAL(writer, "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n");
+        head_write(writer, exchange->is_own_page
+                               ? SLICE("Allow: GET, HEAD\r\n")
+                               : SLICE("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"));
     }
     if (exchange->status == 503) {
         HEAD_WRITE_LITERAL(writer, "Retry-After: 5\r\n");

@@ -45,6 +45,7 @@ struct snapshot *snapshot_new(const struct snapshot *parts) {
     snapshot->ring = parts->ring ? key_ring_ref(parts->ring) : NULL;
     snapshot->cabinet = parts->cabinet ? cabinet_ref(parts->cabinet) : NULL;
     snapshot->addresses = address_book_ref(parts->addresses);
+    snapshot->assertions = parts->assertions ? assertion_signer_ref(parts->assertions) : NULL;
     snapshot->revocations = parts->revocations ? revocation_list_ref(parts->revocations) : NULL;
     return snapshot;
 }
@@ -62,6 +63,7 @@ void snapshot_unref(struct snapshot *snapshot) {
     key_ring_unref(snapshot->ring);
     cabinet_unref(snapshot->cabinet);
     address_book_unref(snapshot->addresses);
+    assertion_signer_unref(snapshot->assertions);
     revocation_list_unref(snapshot->revocations);
     free(snapshot);
 }

@@ -4,6 +4,7 @@
 #ifndef BARKEEP_PROXY_SNAPSHOT_H
 #define BARKEEP_PROXY_SNAPSHOT_H
 
+#include "auth/assertion.h"
 #include "auth/key_set.h"
 #include "auth/policy.h"
 #include "auth/revocation.h"
@@ -31,6 +32,7 @@ struct snapshot {
     struct key_ring *ring;   /* NULL before the first one */
     struct cabinet *cabinet; /* NULL before the first one */
     struct address_book *addresses;
+    struct assertion_signer *assertions; /* NULL when none are signed */
     struct revocation_list *revocations; /* NULL when nothing is revoked */
 };
 

@@ -22,6 +22,7 @@ enum {
     BLOCKS_PER_CONNECTION = 4,
     TOKEN_CACHE_ENTRIES = 16384,
     TOKEN_CACHE_BYTES = 32 * 1024 * 1024,
+    IDENTITY_LINES_BYTES = 16 * 1024 * 1024,
     AUDIT_LINE_BYTES = 48 * 1024,
     AUDIT_FLUSH_MS = 20,
 };
@@ -146,6 +147,9 @@ static void deliver_snapshot(struct message *message, void *receiver) {
         !key_ring_has_same_keys(worker->snapshot->ring, old->ring)) {
         token_cache_apply_ring(worker->tokens, worker->snapshot->ring);
     }
+    if (worker->snapshot->rules != old->rules) {
+        line_shelf_clear(worker->lines);
+    }
     if (worker->snapshot->revocations && worker->snapshot->revocations != old->revocations) {
         end_revoked(worker);
     }
@@ -268,9 +272,10 @@ static enum status worker_fill(struct worker *worker, const struct worker_option
                     worker->client_limit * BLOCKS_PER_CONNECTION + BLOCKS_PER_CONNECTION);
     worker->tokens = token_cache_new(TOKEN_CACHE_ENTRIES, TOKEN_CACHE_BYTES);
     worker->unknown_kids = unknown_kids_new();
+    worker->lines = line_shelf_new(IDENTITY_LINES_BYTES);
     worker->audit = audit_sink_new(options->audit_writer, worker->client_limit);
-    if (!worker->io_pool || !worker->tokens || !worker->unknown_kids || !worker->audit ||
-        worker_metrics_init(&worker->metrics, config->route_count) != STATUS_OK ||
+    if (!worker->io_pool || !worker->tokens || !worker->unknown_kids || !worker->lines ||
+        !worker->audit || worker_metrics_init(&worker->metrics, config->route_count) != STATUS_OK ||
         worker_make_pools(worker) != STATUS_OK) {
         return error_set(err, STATUS_NO_MEMORY, "out of memory");
     }
@@ -353,6 +358,7 @@ void worker_free(struct worker *worker) {
     }
     audit_sink_free(worker->audit);
     token_cache_free(worker->tokens);
+    line_shelf_free(worker->lines);
     unknown_kids_free(worker->unknown_kids);
     io_pool_free(worker->io_pool);
     worker_metrics_done(&worker->metrics);

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+#include "auth/identity_lines.h"
 #include "auth/token_cache.h"
 #include "core/loop.h"
 #include "core/mailbox.h"
@@ -41,6 +42,7 @@ struct worker {
 
     struct io_pool *io_pool;
     struct token_cache *tokens;
+    struct line_shelf *lines; /* identity headers of the callers in `tokens` */
     struct unknown_kids *unknown_kids;
     struct want *key_wants; /* under way to the keeper */
     struct audit_sink *audit;
