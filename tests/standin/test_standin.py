@@ -396,6 +396,13 @@ class TokenCommand(WithStandin):
         self.assertIn("/users/%s/getMemberObjects" % USER, claims["_claim_sources"]["src1"]["endpoint"])
         self.assertNotIn("groups", claims)
 
+    def test_step_up_and_capabilities_come_as_asked(self):
+        _, claims = token_parts(self.standin.token("--acrs", "c1", "--acrs", "c7", "--cp1"))
+        self.assertEqual((claims["acrs"], claims["xms_cc"]), (["c1", "c7"], ["cp1"]))
+        _, claims = token_parts(self.standin.token())
+        self.assertNotIn("acrs", claims)
+        self.assertNotIn("xms_cc", claims)
+
     def test_times_move_as_asked(self):
         now = time.time()
         _, claims = token_parts(self.standin.token())

@@ -28,6 +28,8 @@ enum token_option {
     OPTION_EXPIRES_IN,
     OPTION_NOT_BEFORE,
     OPTION_OVERAGE,
+    OPTION_ACRS,
+    OPTION_CP1,
     OPTION_CLAIM,
     OPTION_REMOVE_CLAIM,
     OPTION_HEADER,
@@ -50,6 +52,8 @@ static const struct option_row option_rows[] = {
     [OPTION_EXPIRES_IN] = {"expires-in", true},
     [OPTION_NOT_BEFORE] = {"not-before", true},
     [OPTION_OVERAGE] = {"overage", false},
+    [OPTION_ACRS] = {"acrs", true},
+    [OPTION_CP1] = {"cp1", false},
     [OPTION_CLAIM] = {"claim", true},
     [OPTION_REMOVE_CLAIM] = {"remove-claim", true},
     [OPTION_HEADER] = {"header", true},
@@ -76,6 +80,8 @@ static const char help_text[] =
     "  --expires-in SEC      exp, from now (default 3600; may be negative)\n"
     "  --not-before SEC      nbf, from now (default -300)\n"
     "  --overage             a reference to Graph in place of groups\n"
+    "  --acrs CONTEXT        an acrs entry, as after a step-up; repeatable\n"
+    "  --cp1                 the client takes claims challenges (xms_cc)\n"
     "  --claim NAME=JSON     adds or replaces a claim; repeatable\n"
     "  --remove-claim NAME   leaves a claim out; repeatable\n"
     "  --header NAME=JSON    adds or replaces a header member; repeatable\n"
@@ -189,6 +195,16 @@ static enum status take_algorithm(struct token_request *request, const char *val
                      value);
 }
 
+/* The array among the claims that options add to. */
+static json_t *claim_list(const struct token_request *request, const char *name) {
+    json_t *list = json_object_get(request->claims, name);
+    if (!json_is_array(list)) {
+        list = must(json_array());
+        json_object_set_new(request->claims, name, list);
+    }
+    return list;
+}
+
 static enum status take_option(struct token_request *request, enum token_option option,
                                const char *value, struct error *err) {
     const char *name = option_rows[option].name;
@@ -236,6 +252,10 @@ static enum status take_option(struct token_request *request, enum token_option 
     case OPTION_ID_TOKEN:
         request->is_id_token = true;
         return STATUS_OK;
+    case OPTION_ACRS:
+        return add_text(claim_list(request, "acrs"), name, value, err);
+    case OPTION_CP1:
+        return add_text(claim_list(request, "xms_cc"), name, "cp1", err);
     case OPTION_HELP:
         request->wants_help = true;
         return STATUS_OK;

@@ -118,6 +118,48 @@ static void accepts_a_v1_app_token(void **state) {
     free(payload);
 }
 
+static void tells_what_the_sign_in_satisfied(void **state) {
+    (void)state;
+    const struct maker_claim changes[] = {
+        {"acrs", "[\"c7\", \"c1\", 3, \"\", \"c\\u0001\"]"},
+        {"amr", "[\"pwd\", \"mfa\"]"},
+        {"xms_cc", "[\"x\", \"Cp1\"]"},
+        {"sid", "\"00a1b2c3\""},
+        {"iat", "1795424410"},
+    };
+    char *payload = make_user_payload(changes, 5);
+    assert_int_equal(verify_payload(payload, NOW + 60), TOKEN_ACCEPTED);
+    const struct identity *identity = result.identity;
+    assert_int_equal(identity->acrs_count, 2);
+    assert_true(identity_has_acrs(identity, SLICE("c1")));
+    assert_true(identity_has_acrs(identity, SLICE("c7")));
+    assert_false(identity_has_acrs(identity, SLICE("C1")));
+    assert_true(identity->has_mfa);
+    assert_true(identity->accepts_claims_challenge);
+    assert_true(slice_eq_str(identity->sid, "00a1b2c3"));
+    assert_int_equal(identity->issued_sec, 1795424410);
+    identity_unref(result.identity);
+    free(payload);
+}
+
+static void takes_claims_of_other_shapes_for_nothing(void **state) {
+    (void)state;
+    const struct maker_claim changes[] = {
+        {"acrs", "\"c1\""}, {"amr", "\"mfa\""}, {"xms_cc", "\"cp1\""},
+        {"sid", "[\"a\"]"}, {"iat", NULL},      {"nbf", "1795424401"},
+    };
+    char *payload = make_user_payload(changes, 6);
+    assert_int_equal(verify_payload(payload, NOW + 60), TOKEN_ACCEPTED);
+    const struct identity *identity = result.identity;
+    assert_int_equal(identity->acrs_count, 0);
+    assert_false(identity->has_mfa);
+    assert_false(identity->accepts_claims_challenge);
+    assert_int_equal(identity->sid.len, 0);
+    assert_int_equal(identity->issued_sec, 1795424401);
+    identity_unref(result.identity);
+    free(payload);
+}
+
 static void lowers_the_case_of_guids_only(void **state) {
     (void)state;
     const struct maker_claim changes[] = {
@@ -610,6 +652,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepts_a_v2_user_token),
         cmocka_unit_test(accepts_a_v1_app_token),
+        cmocka_unit_test(tells_what_the_sign_in_satisfied),
+        cmocka_unit_test(takes_claims_of_other_shapes_for_nothing),
         cmocka_unit_test(lowers_the_case_of_guids_only),
         cmocka_unit_test(refuses_unusable_times),
         cmocka_unit_test(refuses_a_lifetime_beyond_the_maximum),
