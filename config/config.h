@@ -58,7 +58,7 @@ struct config_entra {
     uint32_t keys_refresh_sec;
     uint32_t keys_max_stale_sec;
     bool groups_by_name;   /* groups: {form: name} */
-    bool overage_refused;  /* groups: {overage: refuse}; else Graph is asked */
+    bool overage_refused;  /* groups: {overage: refuse}, or nobody could ask Graph */
     const char *graph_url; /* the cloud's Microsoft Graph, without trailing slash; also the resource
                               of its tokens */
     uint32_t max_token_lifetime_sec;

@@ -175,19 +175,19 @@ static bool any_rule_names_groups(const struct config *config) {
     return is_found;
 }
 
-/* Microsoft Graph answers barkeep only when it can prove who it is. A warning, for everybody else
- * is served as well. */
-static void check_overage(struct loader *loader) {
-    const struct config *config = loader->config;
+/* Microsoft Graph answers only those who can prove who they are. */
+static void settle_overage(struct loader *loader) {
+    struct config *config = loader->config;
     const struct node *entra = find(loader, "entra");
-    if (!config->entra.is_present || config->entra.overage_refused || find(loader, "identity") ||
-        !any_rule_names_groups(config))
+    if (!config->entra.is_present || config->entra.overage_refused || find(loader, "identity"))
         return;
+    config->entra.overage_refused = true;
     const struct node *groups = node_find(entra, SLICE("groups"));
-    loader_key_warning(loader, groups ? groups : entra,
-                       "callers with more groups than fit into a token get 503 groups_unavailable: "
-                       "looking their groups up needs `identity`; add it, or write groups: "
-                       "{overage: refuse}");
+    if (any_rule_names_groups(config))
+        loader_key_warning(loader, groups ? groups : entra,
+                           "callers with more groups than fit into a token are refused as "
+                           "groups_unknown: looking their groups up needs `identity`; add it, or "
+                           "write groups: {overage: refuse}");
 }
 
 static size_t built_in_roles(const struct loader *loader) {
@@ -208,7 +208,7 @@ static void check_assertion(struct loader *loader) {
 void config_check(struct loader *loader) {
     check_addresses(loader);
     check_routes(loader);
-    check_overage(loader);
+    settle_overage(loader);
     /* What is unused or shared is known only once every name was understood. */
     if (loader->problems->error_count > 0 || loader->is_out_of_memory)
         return;

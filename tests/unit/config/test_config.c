@@ -352,6 +352,30 @@ static void reads_rules(void **state) {
     assert_string_equal(full->deny.items[0].label, "deny[0]");
 }
 
+static void asks_graph_by_default_once_there_is_an_identity(void **state) {
+    (void)state;
+    static const struct {
+        const char *yaml;
+        bool is_refused;
+    } CASES[] = {
+        {"identity: {managed: system}", false},
+        {"identity: {managed: system}\n"
+         "entra: {tenant: " TENANT ", audience: x, groups: {overage: graph}}",
+         false},
+        {"identity: {managed: system}\n"
+         "entra: {tenant: " TENANT ", audience: x, groups: {overage: refuse}}",
+         true},
+        {"identity: {managed: system}\n"
+         "entra: {tenant: " TENANT ", audience: x, groups: {form: name}}",
+         true},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct config *config = case_good(CASES[i].yaml);
+        assert_int_equal(config->entra.overage_refused, CASES[i].is_refused);
+        config_unref(config);
+    }
+}
+
 static void reads_conditions(void **state) {
     (void)state;
     assert_strings(&full->access.items[0].when.acrs, NULL, NULL);
@@ -396,7 +420,7 @@ static void fills_in_the_defaults(void **state) {
     assert_int_equal(config->entra.keys_refresh_sec, 3600);
     assert_int_equal(config->entra.keys_max_stale_sec, 86400);
     assert_false(config->entra.groups_by_name);
-    assert_false(config->entra.overage_refused);
+    assert_true(config->entra.overage_refused); /* for want of an identity */
     assert_string_equal(config->entra.graph_url, "https://graph.microsoft.com");
     assert_int_equal(config->entra.max_token_lifetime_sec, 172800);
     assert_null(config->entra.metadata_appid);
@@ -662,6 +686,7 @@ int main(void) {
         cmocka_unit_test(reads_roles_after_the_built_in_ones),
         cmocka_unit_test(reads_routes_and_upstreams),
         cmocka_unit_test(reads_rules),
+        cmocka_unit_test(asks_graph_by_default_once_there_is_an_identity),
         cmocka_unit_test(reads_conditions),
         cmocka_unit_test(reads_settings),
         cmocka_unit_test(fills_in_the_defaults),

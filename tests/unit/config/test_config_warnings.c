@@ -31,7 +31,7 @@ static void warns_once_each(void **state) {
          "1:92: entra.groups.overage", "no effect with {form: name}"},
         {"access: [{role: Reader, to: {group: " GROUP "}}]", "3:1: entra",
          "looking their groups up needs `identity`"},
-        {"deny: [{to: {app_role: X, group: " GROUP "}}]", "3:1: entra", "groups_unavailable"},
+        {"deny: [{to: {app_role: X, group: " GROUP "}}]", "3:1: entra", "groups_unknown"},
         {"entra: {tenant: " TENANT ", audience: api://x, groups: {overage: graph}}\n"
          "routes: [{name: a, upstream: \"http://127.0.0.1:1\", access: [{role: Reader, "
          "to: [{everyone: true}, {group: " GROUP "}]}]}]",
