@@ -60,7 +60,7 @@ FUZZ_BIN    := $(patsubst tests/fuzz/%.c,$(BIN)/fuzz/%,$(FUZZ_SRC))
 ENSURE := tests/install/ensure.sh
 TESTED  = BARKEEP=$(abspath $(BIN)/barkeep) STANDIN=$(abspath $(BIN)/barkeep-standin)
 
-.PHONY: all binaries unit-binaries replay-binaries fuzz-binaries help deps run test test-run bench fuzz fuzz-run \
+.PHONY: all binaries unit-binaries replay-binaries vector-binaries fuzz-binaries help deps run test test-run bench fuzz fuzz-run \
         lint lint-run sanitize valgrind valgrind-run coverage install clean
 all: binaries
 
@@ -109,6 +109,13 @@ $(BIN)/replay/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay_main.o $(OBJ)/ro
 
 replay-binaries: $(REPLAY_BIN)
 
+# The verifier as a door of its own, for vectors.
+vector-binaries: $(BIN)/jws_driver
+
+$(BIN)/jws_driver: $(OBJ)/tests/vectors/jws_driver.o $(OBJ)/rooms.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< $(OBJ)/rooms.a $(PKG_LIBS)
+
 $(BIN)/fuzz/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/rooms.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $< $(OBJ)/rooms.a $(PKG_LIBS)
@@ -136,7 +143,7 @@ test:
 	@$(ENSURE) build run test
 	@$(MAKE) --no-print-directory -j$(JOBS) test-run
 
-test-run: all unit-binaries replay-binaries
+test-run: all unit-binaries replay-binaries vector-binaries
 	@$(TESTED) MODE=$(MODE) BIN=$(abspath $(BIN)) $(PYTHON) tests/run_all
 
 bench:
@@ -159,8 +166,8 @@ lint:
 
 lint-run:
 	clang-format --dry-run -Werror $(SOURCES)
-	$(MAKE) --no-print-directory -s -j$(JOBS) BUILD=$(BUILD)/lint/gcc CC=gcc CFLAGS=-Werror all unit-binaries replay-binaries
-	$(MAKE) --no-print-directory -s -j$(JOBS) BUILD=$(BUILD)/lint/clang CC=clang CFLAGS=-Werror all unit-binaries replay-binaries
+	$(MAKE) --no-print-directory -s -j$(JOBS) BUILD=$(BUILD)/lint/gcc CC=gcc CFLAGS=-Werror all unit-binaries replay-binaries vector-binaries
+	$(MAKE) --no-print-directory -s -j$(JOBS) BUILD=$(BUILD)/lint/clang CC=clang CFLAGS=-Werror all unit-binaries replay-binaries vector-binaries
 	clang-tidy --quiet --warnings-as-errors='*' $(filter %.c,$(SOURCES)) -- $(filter-out -f% -D_FORTIFY%,$(ALL_CFLAGS))
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --suppress=missingIncludeSystem -I. \
 	    $(filter %.c,$(filter-out tests/%,$(SOURCES)))
