@@ -330,6 +330,70 @@ static void says_when_unknown_groups_stand_in_the_way(void **state) {
     assert_int_equal(reason_for(operators, &partly), REASON_NONE);
 }
 
+static void tells_whether_unknown_groups_could_change_the_decision(void **state) {
+    (void)state;
+    const struct identity unknown = mira_of_many_groups();
+    struct config_principal operators = {.groups = STRINGS(OPERATORS)};
+    struct config_principal everyone = {.everyone = true};
+    struct config_principal just_mira = {.users = STRINGS(MIRA)};
+    struct config_entry group_first[] = {entry_of(CONTRIBUTOR, &operators, 1),
+                                         entry_of(READER, &everyone, 1)};
+    struct config_entry group_last[] = {group_first[1], group_first[0]};
+    const struct config_route first = {.access = {group_first, 2}, .credential = CONFIG_NONE};
+    const struct config_route last = {.access = {group_last, 2}, .credential = CONFIG_NONE};
+    assert_true(decide(&first, NULL, &unknown, "POST", "/").depends_on_groups);
+    /* Another entry might have come first, and its credential with it. */
+    struct decision decision = decide(&first, NULL, &unknown, "GET", "/");
+    assert_true(decision.is_allowed);
+    assert_true(decision.depends_on_groups);
+    assert_false(decide(&first, NULL, &mira, "GET", "/").depends_on_groups);
+    assert_true(decide(&last, NULL, &unknown, "GET", "/").is_allowed);
+    assert_false(decide(&last, NULL, &unknown, "GET", "/").depends_on_groups);
+    assert_true(decide(&last, NULL, &unknown, "POST", "/").depends_on_groups);
+    struct config_entry denies[] = {entry_of(CONFIG_NONE, &operators, 1),
+                                    entry_of(CONFIG_NONE, &just_mira, 1)};
+    const struct config_route denied = {
+        .access = {group_last, 2}, .deny = {denies, 1}, .credential = CONFIG_NONE};
+    const struct config_route denied_anyway = {
+        .access = {group_last, 2}, .deny = {denies, 2}, .credential = CONFIG_NONE};
+    assert_true(decide(&denied, NULL, &unknown, "GET", "/").depends_on_groups);
+    assert_false(decide(&denied_anyway, NULL, &unknown, "GET", "/").depends_on_groups);
+}
+
+static void lists_every_group_that_a_rule_names_once(void **state) {
+    (void)state;
+    struct config_principal both = {.groups = STRINGS(READERS, OPERATORS)};
+    struct config_principal operators = {.groups = STRINGS(OPERATORS), .app_roles = STRINGS("X")};
+    struct config_principal tenant = {.groups = STRINGS(TENANT_B)};
+    struct config_principal everyone = {.everyone = true};
+    struct config_principal mixed[] = {everyone, tenant};
+    struct config_entry access = entry_of(READER, &operators, 1);
+    struct config_entry deny = entry_of(CONFIG_NONE, mixed, 2);
+    struct config_entry general = entry_of(READER, &both, 1);
+    struct config_route routes[] = {
+        {.access = {&access, 1}, .deny = {&deny, 1}, .credential = CONFIG_NONE},
+        {.access = {&access, 1}, .credential = CONFIG_NONE}};
+    const struct config config = {.roles = roles,
+                                  .role_count = ROLE_COUNT,
+                                  .routes = routes,
+                                  .route_count = 2,
+                                  .access = {&general, 1},
+                                  .deny = {&general, 1}};
+    struct policy *policy = policy_new(&config);
+    size_t count = 0;
+    const struct slice *groups = policy_groups(policy, &count);
+    assert_int_equal(count, 3);
+    assert_true(slice_eq_str(groups[0], TENANT_B));
+    assert_true(slice_eq_str(groups[1], OPERATORS));
+    assert_true(slice_eq_str(groups[2], READERS));
+    policy_free(policy);
+    const struct config silent = {.roles = roles, .role_count = ROLE_COUNT};
+    policy = policy_new(&silent);
+    policy_groups(policy, &count);
+    assert_int_equal(count, 0);
+    policy_free(policy);
+}
+
 static void never_lets_a_deny_pass_on_unknown_groups(void **state) {
     (void)state;
     const struct identity unknown = mira_of_many_groups();
@@ -390,6 +454,8 @@ int main(void) {
         cmocka_unit_test(puts_the_routes_rules_before_the_general_ones),
         cmocka_unit_test(denies_before_anything_is_granted),
         cmocka_unit_test(says_when_unknown_groups_stand_in_the_way),
+        cmocka_unit_test(tells_whether_unknown_groups_could_change_the_decision),
+        cmocka_unit_test(lists_every_group_that_a_rule_names_once),
         cmocka_unit_test(never_lets_a_deny_pass_on_unknown_groups),
         cmocka_unit_test(keeps_the_routes_apart),
     };

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "auth/token_cache.h"
+#include "core/clock.h"
 #include "tests/unit/auth/token_maker.h"
 
 static EVP_PKEY *key;
@@ -208,6 +209,76 @@ static void drops_tokens_whose_key_has_left(void **state) {
     token_cache_free(cache);
 }
 
+/* Looked up, for `lasts_ms` from now on. */
+static struct identity *resolve(const struct identity *identity, int64_t lasts_ms) {
+    const struct slice groups[] = {SLICE("b7c8d9e0-f1a2-4b3c-9d4e-5f60718293a4"),
+                                   SLICE("6f0a9b18-2c3d-4e5f-8091-a2b3c4d5e6f7")};
+    uint64_t until_ms = (uint64_t)((int64_t)clock_monotonic_ms() + lasts_ms);
+    struct identity *resolved = identity_with_groups(identity, groups, 2, until_ms);
+    assert_non_null(resolved);
+    assert_int_equal(resolved->group_count, 2);
+    assert_true(slice_eq(resolved->groups[0], groups[1]));
+    assert_true(identity_has_group(resolved, groups[0]));
+    assert_false(resolved->groups_unknown);
+    assert_true(slice_eq(resolved->oid, identity->oid));
+    return resolved;
+}
+
+static void keeps_looked_up_groups_as_long_as_they_may_be_used(void **state) {
+    (void)state;
+    struct token_cache *cache = token_cache_new(10, 100000);
+    unsigned char digest[32];
+    struct token_result result = accepted(NOW + 10);
+    result.identity->groups_unknown = true;
+    token_cache_digest(cache, SLICE("token"), digest);
+    token_cache_insert(cache, digest, &result);
+    struct identity *resolved = resolve(result.identity, 60000);
+    token_cache_replace(cache, digest, resolved);
+    struct identity *found = token_cache_find(cache, digest, NOW, 0);
+    assert_ptr_equal(found, resolved);
+    identity_unref(found);
+    assert_int_equal(token_cache_count(cache), 1);
+    struct identity *stale = resolve(result.identity, 0);
+    token_cache_replace(cache, digest, stale);
+    assert_false(finds(cache, "token", NOW, 0));
+    assert_int_equal(token_cache_count(cache), 0);
+    token_cache_replace(cache, digest, resolved); /* gone: stays gone */
+    assert_false(finds(cache, "token", NOW, 0));
+    identity_unref(resolved);
+    identity_unref(stale);
+    identity_unref(result.identity);
+    token_cache_free(cache);
+}
+
+static void stays_within_its_bytes_when_an_identity_grows(void **state) {
+    (void)state;
+    struct token_result result = accepted(NOW + 10);
+    struct token_cache *cache = token_cache_new(10, 2 * (result.identity->memory_bytes + 200));
+    unsigned char digest[32];
+    insert(cache, "older", NOW + 10);
+    token_cache_digest(cache, SLICE("token"), digest);
+    token_cache_insert(cache, digest, &result);
+    assert_int_equal(token_cache_count(cache), 2);
+    struct slice groups[40];
+    char texts[40][37];
+    for (size_t i = 0; i < 40; i++) {
+        snprintf(texts[i], sizeof texts[i], "%08zx-2c3d-4e5f-8091-a2b3c4d5e6f7", i);
+        groups[i] = slice_of_str(texts[i]);
+    }
+    struct identity *grown =
+        identity_with_groups(result.identity, groups, 7, clock_monotonic_ms() + 60000);
+    token_cache_replace(cache, digest, grown);
+    assert_false(finds(cache, "older", NOW, 0));
+    assert_true(finds(cache, "token", NOW, 0));
+    identity_unref(grown);
+    grown = identity_with_groups(result.identity, groups, 40, clock_monotonic_ms() + 60000);
+    token_cache_replace(cache, digest, grown);
+    assert_int_equal(token_cache_count(cache), 0);
+    identity_unref(grown);
+    identity_unref(result.identity);
+    token_cache_free(cache);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(digests_the_whole_token),
@@ -218,6 +289,8 @@ int main(void) {
         cmocka_unit_test(stays_within_its_bytes),
         cmocka_unit_test(holds_many),
         cmocka_unit_test(drops_tokens_whose_key_has_left),
+        cmocka_unit_test(keeps_looked_up_groups_as_long_as_they_may_be_used),
+        cmocka_unit_test(stays_within_its_bytes_when_an_identity_grows),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
