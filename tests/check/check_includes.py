@@ -21,6 +21,7 @@ LIBRARIES = {
 LIBRARY_FILES = {
     ("proxy/main.c", "curl/"),  # `barkeep version` prints the libraries' versions
     ("proxy/main.c", "yaml.h"),
+    ("auth/assertion.c", "jwt.h"),  # signs; nothing judges a token with it
 }
 # headers that do name a library's type, and why
 LIBRARY_HEADERS = {
