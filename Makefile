@@ -60,7 +60,7 @@ FUZZ_BIN    := $(patsubst tests/fuzz/%.c,$(BIN)/fuzz/%,$(FUZZ_SRC))
 ENSURE := tests/install/ensure.sh
 TESTED  = BARKEEP=$(abspath $(BIN)/barkeep) STANDIN=$(abspath $(BIN)/barkeep-standin)
 
-.PHONY: all binaries unit-binaries replay-binaries vector-binaries fuzz-binaries help deps run test test-run bench fuzz fuzz-run \
+.PHONY: all binaries unit-binaries replay-binaries vector-binaries fuzz-binaries help deps run test test-run interop bench fuzz fuzz-run \
         lint lint-run sanitize valgrind valgrind-run coverage install clean
 all: binaries
 
@@ -71,6 +71,7 @@ help:
 	@echo 'make            build build/barkeep and build/barkeep-standin'
 	@echo 'make run        install what is missing, build, show barkeep at work (ONCE=1: check and exit)'
 	@echo 'make test       install what is missing, run every test (MODE=asan|tsan: under that sanitizer)'
+	@echo 'make interop    real clients and upstreams from npm against barkeep'
 	@echo 'make bench      CPU per request beside HAProxy, nginx and Apache'
 	@echo 'make fuzz       every fuzz target for FUZZ_SECONDS (60)'
 	@echo 'make lint       clang-format, clang-tidy, cppcheck, both compilers with -Werror'
@@ -145,6 +146,13 @@ test:
 
 test-run: all unit-binaries replay-binaries vector-binaries
 	@$(TESTED) MODE=$(MODE) BIN=$(abspath $(BIN)) $(PYTHON) tests/run_all
+
+# Node from elsewhere than Debian brings npm along and stands in the way of Debian's.
+interop:
+	@$(ENSURE) build test
+	@command -v node >/dev/null && command -v npm >/dev/null || $(ENSURE) interop
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all
+	@$(TESTED) $(PYTHON) tests/interop/run
 
 bench:
 	@$(ENSURE) build run bench
