@@ -113,7 +113,7 @@ static enum status read_path(const char *path, struct revocation_list **out_list
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {
         *out_look = (struct look){.error = errno};
-        return error_set(err, STATUS_IO, "cannot be opened: %s", strerror(errno));
+        return error_set(err, STATUS_IO, "cannot be opened: %s", strerror(out_look->error));
     }
     enum status status = read_file(fd, out_list, out_look, err);
     close(fd);
@@ -127,7 +127,7 @@ enum status revocation_file_read(const char *path, struct revocation_list **out_
 }
 
 static void read_again(struct revocation_source *source) {
-    struct revocation_list *list;
+    struct revocation_list *list = NULL;
     struct error err;
     enum status status = read_path(source->path, &list, &source->judged, &err);
     if (status != STATUS_OK) {

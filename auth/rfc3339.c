@@ -23,19 +23,21 @@ static void expect(struct cursor *cursor, char wanted, char or_wanted) {
         cursor->failed = true;
 }
 
+/* In the range whatever is there. */
 static int64_t number(struct cursor *cursor, int digits, int64_t min, int64_t max) {
     int64_t value = 0;
     for (int i = 0; i < digits; i++) {
         char c = next(cursor);
         if (c < '0' || c > '9') {
             cursor->failed = true;
-            return 0;
+            return min;
         }
         value = value * 10 + (c - '0');
     }
-    if (value < min || value > max)
-        cursor->failed = true;
-    return value;
+    if (value >= min && value <= max)
+        return value;
+    cursor->failed = true;
+    return min;
 }
 
 static bool is_leap(int64_t year) {
@@ -55,8 +57,6 @@ static int64_t read_date(struct cursor *cursor) {
     int64_t month = number(cursor, 2, 1, 12);
     expect(cursor, '-', '-');
     int64_t day = number(cursor, 2, 1, 31);
-    if (cursor->failed)
-        return 0;
     int64_t days = days_before_year(year) - days_before_year(1970);
     for (int64_t m = 1; m < month; m++)
         days += lengths[m - 1] + (m == 2 && is_leap(year) ? 1 : 0);
