@@ -110,6 +110,10 @@ $(BIN)/replay/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay_main.o $(OBJ)/ro
 
 replay-binaries: $(REPLAY_BIN)
 
+$(BIN)/bench/%: $(OBJ)/tests/bench/%.o $(OBJ)/rooms.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< $(OBJ)/rooms.a $(PKG_LIBS)
+
 # The verifier as a door of its own, for vectors.
 vector-binaries: $(BIN)/jws_driver
 
@@ -157,6 +161,8 @@ interop:
 bench:
 	@$(ENSURE) build run bench
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all
+	@$(MAKE) --no-print-directory -s -j$(JOBS) $(BIN)/bench/bench_identity_lines
+	@taskset -c 0 $(BIN)/bench/bench_identity_lines
 	@$(TESTED) $(PYTHON) tests/bench/bench.py --rounds $(BENCH_ROUNDS) --seconds $(BENCH_SECONDS) --json $(BUILD)/bench.json
 
 fuzz:
