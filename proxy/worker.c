@@ -148,6 +148,8 @@ static void deliver_snapshot(struct message *message, void *receiver) {
         token_cache_apply_ring(worker->tokens, worker->snapshot->ring);
     }
     if (worker->snapshot->rules != old->rules) {
+        /* Looked-up groups are known only as far as the former rules named them. */
+        token_cache_clear(worker->tokens);
         line_shelf_clear(worker->lines);
     }
     if (worker->snapshot->revocations && worker->snapshot->revocations != old->revocations) {
