@@ -272,6 +272,8 @@ static void keeps_principals_apart(void **state) {
 static void believes_no_answer_that_is_not_a_list_of_what_was_asked(void **state) {
     (void)state;
     static const char good[] = "{\"value\":[\"0000a000-2c3d-4e5f-8091-a2b3c4d5e6f7\"]}";
+    static const char mixed[] = "{\"value\":[\"0000a000-2c3d-4e5f-8091-a2b3c4d5e6f7\","
+                                "\"5b60718a-92a3-4b4c-8d5e-6f708192a3b4\"]}";
     static const char *const bad[] = {
         "",
         "[]",
@@ -284,8 +286,8 @@ static void believes_no_answer_that_is_not_a_list_of_what_was_asked(void **state
         "{\"value\":[\"0000a000-2c3d-4e5f-8091-a2b3c4d5e6f\"]}",
         "{\"value\":[\"0000a000-2c3d-4e5f-8091-a2b3c4d5e6f7\\u0000\"]}",
         "{\"value\":[{\"id\":\"0000a000-2c3d-4e5f-8091-a2b3c4d5e6f7\"}]}",
-        "{\"value\":[\"" INES "\"]}", /* not asked about */
-        "{\"value\":[\"0000a000-2c3d-4e5f-8091-a2b3c4d5e6f7\",\"" INES "\"]}",
+        "{\"value\":[\"5b60718a-92a3-4b4c-8d5e-6f708192a3b4\"]}", /* not asked about */
+        mixed,
         "{\"value\":[],\"@odata.nextLink\":\"https://graph.microsoft.com/v1.0/more\"}",
         "{\"value\":[],\"value\":[]}",
         "{\"value\":[]",
