@@ -3,6 +3,7 @@
  */
 #include "auth/identity_lines.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "auth/easyauth.h"
@@ -58,12 +59,14 @@ void identity_lines_unref(struct identity_lines *lines) {
 }
 
 static void drop(struct identity_lines *lines) {
+    assert(lines->identity && lines->refs > 0);
     struct identity_lines **link = &lines->identity->lines;
     while (*link != lines)
         link = &(*link)->next;
     *link = lines->next;
     lines->identity = NULL;
     recency_remove(lines->shelf, lines);
+    assert(lines->shelf->oldest != lines);
     lines->shelf->used_bytes -= lines_bytes(lines);
     identity_lines_unref(lines);
 }

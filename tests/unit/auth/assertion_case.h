@@ -125,13 +125,13 @@ static inline json_int_t case_number(const json_t *object, const char *name) {
 static inline const char *case_list(const json_t *object, const char *name) {
     static char joined[16384];
     const json_t *list = json_object_get(object, name), *item;
-    size_t index;
+    size_t index, len = 0;
     joined[0] = '\0';
     if (!list)
         return "-";
     json_array_foreach(list, index, item) {
-        strcat(joined, index ? "," : "");
-        strcat(joined, json_string_value(item));
+        len += (size_t)snprintf(joined + len, sizeof joined - len, "%s%s", index ? "," : "",
+                                json_string_value(item));
     }
     return joined;
 }

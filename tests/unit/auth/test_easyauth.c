@@ -41,6 +41,7 @@ static struct slice line_value(const struct buf *lines, const char *name) {
 
 static json_t *principal_of(const struct buf *lines) {
     struct slice base64 = line_value(lines, "X-MS-CLIENT-PRINCIPAL");
+    assert_true(base64.len >= 4);
     unsigned char *bytes = malloc(base64.len + 4);
     int len = EVP_DecodeBlock(bytes, (const unsigned char *)base64.ptr, (int)base64.len);
     assert_true(len > 0);
@@ -56,14 +57,14 @@ static json_t *principal_of(const struct buf *lines) {
 static const char *claim(const json_t *principal, const char *type) {
     static char joined[16384];
     const json_t *entry;
-    size_t index;
+    size_t index, len = 0;
     joined[0] = '\0';
     json_array_foreach(json_object_get(principal, "claims"), index, entry) {
         assert_int_equal(json_object_size(entry), 2);
         if (strcmp(case_text(entry, "typ"), type) != 0)
             continue;
-        strcat(joined, joined[0] ? "," : "");
-        strcat(joined, case_text(entry, "val"));
+        len += (size_t)snprintf(joined + len, sizeof joined - len, "%s%s", len ? "," : "",
+                                case_text(entry, "val"));
     }
     return joined;
 }

@@ -157,6 +157,31 @@ static void keeps_the_host_only_when_told_to(void **state) {
     scene_close(&scene);
 }
 
+static void sends_no_token_on_and_leaves_authorization_free(void **state) {
+    (void)state;
+    struct scene scene;
+    scene_open(&scene);
+    const char *request = "GET / HTTP/1.1\r\nHost: h.example\r\nX-TOKEN: Bearer a\r\n"
+                          "Authorization: Basic own\r\n\r\n";
+    const char *text = forwarded(&scene, request);
+    assert_null(strstr(text, "Authorization"));
+    assert_non_null(strstr(text, "\r\nX-TOKEN: Bearer a\r\n"));
+    scene.route.token_header = "X-Token";
+    text = forwarded(&scene, request);
+    assert_non_null(strstr(text, "\r\nAuthorization: Basic own\r\n"));
+    assert_null(strstr(text, "Bearer a"));
+    struct rendered_header header = {.name = "authorization"};
+    header.line = secret_new(SLICE("authorization: Basic ours\r\n"));
+    const struct rendered_credential credential = {
+        .is_available = true, .headers = &header, .header_count = 1};
+    scene.exchange.credential = &credential;
+    text = forwarded(&scene, request);
+    assert_null(strstr(text, "Basic own"));
+    assert_non_null(strstr(text, "\r\nauthorization: Basic ours\r\n"));
+    secret_unref(header.line);
+    scene_close(&scene);
+}
+
 /* Every field of `request` but `X-Stays: yes` is dropped, or replaced by ours. */
 static void assert_only_ours(struct scene *scene, const char *field) {
     char request[512];
@@ -523,6 +548,7 @@ int main(void) {
         cmocka_unit_test(writes_the_request_anew),
         cmocka_unit_test(writes_the_target_below_the_upstreams_base),
         cmocka_unit_test(keeps_the_host_only_when_told_to),
+        cmocka_unit_test(sends_no_token_on_and_leaves_authorization_free),
         cmocka_unit_test(drops_what_belongs_to_the_connection),
         cmocka_unit_test(drops_what_only_we_may_say),
         cmocka_unit_test(does_not_let_a_caller_nominate_what_counts),
