@@ -103,6 +103,18 @@ void entra_metadata(struct standin *standin, const struct request *request, stru
     reply_json(reply, 200, document);
 }
 
+/* The key that no tenant's document holds: what applications and policies sign with when they have
+ * keys of their own (azure.md A.1, A.13). */
+static json_t *own_key(const struct standin *standin, const char *issuer) {
+    return signing_key_jwk(key_ring_unpublished(standin->world.keys), issuer);
+}
+
+/* Takes over `keys`. */
+static void reply_keys(struct reply *reply, json_t *keys) {
+    reply_header(reply, "Cache-Control", "max-age=86400, private");
+    reply_json(reply, 200, json_pack("{s:o}", "keys", keys));
+}
+
 void entra_keys(struct standin *standin, const struct request *request, struct reply *reply) {
     struct tenant_names tenant;
     if (!find_tenant(standin, request, reply, &tenant))
@@ -112,7 +124,34 @@ void entra_keys(struct standin *standin, const struct request *request, struct r
     json_t *keys = must(json_array());
     for (size_t i = 0; i < key_ring_count(standin->world.keys); i++)
         json_array_append_new(keys, signing_key_jwk(key_ring_at(standin->world.keys, i), issuer));
+    if (guid_is_valid(form_get(&request->query, "appid")))
+        json_array_append_new(keys, own_key(standin, issuer));
+    free(issuer);
+    reply_keys(reply, keys);
+}
+
+void entra_policy_metadata(struct standin *standin, const struct request *request,
+                           struct reply *reply) {
+    struct tenant_names tenant;
+    if (!find_tenant(standin, request, reply, &tenant))
+        return;
+    char *issuer = must_printf("%s/%s/v2.0/", standin->world.origin, tenant.in_issuer);
+    char *path = must_printf("%s/discovery/v2.0/keys", request->segments[1]);
+    json_t *document = must(json_object());
+    json_object_set_new(document, "issuer", must(json_string(issuer)));
+    put_url(document, "jwks_uri", request, &tenant, path);
+    free(path);
     free(issuer);
     reply_header(reply, "Cache-Control", "max-age=86400, private");
-    reply_json(reply, 200, json_pack("{s:o}", "keys", keys));
+    reply_json(reply, 200, document);
+}
+
+void entra_policy_keys(struct standin *standin, const struct request *request,
+                       struct reply *reply) {
+    struct tenant_names tenant;
+    if (!find_tenant(standin, request, reply, &tenant))
+        return;
+    json_t *keys = must(json_array());
+    json_array_append_new(keys, own_key(standin, NULL));
+    reply_keys(reply, keys);
 }

@@ -32,6 +32,11 @@ static const struct route routes[] = {
     {ENDPOINT_METADATA, ON_BOTH, {"*", ".well-known", "openid-configuration"}, entra_metadata},
     {ENDPOINT_KEYS, ON_BOTH, {"*", "discovery", "v2.0", "keys"}, entra_keys},
     {ENDPOINT_KEYS, ON_BOTH, {"*", "discovery", "keys"}, entra_keys},
+    {ENDPOINT_METADATA,
+     ON_BOTH,
+     {"*", "*", "v2.0", ".well-known", "openid-configuration"},
+     entra_policy_metadata},
+    {ENDPOINT_KEYS, ON_BOTH, {"*", "*", "discovery", "v2.0", "keys"}, entra_policy_keys},
     {ENDPOINT_TOKEN, ON_BOTH, {"*", "oauth2", "v2.0", "token"}, entra_token},
     {ENDPOINT_TOKEN, ON_BOTH, {"*", "oauth2", "token"}, entra_token},
 };

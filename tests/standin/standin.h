@@ -16,6 +16,10 @@ struct standin {
 /* Each of these is called with the lock held. */
 void entra_metadata(struct standin *standin, const struct request *request, struct reply *reply);
 void entra_keys(struct standin *standin, const struct request *request, struct reply *reply);
+/* The same of one policy, as Azure AD B2C has them. */
+void entra_policy_metadata(struct standin *standin, const struct request *request,
+                           struct reply *reply);
+void entra_policy_keys(struct standin *standin, const struct request *request, struct reply *reply);
 void entra_token(struct standin *standin, const struct request *request, struct reply *reply);
 void key_vault(struct standin *standin, const struct request *request, struct reply *reply);
 void graph(struct standin *standin, const struct request *request, struct reply *reply);

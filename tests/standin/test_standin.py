@@ -237,6 +237,20 @@ class Metadata(WithStandin):
         document = self.document("/%s/v2.0/.well-known/openid-configuration?appid=%s" % (TENANT, API))
         self.assertTrue(document["jwks_uri"].endswith("/discovery/v2.0/keys?appid=" + API))
 
+    def test_the_keys_of_an_application_hold_one_more(self):
+        own = token_parts(self.standin.token("--key", "unpublished"))[0]["kid"]
+        path = "/%s/discovery/v2.0/keys" % TENANT
+        self.assertNotIn(own, [key["kid"] for key in self.document(path)["keys"]])
+        self.assertIn(own, [key["kid"] for key in self.document(path + "?appid=" + API)["keys"]])
+
+    def test_a_policy_has_an_issuer_and_a_key_of_its_own(self):
+        document = self.document("/%s/b2c_1_signin/v2.0/.well-known/openid-configuration" % TENANT)
+        self.assertEqual(document["issuer"], "%s/%s/v2.0/" % (self.standin.https, TENANT))
+        keys = self.document("/" + document["jwks_uri"].split("/", 3)[3])["keys"]
+        own = token_parts(self.standin.token("--key", "unpublished"))[0]["kid"]
+        self.assertEqual([key["kid"] for key in keys], [own])
+        self.assertNotIn("issuer", keys[0])
+
     def test_unknown_tenant_is_refused(self):
         answer = self.standin.get("/11111111-1111-4111-8111-111111111111/v2.0/.well-known/openid-configuration")
         self.assertEqual((answer.status, answer.error), (400, "invalid_tenant"))

@@ -10,7 +10,7 @@ import wire  # noqa: F401
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROW = re.compile(r"^\| ([0-9, -]+) \| (.+) \| (.+) \|$", re.M)
-TEST = re.compile(r"`([a-z]+):([A-Za-z]+)\.([a-z_0-9]+)`")
+TEST = re.compile(r"`([a-z_]+):([A-Za-z]+)\.([a-z_0-9]+)`")
 NUMBER = re.compile(r"\bcase=\(?([0-9, ]+)")
 
 
