@@ -161,9 +161,12 @@ lint-run:
 	clang-format --dry-run -Werror $(SOURCES)
 	$(MAKE) --no-print-directory -s -j$(JOBS) BUILD=$(BUILD)/lint/gcc CC=gcc CFLAGS=-Werror all unit-binaries replay-binaries
 	$(MAKE) --no-print-directory -s -j$(JOBS) BUILD=$(BUILD)/lint/clang CC=clang CFLAGS=-Werror all unit-binaries replay-binaries
-	clang-tidy --quiet --warnings-as-errors='*' $(filter %.c,$(SOURCES)) -- $(filter-out -f% -D_FORTIFY%,$(ALL_CFLAGS))
-	cppcheck --quiet --error-exitcode=1 --inline-suppr --suppress=missingIncludeSystem -I. \
-	    $(filter %.c,$(filter-out tests/%,$(SOURCES)))
+	clang-tidy --quiet --warnings-as-errors='*' $(ROOM_SRC) $(STANDIN_SRC) $(FUZZ_SRC) -- \
+	    -std=gnu11 -I. -DBARKEEP_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --suppress=missingIncludeSystem $(CPPCHECK_BLIND) -I. $(ROOM_SRC)
+
+# takes filling an out_ parameter for reading it
+CPPCHECK_BLIND := --suppress=ctuuninitvar
 
 sanitize:
 	$(MAKE) MODE=asan test
