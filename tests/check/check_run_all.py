@@ -2,10 +2,12 @@
 
 import importlib.machinery
 import importlib.util
+import os
 import unittest
 
 from tree import ROOT
 
+os.chdir(ROOT)  # run_all works from there
 _loader = importlib.machinery.SourceFileLoader("run_all", str(ROOT / "tests/run_all"))
 _spec = importlib.util.spec_from_loader("run_all", _loader)
 run_all = importlib.util.module_from_spec(_spec)
