@@ -101,7 +101,7 @@ struct exchange {
     int upstream_status;
     enum aborted_by aborted_by;
     bool closes_client;
-    bool has_audit_reservation;
+    size_t audit_reserved_bytes; /* 0: no room was to be had */
     uint64_t begin_us;
     uint64_t upstream_begin_us; /* request head handed over */
     uint64_t upstream_head_us;  /* response head read */
@@ -162,5 +162,9 @@ void exchange_on_forward_timeout(struct exchange *exchange);
 
 /* exchange_audit.c: the line and the counters, once. */
 void exchange_record(struct exchange *exchange);
+/* Sets room for the line aside. False when the audit log is stuck and must not lose it. */
+bool exchange_reserve_record(struct exchange *exchange, size_t head_len);
+/* What a line takes at most, apart from what its caller sent. */
+size_t exchange_record_base_bytes(const struct config *config);
 
 #endif

@@ -163,9 +163,6 @@ static bool exchange_upload(struct exchange *exchange) {
         break;
     case BODY_PUMP_WAIT_SOURCE:
     case BODY_PUMP_WAIT_SINK:
-        if (exchange->upload.moved != moved) {
-            exchange_set_deadline(exchange, route->idle_timeout_ms);
-        }
         break;
     case BODY_PUMP_AGAIN:
         exchange_resume_soon(exchange);
@@ -184,6 +181,9 @@ static bool exchange_upload(struct exchange *exchange) {
     case BODY_PUMP_SINK_BROKEN:
         exchange->upload_is_over = true; /* it may have answered before it stopped listening */
         break;
+    }
+    if (!exchange->upload.is_written && exchange->upload.moved != moved) {
+        exchange_set_deadline(exchange, route->idle_timeout_ms);
     }
     if (conn_flush(upstream) == IO_ERROR) {
         exchange->upload_is_over = true;
@@ -366,7 +366,8 @@ void exchange_step_response(struct exchange *exchange) {
     struct conn *client = &exchange->client->conn;
     struct conn *upstream = &exchange->upstream->conn;
     uint64_t moved = exchange->download.moved;
-    if (!exchange->upload.is_written && !exchange->upload_is_over && !exchange_upload(exchange)) {
+    bool has_more_to_send = !exchange->upload.is_written || !io_buffer_is_empty(&upstream->out);
+    if (has_more_to_send && !exchange->upload_is_over && !exchange_upload(exchange)) {
         return;
     }
     enum body_pump_result result = body_pump(&exchange->download, upstream, client);

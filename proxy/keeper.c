@@ -363,6 +363,15 @@ static enum status keeper_start_workers(struct keeper *keeper, struct error *err
     return STATUS_OK;
 }
 
+/* Nothing is left to drain: from here on a signal need not wait for anybody. */
+static void keeper_let_signals_kill(void) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+}
+
 static void keeper_run(struct keeper *keeper) {
     observed_audit = keeper->audit;
     log_set_observer(observe_log);
@@ -380,6 +389,7 @@ static void keeper_run(struct keeper *keeper) {
     mailbox_deliver(keeper->mailbox); /* wants that nobody waits for any more */
     LOG_EVENT(LOG_INFO, "stop", LOG_STR("what", "drained"));
     log_set_observer(NULL);
+    keeper_let_signals_kill();
 }
 
 static void keeper_done(struct keeper *keeper) {
