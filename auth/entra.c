@@ -289,7 +289,7 @@ static enum token_outcome check_audience(struct trial *trial) {
     }
     for (size_t i = 0; i < sizeof graph_audiences / sizeof *graph_audiences; i++)
         if (slice_eq_str(aud, graph_audiences[i]))
-            return refuse(trial, REASON_TOKEN_AUDIENCE, "%s", graph_advice);
+            return refuse(trial, REASON_TOKEN_KIND, "%s", graph_advice);
     return refuse(trial, REASON_TOKEN_AUDIENCE, "audience \"%s\" is not configured",
                   show(aud).text);
 }

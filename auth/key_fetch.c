@@ -14,6 +14,9 @@ static enum status check_answer(const struct http_client_response *response, con
     if (response->status != STATUS_OK)
         result->status =
             error_set(&result->error, response->status, "%s: %.400s", what, response->error.text);
+    else if (response->http_status == 404)
+        result->status = error_set(&result->error, STATUS_NOT_FOUND,
+                                   "%s: the authority has no such document (404)", what);
     else if (response->http_status != 200)
         result->status = error_set(&result->error, STATUS_IO, "%s: the authority answered %d", what,
                                    response->http_status);

@@ -83,9 +83,9 @@ out:
 
 static bool take_fingerprint(const BIGNUM *n, const BIGNUM *e, unsigned char out_digest[32]) {
     unsigned char bytes[MAX_MODULUS_BITS / 8 + MAX_EXPONENT_BITS / 8];
-    int n_len = BN_bn2bin(n, bytes);
-    int e_len = BN_bn2bin(e, bytes + n_len);
-    return SHA256(bytes, (size_t)(n_len + e_len), out_digest) != NULL;
+    size_t n_len = (size_t)BN_bn2bin(n, bytes);
+    size_t e_len = (size_t)BN_bn2bin(e, bytes + n_len);
+    return SHA256(bytes, n_len + e_len, out_digest) != NULL;
 }
 
 static bool text_is_absent_or(const json_t *jwk, const char *member, const char *only) {

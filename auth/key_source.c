@@ -33,6 +33,7 @@ struct feed {
     struct backoff backoff;
     bool is_on_demand; /* the running look was asked for although keys are there */
     bool has_been_good;
+    bool is_absent; /* the authority says that it has no such metadata */
     uint64_t last_good_ms;
     uint64_t next_demand_ms; /* a want before that is answered with what is there */
     char last_error[256];
@@ -114,6 +115,7 @@ static void look_again_in(struct feed *feed, uint64_t delay_ms) {
 
 static void note_failure(struct feed *feed, const struct key_fetch_result *result) {
     struct key_source *source = feed->source;
+    feed->is_absent = result->status == STATUS_NOT_FOUND;
     (void)snprintf(feed->last_error, sizeof feed->last_error, "%.255s", result->error.text);
     uint64_t delay_ms = backoff_next_ms(&feed->backoff, RETRY_MIN_MS, RETRY_MAX_MS);
     int64_t asked_sec = result->retry_after_sec < RETRY_AFTER_MAX_SEC ? result->retry_after_sec
@@ -132,6 +134,7 @@ static void note_success(struct feed *feed) {
     feed->backoff = (struct backoff){0};
     feed->last_error[0] = '\0';
     feed->has_been_good = true;
+    feed->is_absent = false;
     feed->last_good_ms = loop_now_ms(source->loop);
     if (feed->is_on_demand)
         feed->next_demand_ms = feed->last_good_ms + scale_ms(feed, DEMAND_PAUSE_MS);
@@ -280,6 +283,7 @@ void key_source_state(const struct key_source *source, size_t index,
         .tenant = tenant_of(feed),
         .version = feed->fetch.version,
         .is_ready = slot_of(feed)->keys != NULL,
+        .is_absent = feed->is_absent && !feed->has_been_good,
         .age_sec = feed->has_been_good ? (int64_t)(age_ms / 1000) : -1,
         .last_error = feed->last_error,
     };

@@ -36,6 +36,7 @@ struct key_source_state {
     const char *tenant;
     int version;
     bool is_ready;          /* usable keys are there */
+    bool is_absent;         /* the authority answered 404: it has no tokens of this version */
     int64_t age_sec;        /* since the last good fetch; -1 before it */
     const char *last_error; /* "" when the last fetch was good */
 };

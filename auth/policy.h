@@ -23,7 +23,9 @@ struct decision {
 /* `path_below` is the canonical path below the route's prefix. Any matching deny refuses; else the
  * first matching access entry, the route's before the top-level ones. An entry that could match
  * only if unknown groups were known gives groups_unknown when nothing else grants; a deny on groups
- * with unknown groups refuses as groups_unknown. Pure, no allocation. */
+ * with unknown groups refuses as groups_unknown. Pure, no allocation.
+ * What grants is held against the path as it is; what takes away (a deny's actions, a role's
+ * not_actions) against every reading of it, see path_reading.h. */
 void policy_decide(const struct policy *policy, size_t route, const struct identity *identity,
                    struct slice method, struct slice path_below, struct decision *out_decision);
 

@@ -14,17 +14,21 @@ unsigned admin_write_healthz(const struct keeper *keeper, struct buf *page) {
     return STATUS_READY;
 }
 
-/* A tenant is served when the keys of one token version are there: many tenants only ever see one.
- */
+/* A tenant is served when every key set that its authority has is there, and at least one. */
 static bool tenant_is_ready(const struct key_source *keys, const char *tenant) {
+    bool has_keys = false;
     for (size_t i = 0; i < key_source_state_count(keys); i++) {
         struct key_source_state state;
         key_source_state(keys, i, &state);
-        if (state.is_ready && strcmp(state.tenant, tenant) == 0) {
-            return true;
+        if (strcmp(state.tenant, tenant) != 0 || state.is_absent) {
+            continue;
         }
+        if (!state.is_ready) {
+            return false;
+        }
+        has_keys = true;
     }
-    return false;
+    return has_keys;
 }
 
 static bool keeper_is_ready(const struct keeper *keeper) {

@@ -424,13 +424,18 @@ static bool sink_takes(struct audit_sink *sink, size_t len, size_t reserved_byte
     return len <= AUDIT_LINE_MAX && (len <= reserved_bytes || sink_has_free_room(sink, len));
 }
 
-void audit_sink_write(struct audit_sink *sink, struct slice line, size_t reserved_bytes) {
+void audit_sink_lose(struct audit_sink *sink, size_t reserved_bytes) {
     sink->reserved_bytes -= reserved_bytes;
+    atomic_fetch_add(&sink->writer->dropped_lines, 1);
+}
+
+void audit_sink_write(struct audit_sink *sink, struct slice line, size_t reserved_bytes) {
     if (sink->current && BLOCK_BYTES - sink->current->len < line.len) {
         sink_hand_over(sink);
     }
+    sink->reserved_bytes -= reserved_bytes;
     if (!sink_takes(sink, line.len, reserved_bytes) || !sink_has_current(sink)) {
-        atomic_fetch_add(&sink->writer->dropped_lines, 1);
+        audit_sink_lose(sink, 0);
         return;
     }
     memcpy(sink->current->bytes + sink->current->len, line.ptr, line.len);

@@ -37,6 +37,8 @@ bool audit_sink_reserve(struct audit_sink *sink, size_t bytes);
  * without reservation (0) or longer than it takes only room that nobody has reserved; a line that
  * finds none is counted as lost. */
 void audit_sink_write(struct audit_sink *sink, struct slice line, size_t reserved_bytes);
+/* Counts a line that could not be made, and gives its reservation back. */
+void audit_sink_lose(struct audit_sink *sink, size_t reserved_bytes);
 bool audit_sink_has_lines(const struct audit_sink *sink);
 /* Hands over what was collected; called at the end of a loop turn. */
 void audit_sink_flush(struct audit_sink *sink);

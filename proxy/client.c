@@ -133,8 +133,10 @@ static void on_half_closed_timer(struct client *client) {
     if (!client->is_half_closed) {
         return;
     }
-    uint64_t moved = client->exchange->upload.moved + client->exchange->download.moved;
-    if (moved == client->half_closed_moved) {
+    const struct exchange *exchange = client->exchange;
+    uint64_t moved = exchange->upload.moved + exchange->download.moved;
+    bool is_uploading = exchange->wrote_request_head && !exchange->upload.is_written;
+    if (moved == client->half_closed_moved && !is_uploading) {
         exchange_abort(client->exchange, ABORTED_BY_CLIENT);
         return;
     }
@@ -170,6 +172,15 @@ static void client_expect_rest_of_head(struct client *client) {
     loop_timer_set(client->worker->loop, &client->timer, limit_ms);
 }
 
+static void client_note_half_close(struct client *client) {
+    if (client->conn.peer_finished && !client->is_half_closed) {
+        client->is_half_closed = true;
+        client->half_closed_moved =
+            client->exchange->upload.moved + client->exchange->download.moved;
+        loop_timer_set(client->worker->loop, &client->timer, HALF_CLOSED_GRACE_MS);
+    }
+}
+
 /* Looks for a head in what was read. True when the client is no longer reading. */
 static bool client_find_head(struct client *client) {
     struct worker *worker = client->worker;
@@ -183,6 +194,9 @@ static bool client_find_head(struct client *client) {
         client->head_due_ms = 0;
         idle_list_remove(client);
         exchange_begin(worker, client, head_len);
+        if (client->state == CLIENT_BUSY) {
+            client_note_half_close(client); /* its end may have come with the request */
+        }
         return true;
     case H1_REFUSED:
         client_refuse_head(client, &refusal);
@@ -242,12 +256,7 @@ static void client_on_busy_event(struct client *client) {
         exchange_abort(client->exchange, ABORTED_BY_CLIENT);
         return;
     }
-    if (client->conn.peer_finished && !client->is_half_closed) {
-        client->is_half_closed = true;
-        client->half_closed_moved =
-            client->exchange->upload.moved + client->exchange->download.moved;
-        loop_timer_set(client->worker->loop, &client->timer, HALF_CLOSED_GRACE_MS);
-    }
+    client_note_half_close(client);
     exchange_on_client_event(client->exchange);
 }
 

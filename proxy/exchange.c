@@ -303,6 +303,10 @@ static void exchange_take_request(struct exchange *exchange, struct slice head) 
     }
     exchange->method = slice_of_str(arena_strdup_slice(&exchange->arena, exchange->request.method));
     exchange->host = slice_of_str(arena_strdup_slice(&exchange->arena, exchange->request.host));
+    if (exchange->method.len == 0 || exchange->host.len == 0) {
+        exchange_refuse(exchange, REASON_OVERLOADED, 0, "out of memory");
+        return;
+    }
     exchange->closes_client = exchange->request.wants_close;
     if (exchange->audit_reserved_bytes) {
         exchange_move(exchange, PHASE_ROUTE);

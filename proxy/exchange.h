@@ -83,6 +83,7 @@ struct exchange {
 
     /* forwarding */
     const struct config_upstream *target; /* the upstream whose turn it is */
+    size_t targets_left;                  /* others that may be tried while nothing was sent */
     size_t pool;                          /* its pool and address row */
     size_t address;                       /* which of its addresses is tried */
     size_t response_scanned;

@@ -185,7 +185,7 @@ void exchange_record(struct exchange *exchange) {
     buf_clear(&worker->audit_line);
     write_line(exchange, &worker->audit_line, now_us);
     if (!buf_ok(&worker->audit_line)) {
-        metric_add(&worker->metrics.audit_dropped, 1);
+        audit_sink_lose(worker->audit, exchange->audit_reserved_bytes);
         return;
     }
     audit_sink_write(worker->audit, buf_slice(&worker->audit_line), exchange->audit_reserved_bytes);

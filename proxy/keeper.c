@@ -168,7 +168,7 @@ static void on_signal(struct loop_watch *watch, uint32_t epoll_events) {
             audit_writer_reopen(keeper->audit);
             break;
         case SIGHUP:
-            LOG_EVENT(LOG_WARNING, "reload",
+            LOG_EVENT(LOG_WARNING, "signal",
                       LOG_STR("problem", "a changed configuration takes effect at a restart"));
             break;
         default:
@@ -311,7 +311,7 @@ static enum status keeper_make_workers(struct keeper *keeper, struct error *err)
 
 /* With the audit log on stdout the line is on the operator's screen already. */
 static bool observe_log(const char *event, struct slice line) {
-    static const char *const audited[] = {"start", "stop", "keys", "secret", "reload"};
+    static const char *const audited[] = {"start", "stop", "keys", "secret"};
     for (size_t i = 0; i < sizeof audited / sizeof *audited; i++) {
         if (strcmp(event, audited[i]) == 0) {
             audit_writer_event(observed_audit, line);
@@ -324,8 +324,7 @@ static bool observe_log(const char *event, struct slice line) {
 static enum status keeper_prepare(struct keeper *keeper, struct error *err) {
     bool is_locked = false;
     log_set_level(keeper->config->log_level);
-    if (process_harden(err) != STATUS_OK ||
-        secret_memory_init(SECRET_HEAP_BYTES, &is_locked, err) != STATUS_OK) {
+    if (secret_memory_init(SECRET_HEAP_BYTES, &is_locked, err) != STATUS_OK) {
         return STATUS_IO;
     }
     process_raise_file_limit();

@@ -456,6 +456,8 @@ class Chunks(FramingCase):
         response = self.refuse(self.bytes_of(post(CHUNKED, body=body)), (400, 413), split=split,
                                touches_upstream=True)
         self.assertIn(response.status, (400, 413))
+        if response.status == 400:
+            self.assertIn(b'"body_malformed"', response.body)
         self.upstream_never_completes(mark)
         self.good_request_is_fast()
 

@@ -55,16 +55,26 @@ class EntraDown(unittest.TestCase):
         """Or the first callers after "ready" would be turned away."""
         door = Door()
         missing = f"/{tokens.TENANT}/v2.0/.well-known/openid-configuration"
-        door.authority.absent.add(missing)
+        door.authority.broken.add(missing)
         door.start(wait_ready=False)
         self.addCleanup(door.stop_quietly)
         wait_until(lambda: ask(door, door.token(tokens.user(1))).status == 200, "v1 keys", 20)
         self.assertEqual(503, ask(door, door.token(tokens.user(2))).status)
         status, readiness = door.barkeep.readiness()
         self.assertEqual(503, status, readiness)
-        door.authority.absent.clear()
+        door.authority.broken.clear()
         wait_until(door.barkeep.is_ready, "readiness", 60)
         self.assertEqual(200, ask(door, door.token(tokens.user(2))).status)
+        door.barkeep.stop()
+
+    def test_an_authority_without_v1_is_ready_with_v2(self):
+        """404 says that there is nothing to wait for."""
+        door = Door()
+        door.authority.absent.add(f"/{tokens.TENANT}/.well-known/openid-configuration")
+        door.start()
+        self.addCleanup(door.stop_quietly)
+        self.assertEqual(200, ask(door, door.token(tokens.user(2))).status)
+        self.assertEqual(503, ask(door, door.token(tokens.user(1))).status)
         door.barkeep.stop()
 
     def test_refuses_bent_tokens_even_then(self):

@@ -311,14 +311,14 @@ static void refuses_other_audiences(void **state) {
         {"NUL and more", {{"aud", "\"" AUD_GUID "\\u0000x\""}}, REASON_TOKEN_AUDIENCE},
         {"space", {{"aud", "\" " AUD_GUID "\""}}, REASON_TOKEN_AUDIENCE},
         {"URI in a v2 token", {{"aud", "\"" AUD_URI "\""}}, REASON_TOKEN_AUDIENCE},
-        {"Graph", {{"aud", "\"00000003-0000-0000-c000-000000000000\""}}, REASON_TOKEN_AUDIENCE},
-        {"Graph URI", {{"aud", "\"https://graph.microsoft.com\""}}, REASON_TOKEN_AUDIENCE},
+        {"Graph", {{"aud", "\"00000003-0000-0000-c000-000000000000\""}}, REASON_TOKEN_KIND},
+        {"Graph URI", {{"aud", "\"https://graph.microsoft.com\""}}, REASON_TOKEN_KIND},
     };
     CHECK_ROWS(rows, false);
     static const struct row app_rows[] = {
         {"GUID in a v1 token", {{"aud", "\"" AUD_GUID "\""}}, REASON_NONE},
         {"URI with slash", {{"aud", "\"" AUD_URI "/\""}}, REASON_TOKEN_AUDIENCE},
-        {"Graph", {{"aud", "\"https://graph.microsoft.com/\""}}, REASON_TOKEN_AUDIENCE},
+        {"Graph", {{"aud", "\"https://graph.microsoft.com/\""}}, REASON_TOKEN_KIND},
         {"Key Vault", {{"aud", "\"https://vault.azure.net\""}}, REASON_TOKEN_AUDIENCE},
     };
     CHECK_ROWS(app_rows, true);
