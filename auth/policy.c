@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "auth/path_pattern.h"
+#include "auth/path_reading.h"
 #include "core/arena.h"
 
 #define POLICY_MEMORY_LIMIT ((size_t)256 * 1024 * 1024)
@@ -25,6 +26,7 @@ struct action {
     uint32_t method_bits;
     struct slice_list other_methods;
     struct path_pattern pattern;
+    struct path_pattern folded; /* for subtracting: against every reading of the path */
 };
 
 struct action_list {
@@ -75,9 +77,12 @@ struct policy {
 struct attempt {
     const struct identity *identity;
     struct slice method;
-    uint32_t method_bit; /* 0 when it is not among the known ones */
-    struct slice path;
+    uint32_t method_bit;                  /* 0 when it is not among the known ones */
+    const struct path_readings *readings; /* the first is the path itself */
 };
+
+/* How an action is held against a path: a grant exactly, a refusal in every reading. */
+enum strictness { MATCHES_EXACTLY, MATCHES_ANY_READING };
 
 enum match { MATCH_NO, MATCH_UNKNOWN, MATCH_YES };
 
@@ -107,8 +112,7 @@ static bool compile_strings(struct arena *arena, const struct config_strings *fr
     return true;
 }
 
-static bool compile_pattern(struct arena *arena, const char *text, struct path_pattern *out) {
-    struct slice pattern = slice_of_str(text);
+static bool compile_pattern(struct arena *arena, struct slice pattern, struct path_pattern *out) {
     size_t count = path_segment_count(pattern);
     struct path_segment *segments = arena_array(arena, count, sizeof *segments);
     if (!segments)
@@ -118,11 +122,18 @@ static bool compile_pattern(struct arena *arena, const char *text, struct path_p
     return true;
 }
 
+static bool compile_patterns(struct arena *arena, const char *text, struct action *action) {
+    struct slice pattern = slice_of_str(text);
+    char *bytes = arena_alloc(arena, pattern.len);
+    return bytes && compile_pattern(arena, pattern, &action->pattern) &&
+           compile_pattern(arena, path_pattern_fold(pattern, bytes), &action->folded);
+}
+
 static bool compile_action(struct arena *arena, const struct config_action *from,
                            struct action *out_action) {
     struct action action = {.any_method = from->methods.count == 0};
     if (!compile_strings(arena, &from->methods, &action.other_methods) ||
-        !compile_pattern(arena, from->pattern, &action.pattern))
+        !compile_patterns(arena, from->pattern, &action))
         return false;
     size_t others = 0;
     for (size_t i = 0; i < from->methods.count; i++) {
@@ -360,26 +371,43 @@ static enum match match_principals(const struct entry *entry, const struct ident
     return best;
 }
 
-static bool action_matches(const struct action *action, const struct attempt *attempt) {
-    bool method_matches =
-        action->any_method || (action->method_bits & attempt->method_bit) != 0 ||
-        (attempt->method_bit == 0 && list_holds(&action->other_methods, attempt->method));
-    return method_matches && path_pattern_match(action->pattern, attempt->path);
-}
-
-static bool any_action_matches(const struct action_list *actions, const struct attempt *attempt) {
-    for (size_t i = 0; i < actions->count; i++)
-        if (action_matches(&actions->items[i], attempt))
+static bool path_matches(const struct action *action, const struct path_readings *readings,
+                         enum strictness strictness) {
+    if (path_pattern_match(action->pattern, readings->items[0]))
+        return true;
+    if (strictness == MATCHES_EXACTLY)
+        return false;
+    for (size_t i = 0; i < readings->count; i++)
+        if (path_pattern_match(action->folded, readings->items[i]))
             return true;
     return false;
 }
 
+static bool action_matches(const struct action *action, const struct attempt *attempt,
+                           enum strictness strictness) {
+    bool method_matches =
+        action->any_method || (action->method_bits & attempt->method_bit) != 0 ||
+        (attempt->method_bit == 0 && list_holds(&action->other_methods, attempt->method));
+    return method_matches && path_matches(action, attempt->readings, strictness);
+}
+
+static bool any_action_matches(const struct action_list *actions, const struct attempt *attempt,
+                               enum strictness strictness) {
+    for (size_t i = 0; i < actions->count; i++)
+        if (action_matches(&actions->items[i], attempt, strictness))
+            return true;
+    return false;
+}
+
+/* What a deny takes away and what it leaves swap sides: its not_actions are the exact ones. */
 static enum match match_entry(const struct entry *entry, const struct attempt *attempt) {
     enum match match = match_principals(entry, attempt->identity);
     if (match == MATCH_NO || entry->covers_everything)
         return match;
-    return any_action_matches(&entry->actions, attempt) &&
-                   !any_action_matches(&entry->not_actions, attempt)
+    enum strictness given = entry->is_deny ? MATCHES_ANY_READING : MATCHES_EXACTLY;
+    enum strictness taken = entry->is_deny ? MATCHES_EXACTLY : MATCHES_ANY_READING;
+    return any_action_matches(&entry->actions, attempt, given) &&
+                   !any_action_matches(&entry->not_actions, attempt, taken)
                ? match
                : MATCH_NO;
 }
@@ -459,7 +487,10 @@ void policy_decide(const struct policy *policy, size_t route, const struct ident
     const struct route_rules *rules = &policy->routes[route];
     const struct entry_list *deny[] = {&rules->deny, &policy->everywhere.deny};
     const struct entry_list *access[] = {&rules->access, &policy->everywhere.access};
-    const struct attempt attempt = {identity, method, method_bit(method), path_below};
+    char bytes[PATH_READING_BYTES];
+    struct path_readings readings;
+    path_readings_of(path_below, bytes, &readings);
+    const struct attempt attempt = {identity, method, method_bit(method), &readings};
     struct findings denied = find_entries(deny, &attempt);
     if (denied.matching || denied.unknown) {
         *out_decision = denied.matching ? refuse(REASON_DENIED, denied.matching)

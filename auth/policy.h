@@ -37,7 +37,9 @@ struct decision {
  * nor denies. When nothing grants, groups that are unknown come first, for they may make a step-up
  * needless; then the first access entry that lacks only an authentication context: claims_required
  * if the client takes a claims challenge, else no_role; then the first that lacks more (mfa):
- * no_role. Pure, no allocation. */
+ * no_role. Pure, no allocation.
+ * What grants is held against the path as it is; what takes away (a deny's actions, a role's
+ * not_actions) against every reading of it, see path_reading.h. */
 void policy_decide(const struct policy *policy, size_t route, const struct identity *identity,
                    struct slice method, struct slice path_below, struct decision *out_decision);
 

@@ -76,7 +76,8 @@ struct config_identity {
     const char *client_secret_file;
     const char *tenant;    /* default: the first entra tenant */
     const char *authority; /* default: entra's */
-    const char *endpoint; /* IMDS base URL without trailing slash; default http://169.254.169.254 */
+    const char *endpoint;  /* IMDS base URL without trailing slash; NULL: where the platform says,
+                              else http://169.254.169.254 */
 };
 
 enum config_vault_kind { VAULT_KEY_VAULT, VAULT_FILE };

@@ -114,6 +114,4 @@ void config_read_identity(struct loader *loader, const struct node *node, void *
         identity->tenant = entra->tenants.items[0];
     if (!identity->authority)
         identity->authority = entra->authority;
-    if (!identity->endpoint)
-        identity->endpoint = IMDS_ENDPOINT;
 }

@@ -43,6 +43,10 @@ static const char *quantity_format(uint64_t value, const struct unit *units, siz
 }
 
 bool duration_parse(struct slice text, uint64_t *out_ms) {
+    if (slice_eq_str(text, "0")) { /* nothing has no unit */
+        *out_ms = 0;
+        return true;
+    }
     return quantity_parse(text, DURATIONS, sizeof DURATIONS / sizeof *DURATIONS, out_ms);
 }
 

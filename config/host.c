@@ -67,13 +67,12 @@ bool host_is_valid(struct slice host) {
 }
 
 bool host_is_loopback(struct slice host) {
-    static const unsigned char MAPPED[13] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127};
     static const unsigned char ONE[16] = {[15] = 1};
     unsigned char address[16];
     if (to_address(host, AF_INET, address))
         return address[0] == 127;
     if (to_address(host, AF_INET6, address))
-        return memcmp(address, ONE, sizeof ONE) == 0 || memcmp(address, MAPPED, sizeof MAPPED) == 0;
+        return memcmp(address, ONE, sizeof ONE) == 0;
     return slice_eq_nocase(host, SLICE("localhost"));
 }
 

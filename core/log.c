@@ -12,7 +12,7 @@
 #define LOG_MAX_LINE_BYTES 65536
 
 static _Atomic enum log_level threshold = LOG_INFO;
-static bool (*line_observer)(const char *event, struct slice line);
+static bool (*_Atomic line_observer)(const char *event, struct slice line);
 
 static const char *const level_names[] = {
     [LOG_ERROR] = "error",
@@ -74,23 +74,34 @@ void log_set_level(enum log_level level) {
 }
 
 void log_set_observer(bool (*observer)(const char *event, struct slice line)) {
-    line_observer = observer;
+    atomic_store(&line_observer, observer);
 }
 
 bool log_is_enabled(enum log_level level) {
     return level <= atomic_load_explicit(&threshold, memory_order_relaxed);
 }
 
+/* Debug lines are for the screen of whoever asked for them. */
+static bool is_observed(enum log_level level) {
+    return level <= LOG_INFO && atomic_load(&line_observer) != NULL;
+}
+
+static bool observe(const char *event, struct slice line) {
+    bool (*observer)(const char *, struct slice) = atomic_load(&line_observer);
+    return observer && observer(event, line);
+}
+
 void log_event(enum log_level level, const char *event, const struct log_field *fields,
                size_t count) {
-    if (!log_is_enabled(level))
+    if (!log_is_enabled(level) && !is_observed(level))
         return;
     struct buf line;
     buf_init(&line, LOG_MAX_LINE_BYTES);
     format_line(&line, level, event, fields, count);
     if (!buf_ok(&line))
         format_short_line(&line, level, event);
-    if (buf_ok(&line) && !(line_observer && line_observer(event, buf_slice(&line))))
+    bool was_taken = buf_ok(&line) && is_observed(level) && observe(event, buf_slice(&line));
+    if (buf_ok(&line) && log_is_enabled(level) && !was_taken)
         write_line(&line);
     buf_done(&line);
 }

@@ -1,6 +1,6 @@
-/* Structured log: one JSON object a line on stderr (audit lines go elsewhere, see proxy/audit.h).
- * Fields are an allow list by construction: what is not passed is not logged. Never pass a header
- * value, a token, a query string or a secret. */
+/* Structured log: one JSON object a line on stderr (audit lines go elsewhere, see
+ * proxy/audit_writer.h). Fields are an allow list by construction: what is not passed is not
+ * logged. Never pass a header value, a token, a query string or a secret. */
 #ifndef BARKEEP_CORE_LOG_H
 #define BARKEEP_CORE_LOG_H
 
@@ -32,9 +32,9 @@ bool log_is_enabled(enum log_level level);
 void log_event(enum log_level level, const char *event, const struct log_field *fields,
                size_t count);
 
-/* Shows every line that passes the level to `observer` first, on whatever thread logs it: key and
- * secret changes belong into the audit log too. True means that it took the line and stderr does
- * not get it. Set it while only one thread runs; NULL ends it. */
+/* Shows every line of level info or graver to `observer` first, whatever the level set, on whatever
+ * thread logs it: key and secret changes belong into the audit log too. True means that it took the
+ * line and stderr does not get it. NULL ends it. */
 void log_set_observer(bool (*observer)(const char *event, struct slice line));
 
 #define LOG_EVENT(level_, event_, ...)                                                             \

@@ -58,7 +58,7 @@ static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status,
     MHD_add_response_header(response, "Content-Security-Policy",
                             "default-src 'none'; style-src 'unsafe-inline'");
     if (status == MHD_HTTP_METHOD_NOT_ALLOWED) {
-        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET");
     }
     enum MHD_Result result = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
@@ -94,7 +94,7 @@ static enum MHD_Result on_request(void *owner, struct MHD_Connection *connection
     (void)upload_size;
     static int seen;
     struct admin *admin = owner;
-    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
+    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0) {
         return reply_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET only\n");
     }
     if (*request_state == NULL) {

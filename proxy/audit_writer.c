@@ -5,22 +5,27 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/log.h"
 #include "core/mailbox.h"
 
 enum {
     BLOCK_BYTES = 64 * 1024,
-    RESERVE_BYTES = 2048,      /* a line is shorter, a few hundred bytes mostly */
-    SPARE_BLOCKS = 4,          /* for what a block loses at its end, and for refusals */
-    FREE_BLOCKS_KEPT = 4,      /* the rest goes back to the system */
+    BLOCK_ROOM = BLOCK_BYTES - AUDIT_LINE_MAX, /* the rest may be lost at a block's end */
+    FREE_BLOCKS_KEPT = 4,                      /* the rest goes back to the system */
     WORTH_SENDING = 48 * 1024, /* a block that goes out although another is on its way */
     RETRY_MS = 100,
+    STALL_MS = 500,     /* a log that takes nothing for so long is failing */
+    END_WAIT_MS = 2000, /* for what is still to be written when the process ends */
 };
 
 struct audit_block {
@@ -41,6 +46,7 @@ struct audit_writer {
     _Atomic bool is_failing; /* the last write failed and is tried again */
     _Atomic bool gives_up;   /* the process ends: no more retries */
     _Atomic bool wants_reopen;
+    bool is_file;        /* writer's thread: a regular file never blocks, anything else may */
     bool is_within_line; /* writer's thread: the log ends in half a line */
     _Atomic uint64_t dropped_lines;
 };
@@ -56,9 +62,15 @@ struct audit_sink {
     size_t reserved_bytes;
 };
 
+static bool fd_is_file(int fd) {
+    struct stat entry;
+    return fstat(fd, &entry) == 0 && S_ISREG(entry.st_mode);
+}
+
 static enum status writer_open(struct audit_writer *writer, struct error *err) {
     if (!writer->file) {
         writer->fd = STDOUT_FILENO;
+        writer->is_file = fd_is_file(writer->fd);
         return STATUS_OK;
     }
     int fd = open(writer->file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
@@ -70,6 +82,7 @@ static enum status writer_open(struct audit_writer *writer, struct error *err) {
         close(writer->fd);
     }
     writer->fd = fd;
+    writer->is_file = fd_is_file(fd);
     return STATUS_OK;
 }
 
@@ -106,12 +119,30 @@ static void writer_reopen_if_wanted(struct audit_writer *writer) {
     }
 }
 
-/* One try. False when the log did not take a byte. */
+/* Waits until the log takes bytes: a reader that has paused must count as a failing log, and must
+ * not hold this thread for ever. */
+static bool writer_is_ready(const struct audit_writer *writer) {
+    if (writer->is_file) {
+        return true;
+    }
+    struct pollfd poll_fd = {.fd = writer->fd, .events = POLLOUT};
+    return poll(&poll_fd, 1, STALL_MS) == 1 && (poll_fd.revents & POLLOUT);
+}
+
+/* One try. False when the log did not take a byte. What is ready takes at least PIPE_BUF at once.
+ */
 static bool writer_try(struct audit_writer *writer, struct slice bytes, size_t *in_out_done) {
-    ssize_t n;
-    do {
-        n = write(writer->fd, bytes.ptr + *in_out_done, bytes.len - *in_out_done);
-    } while (n < 0 && errno == EINTR);
+    size_t len = bytes.len - *in_out_done;
+    if (!writer->is_file && len > PIPE_BUF) {
+        len = PIPE_BUF;
+    }
+    errno = ETIMEDOUT;
+    ssize_t n = -1;
+    if (writer_is_ready(writer)) {
+        do {
+            n = write(writer->fd, bytes.ptr + *in_out_done, len);
+        } while (n < 0 && errno == EINTR);
+    }
     if (n <= 0) {
         writer_report_failure(writer);
         return false;
@@ -261,13 +292,13 @@ uint64_t audit_writer_dropped(const struct audit_writer *writer) {
     return atomic_load(&writer->dropped_lines);
 }
 
-struct audit_sink *audit_sink_new(struct audit_writer *writer, size_t exchange_limit) {
+struct audit_sink *audit_sink_new(struct audit_writer *writer, size_t room_bytes) {
     struct audit_sink *sink = calloc(1, sizeof *sink);
     if (!sink) {
         return NULL;
     }
     sink->writer = writer;
-    sink->block_limit = exchange_limit * RESERVE_BYTES / BLOCK_BYTES + SPARE_BLOCKS;
+    sink->block_limit = room_bytes / BLOCK_ROOM + 2;
     return sink;
 }
 
@@ -343,8 +374,9 @@ void audit_sink_free(struct audit_sink *sink) {
         return;
     }
     sink_hand_over(sink);
+    uint64_t end_ms = clock_monotonic_ms() + END_WAIT_MS;
     while (sink->blocks_out > 0) {
-        if (atomic_load(&sink->writer->is_failing)) {
+        if (atomic_load(&sink->writer->is_failing) || clock_monotonic_ms() > end_ms) {
             atomic_store(&sink->writer->gives_up, true);
         }
         sink_collect_returned(sink);
@@ -362,28 +394,48 @@ void audit_sink_free(struct audit_sink *sink) {
     free(sink);
 }
 
-bool audit_sink_reserve(struct audit_sink *sink) {
+/* What may still be written, counted so that lines which do not fit into a block's end cost
+ * nothing. */
+static size_t sink_room(const struct audit_sink *sink) {
+    size_t used = sink->blocks_out * (size_t)BLOCK_ROOM;
+    if (sink->current) {
+        used += sink->current->len < BLOCK_ROOM ? sink->current->len : BLOCK_ROOM;
+    }
+    return sink->block_limit * (size_t)BLOCK_ROOM - used;
+}
+
+static bool sink_has_free_room(const struct audit_sink *sink, size_t bytes) {
+    return sink->reserved_bytes + bytes <= sink_room(sink);
+}
+
+bool audit_sink_reserve(struct audit_sink *sink, size_t bytes) {
     sink_collect_returned(sink);
-    size_t used = sink->blocks_out * (size_t)BLOCK_BYTES + (sink->current ? sink->current->len : 0);
-    size_t room = sink->block_limit * (size_t)BLOCK_BYTES - used;
     bool is_stuck = atomic_load_explicit(&sink->writer->is_failing, memory_order_relaxed) ||
-                    sink->reserved_bytes + RESERVE_BYTES > room;
+                    bytes > AUDIT_LINE_MAX || !sink_has_free_room(sink, bytes);
     if (is_stuck && !sink->writer->drop_when_full) {
         return false;
     }
-    sink->reserved_bytes += RESERVE_BYTES;
+    sink->reserved_bytes += bytes;
     return true;
 }
 
-void audit_sink_write(struct audit_sink *sink, struct slice line, bool had_reserved) {
-    if (had_reserved) {
-        sink->reserved_bytes -= RESERVE_BYTES;
-    }
+static bool sink_takes(struct audit_sink *sink, size_t len, size_t reserved_bytes) {
+    sink_collect_returned(sink);
+    return len <= AUDIT_LINE_MAX && (len <= reserved_bytes || sink_has_free_room(sink, len));
+}
+
+void audit_sink_lose(struct audit_sink *sink, size_t reserved_bytes) {
+    sink->reserved_bytes -= reserved_bytes;
+    atomic_fetch_add(&sink->writer->dropped_lines, 1);
+}
+
+void audit_sink_write(struct audit_sink *sink, struct slice line, size_t reserved_bytes) {
     if (sink->current && BLOCK_BYTES - sink->current->len < line.len) {
         sink_hand_over(sink);
     }
-    if (line.len > BLOCK_BYTES || !sink_has_current(sink)) {
-        atomic_fetch_add(&sink->writer->dropped_lines, 1);
+    sink->reserved_bytes -= reserved_bytes;
+    if (!sink_takes(sink, line.len, reserved_bytes) || !sink_has_current(sink)) {
+        audit_sink_lose(sink, 0);
         return;
     }
     memcpy(sink->current->bytes + sink->current->len, line.ptr, line.len);

@@ -24,16 +24,21 @@ uint64_t audit_writer_dropped(const struct audit_writer *writer);
 
 /* One worker's end. Used by that thread only. */
 struct audit_sink;
-/* `exchange_limit`: how many lines may be reserved at once. */
-struct audit_sink *audit_sink_new(struct audit_writer *writer, size_t exchange_limit);
+/* `room_bytes`: how much may wait to be written. */
+struct audit_sink *audit_sink_new(struct audit_writer *writer, size_t room_bytes);
 /* Hands over what is left. */
 void audit_sink_free(struct audit_sink *sink);
-/* Sets room aside for the line of an exchange that begins; false when the log is stuck and the
+/* The longest line that a sink takes. */
+#define AUDIT_LINE_MAX (16 * 1024)
+/* Sets `bytes` aside for the line of an exchange that begins; false when the log is stuck and the
  * configuration says refuse. */
-bool audit_sink_reserve(struct audit_sink *sink);
-/* The line of an exchange, giving back its reservation. Counts a loss when it finds no room after
- * all. */
-void audit_sink_write(struct audit_sink *sink, struct slice line, bool had_reserved);
+bool audit_sink_reserve(struct audit_sink *sink, size_t bytes);
+/* Writes a line of an exchange that had reserved `reserved_bytes`, and gives them back. A line
+ * without reservation (0) or longer than it takes only room that nobody has reserved; a line that
+ * finds none is counted as lost. */
+void audit_sink_write(struct audit_sink *sink, struct slice line, size_t reserved_bytes);
+/* Counts a line that could not be made, and gives its reservation back. */
+void audit_sink_lose(struct audit_sink *sink, size_t reserved_bytes);
 bool audit_sink_has_lines(const struct audit_sink *sink);
 /* Hands over what was collected; called at the end of a loop turn. */
 void audit_sink_flush(struct audit_sink *sink);

@@ -8,6 +8,8 @@
 
 #include "proxy/exchange.h"
 
+/* Requests of one connection that one turn serves before the others get theirs. */
+enum { REQUESTS_PER_TURN = 16 };
 enum { LINGER_MS = 2000, LINGER_BYTES_MAX = 1024 * 1024, HALF_CLOSED_GRACE_MS = 1000 };
 
 static void client_read(struct client *client);
@@ -61,6 +63,7 @@ void client_close(struct client *client, bool cut) {
     idle_list_remove(client);
     list_remove(client);
     loop_timer_cancel(worker->loop, &client->timer);
+    loop_timer_cancel(worker->loop, &client->resume);
     if (cut) {
         conn_close_with_reset(&client->conn, worker->loop);
     } else {
@@ -124,6 +127,23 @@ static void on_head_timeout(struct client *client) {
     client_refuse_head(client, &refusal);
 }
 
+/* A client that has finished sending may be reading still, or gone: as long as bytes move either
+ * way it is there. */
+static void on_half_closed_timer(struct client *client) {
+    if (!client->is_half_closed) {
+        return;
+    }
+    const struct exchange *exchange = client->exchange;
+    uint64_t moved = exchange->upload.moved + exchange->download.moved;
+    bool is_uploading = exchange->wrote_request_head && !exchange->upload.is_written;
+    if (moved == client->half_closed_moved && !is_uploading) {
+        exchange_abort(client->exchange, ABORTED_BY_CLIENT);
+        return;
+    }
+    client->half_closed_moved = moved;
+    loop_timer_set(client->worker->loop, &client->timer, HALF_CLOSED_GRACE_MS);
+}
+
 static void on_client_timer(struct loop_timer *timer) {
     struct client *client = timer->owner;
     switch (client->state) {
@@ -131,9 +151,7 @@ static void on_client_timer(struct loop_timer *timer) {
         on_head_timeout(client);
         break;
     case CLIENT_BUSY:
-        if (client->is_half_closed) {
-            exchange_abort(client->exchange, ABORTED_BY_CLIENT);
-        }
+        on_half_closed_timer(client);
         break;
     case CLIENT_LINGERING:
         client_close(client, false);
@@ -154,6 +172,15 @@ static void client_expect_rest_of_head(struct client *client) {
     loop_timer_set(client->worker->loop, &client->timer, limit_ms);
 }
 
+static void client_note_half_close(struct client *client) {
+    if (client->conn.peer_finished && !client->is_half_closed) {
+        client->is_half_closed = true;
+        client->half_closed_moved =
+            client->exchange->upload.moved + client->exchange->download.moved;
+        loop_timer_set(client->worker->loop, &client->timer, HALF_CLOSED_GRACE_MS);
+    }
+}
+
 /* Looks for a head in what was read. True when the client is no longer reading. */
 static bool client_find_head(struct client *client) {
     struct worker *worker = client->worker;
@@ -167,6 +194,9 @@ static bool client_find_head(struct client *client) {
         client->head_due_ms = 0;
         idle_list_remove(client);
         exchange_begin(worker, client, head_len);
+        if (client->state == CLIENT_BUSY) {
+            client_note_half_close(client); /* its end may have come with the request */
+        }
         return true;
     case H1_REFUSED:
         client_refuse_head(client, &refusal);
@@ -178,9 +208,14 @@ static bool client_find_head(struct client *client) {
     return false;
 }
 
-static void client_read(struct client *client) {
+static void client_read_on(struct client *client) {
+    int budget = REQUESTS_PER_TURN;
     while (client->state == CLIENT_READING) {
         if (!io_buffer_is_empty(&client->conn.in)) {
+            if (budget-- == 0) {
+                loop_timer_set(client->worker->loop, &client->resume, 0);
+                return;
+            }
             if (client_find_head(client)) {
                 continue;
             }
@@ -201,15 +236,27 @@ static void client_read(struct client *client) {
     }
 }
 
+/* Exchanges that end at once come back here through client_exchange_done(): the loop above takes
+ * the next request, so that pipelining costs no stack. */
+static void client_read(struct client *client) {
+    if (client->is_in_read) {
+        return;
+    }
+    client->is_in_read = true;
+    client_read_on(client);
+    client->is_in_read = false;
+}
+
+static void on_client_resume(struct loop_timer *timer) {
+    client_read(timer->owner);
+}
+
 static void client_on_busy_event(struct client *client) {
     if (client->conn.is_broken) {
         exchange_abort(client->exchange, ABORTED_BY_CLIENT);
         return;
     }
-    if (client->conn.peer_finished && !client->is_half_closed) {
-        client->is_half_closed = true;
-        loop_timer_set(client->worker->loop, &client->timer, HALF_CLOSED_GRACE_MS);
-    }
+    client_note_half_close(client);
     exchange_on_client_event(client->exchange);
 }
 
@@ -231,6 +278,12 @@ static void on_client_event(struct loop_watch *watch, uint32_t epoll_events) {
     }
 }
 
+static void client_close_if_idle(struct client *client) {
+    if (client->state == CLIENT_READING && io_buffer_is_empty(&client->conn.in)) {
+        client_close(client, false);
+    }
+}
+
 void client_exchange_done(struct client *client, bool keep_alive) {
     client->exchange = NULL;
     if (client->state == CLIENT_CLOSED) {
@@ -247,22 +300,26 @@ void client_exchange_done(struct client *client, bool keep_alive) {
     loop_timer_set(client->worker->loop, &client->timer,
                    worker_config(client->worker)->limits.idle_timeout_ms);
     client_read(client);
+    if (client->worker->is_draining) {
+        client_close_if_idle(client);
+    }
 }
 
-void client_open(struct worker *worker, int fd, const char *address) {
+struct client *client_open(struct worker *worker, int fd, const char *address) {
     struct client *client = calloc(1, sizeof *client);
     if (!client) {
         close(fd);
-        return;
+        return NULL;
     }
     client->worker = worker;
     loop_timer_init(&client->timer, on_client_timer, client);
+    loop_timer_init(&client->resume, on_client_resume, client);
     memcpy(client->address, address, strnlen(address, sizeof client->address - 1));
     if (conn_open(&client->conn, worker->loop, worker->io_pool, fd, on_client_event, client) !=
         STATUS_OK) {
         close(fd);
         free(client);
-        return;
+        return NULL;
     }
     client->next = worker->clients;
     if (client->next) {
@@ -274,6 +331,15 @@ void client_open(struct worker *worker, int fd, const char *address) {
     idle_list_add(client);
     client->head_due_ms = loop_now_ms(worker->loop) + worker_config(worker)->limits.head_timeout_ms;
     loop_timer_set(worker->loop, &client->timer, worker_config(worker)->limits.head_timeout_ms);
+    return client;
+}
+
+void client_refuse_overload(struct client *client) {
+    const struct h1_refusal refusal = {.reason = REASON_OVERLOADED,
+                                       .http_status = reason_http_status(REASON_OVERLOADED),
+                                       .detail = "too many connections"};
+    client->conn.can_write = true; /* a fresh socket takes an answer */
+    client_refuse_head(client, &refusal);
 }
 
 bool client_evict_idle(struct worker *worker) {
@@ -292,9 +358,7 @@ void client_close_all_idle(struct worker *worker) {
             client->conn.can_read = true; /* a request that is here already is still served */
             client_read(client);
         }
-        if (client->state == CLIENT_READING && io_buffer_is_empty(&client->conn.in)) {
-            client_close(client, false);
-        }
+        client_close_if_idle(client);
         client = next;
     }
 }

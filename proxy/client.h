@@ -22,18 +22,24 @@ struct client {
     enum client_state state;
     struct exchange *exchange;
     struct loop_timer timer;
-    size_t head_scanned;  /* bytes of `in` already searched for the end of the head */
-    uint64_t head_due_ms; /* absolute deadline of the head being read; 0 while none has begun */
+    struct loop_timer resume; /* zero delay: more pipelined requests wait in `in` */
+    bool is_in_read;          /* client_read() is on the stack: it goes on by itself */
+    size_t head_scanned;      /* bytes of `in` already searched for the end of the head */
+    uint64_t head_due_ms;     /* absolute deadline of the head being read; 0 while none has begun */
     bool is_idle_listed;
     bool is_half_closed; /* the client has finished sending; it gets a moment for its answer */
+    uint64_t
+        half_closed_moved; /* body bytes moved when the half-closed client was last looked at */
     uint32_t lingered_bytes;
     struct client *previous, *next;           /* all */
     struct client *previous_idle, *next_idle; /* idle */
     char address[CLIENT_ADDRESS_SIZE];        /* "192.0.2.1", "2001:db8::1", "unix" */
 };
 
-/* Takes the accepted descriptor. On failure closes it. */
-void client_open(struct worker *worker, int fd, const char *address);
+/* Takes the accepted descriptor. On failure closes it and returns NULL. */
+struct client *client_open(struct worker *worker, int fd, const char *address);
+/* One answer, 503 overloaded, without reading a request. */
+void client_refuse_overload(struct client *client);
 /* The exchange is over: next request, linger, or close. */
 void client_exchange_done(struct client *client, bool keep_alive);
 /* At once; with a reset when `cut` says that a message is incomplete. Idempotent. */

@@ -14,6 +14,8 @@ enum status conn_open(struct conn *conn, struct loop *loop, struct io_pool *pool
     conn->can_write = false;
     conn->peer_finished = false;
     conn->is_broken = false;
+    int on = 1; /* an urgent byte is a byte like any other: a mark would cut reads short */
+    setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
     return loop_watch_start(loop, &conn->watch, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                             on_event, owner);
 }

@@ -10,7 +10,12 @@
 #include "core/clock.h"
 #include "proxy/client.h"
 
-enum { EXCHANGE_ARENA_LIMIT = 64 * 1024, PARKED_LIMIT_MS = 15000, REFUSE_LIMIT_MS = 10000 };
+enum {
+    EXCHANGE_ARENA_LIMIT = 64 * 1024,
+    FREE_EXCHANGES_KEPT = 256,
+    PARKED_LIMIT_MS = 15000,
+    REFUSE_LIMIT_MS = 10000,
+};
 
 #define TO(phase) (1u << (phase))
 static const unsigned allowed_moves[PHASE_COUNT] = {
@@ -133,6 +138,7 @@ static struct exchange *exchange_new(struct worker *worker, struct client *clien
     size_t headers_bytes = worker->request_limits.headers * sizeof(struct header);
     if (exchange) {
         worker->free_exchanges = exchange->next_free;
+        worker->free_exchange_count--;
         struct arena arena = exchange->arena;
         memset(exchange, 0, sizeof *exchange);
         exchange->arena = arena;
@@ -160,8 +166,14 @@ static void exchange_bury(struct grave *grave) {
     struct exchange *exchange =
         (struct exchange *)(void *)((char *)grave - offsetof(struct exchange, grave));
     struct worker *worker = exchange->worker;
+    if (worker->free_exchange_count >= FREE_EXCHANGES_KEPT) {
+        arena_done(&exchange->arena);
+        free(exchange);
+        return;
+    }
     exchange->next_free = worker->free_exchanges;
     worker->free_exchanges = exchange;
+    worker->free_exchange_count++;
 }
 
 void exchange_free_list(struct worker *worker) {
@@ -231,7 +243,20 @@ static void exchange_finish(struct exchange *exchange) {
     worker_check_drained(worker);
 }
 
+/* "allow" in the log means that a rule granted it: whoever leaves earlier was not judged yet. */
+static void exchange_name_what_was_missing(struct exchange *exchange) {
+    if (exchange->reason != REASON_NONE) {
+        return;
+    }
+    if (exchange->phase == PHASE_WAIT_KEYS) {
+        exchange->reason = exchange->verdict.reason;
+    } else if (exchange->phase == PHASE_WAIT_CREDENTIAL) {
+        exchange->reason = REASON_SECRET_UNAVAILABLE;
+    }
+}
+
 void exchange_abort(struct exchange *exchange, enum aborted_by by) {
+    exchange_name_what_was_missing(exchange);
     exchange->aborted_by = by;
     exchange->phase = PHASE_DONE; /* from anywhere: the one move outside the table */
     exchange_finish(exchange);
@@ -278,7 +303,7 @@ void exchange_begin_refused(struct worker *worker, struct client *client,
     if (!exchange) {
         return;
     }
-    exchange->has_audit_reservation = audit_sink_reserve(worker->audit);
+    exchange_reserve_record(exchange, 0);
     exchange_refuse(exchange, refusal->reason, refusal->http_status, refusal->detail);
     exchange_run(exchange);
 }
@@ -293,8 +318,12 @@ static void exchange_take_request(struct exchange *exchange, struct slice head) 
     }
     exchange->method = slice_of_str(arena_strdup_slice(&exchange->arena, exchange->request.method));
     exchange->host = slice_of_str(arena_strdup_slice(&exchange->arena, exchange->request.host));
+    if (exchange->method.len == 0 || exchange->host.len == 0) {
+        exchange_refuse(exchange, REASON_OVERLOADED, 0, "out of memory");
+        return;
+    }
     exchange->closes_client = exchange->request.wants_close;
-    if (exchange->has_audit_reservation) {
+    if (exchange->audit_reserved_bytes) {
         exchange_move(exchange, PHASE_ROUTE);
     } else {
         exchange_refuse(exchange, REASON_AUDIT_UNAVAILABLE, 0,
@@ -307,7 +336,7 @@ void exchange_begin(struct worker *worker, struct client *client, size_t head_le
     if (!exchange) {
         return;
     }
-    exchange->has_audit_reservation = audit_sink_reserve(worker->audit);
+    exchange_reserve_record(exchange, head_len);
     exchange->kept_head_bytes = head_len;
     exchange_take_request(exchange, slice_of(io_buffer_data(&client->conn.in).ptr, head_len));
     exchange_run(exchange);

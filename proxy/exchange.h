@@ -94,6 +94,7 @@ struct exchange {
 
     /* forwarding */
     const struct config_upstream *target; /* the upstream whose turn it is */
+    size_t targets_left;                  /* others that may be tried while nothing was sent */
     size_t pool;                          /* its pool and address row */
     size_t address;                       /* which of its addresses is tried */
     size_t response_scanned;
@@ -113,7 +114,7 @@ struct exchange {
     enum aborted_by aborted_by;
     bool closes_client;
     bool is_own_page; /* answered by barkeep itself, without an upstream */
-    bool has_audit_reservation;
+    size_t audit_reserved_bytes; /* 0: no room was to be had */
     uint64_t begin_us;
     uint64_t upstream_begin_us; /* request head handed over */
     uint64_t upstream_head_us;  /* response head read */
@@ -198,5 +199,9 @@ void exchange_on_forward_timeout(struct exchange *exchange);
 
 /* exchange_audit.c: the line and the counters, once. */
 void exchange_record(struct exchange *exchange);
+/* Sets room for the line aside. False when the audit log is stuck and must not lose it. */
+bool exchange_reserve_record(struct exchange *exchange, size_t head_len);
+/* What a line takes at most, apart from what its caller sent. */
+size_t exchange_record_base_bytes(const struct config *config);
 
 #endif

@@ -5,6 +5,15 @@
 #include "proxy/client.h"
 #include "proxy/exchange.h"
 
+/* Keys, numbers, ids, GUIDs, token ids and the rule's label; what one secret adds; and a bound on
+ * what the configuration adds: a credential made of dozens of secrets may cost a line its
+ * reservation. */
+enum {
+    RECORD_FIXED_BYTES = 2048,
+    RECORD_BYTES_PER_SECRET = 80,
+    RECORD_CONFIG_BYTES_MAX = 4096,
+};
+
 static const char *const aborted_labels[] = {
     [ABORTED_BY_NOBODY] = NULL,         [ABORTED_BY_CLIENT] = "client",
     [ABORTED_BY_UPSTREAM] = "upstream", [ABORTED_BY_TIMEOUT] = "timeout",
@@ -139,6 +148,36 @@ static void count_exchange(struct exchange *exchange, uint64_t now_us) {
     histogram_observe(&metrics->overhead, overhead_us);
 }
 
+/* Everything of a line that a caller can lengthen is in its head, at most once, and cut. */
+static size_t bytes_of_caller(size_t head_len) {
+    size_t longest = 2 * JSON_OUT_MAX_STRING; /* path and host */
+    return head_len < longest ? head_len : longest;
+}
+
+bool exchange_reserve_record(struct exchange *exchange, size_t head_len) {
+    size_t bytes = exchange->worker->audit_base_bytes + bytes_of_caller(head_len);
+    if (!audit_sink_reserve(exchange->worker->audit, bytes)) {
+        return false;
+    }
+    exchange->audit_reserved_bytes = bytes;
+    return true;
+}
+
+size_t exchange_record_base_bytes(const struct config *config) {
+    size_t longest = 0;
+    for (size_t i = 0; i < config->credential_count; i++) {
+        longest = longest > strlen(config->credentials[i].name)
+                      ? longest
+                      : strlen(config->credentials[i].name);
+    }
+    for (size_t i = 0; i < config->secret_count; i++) {
+        longest += strlen(config->vaults[config->secrets[i].vault].name) +
+                   strlen(config->secrets[i].name) + RECORD_BYTES_PER_SECRET;
+    }
+    longest = longest < RECORD_CONFIG_BYTES_MAX ? longest : RECORD_CONFIG_BYTES_MAX;
+    return RECORD_FIXED_BYTES + longest;
+}
+
 void exchange_record(struct exchange *exchange) {
     struct worker *worker = exchange->worker;
     uint64_t now_us = clock_monotonic_us();
@@ -146,9 +185,8 @@ void exchange_record(struct exchange *exchange) {
     buf_clear(&worker->audit_line);
     write_line(exchange, &worker->audit_line, now_us);
     if (!buf_ok(&worker->audit_line)) {
-        metric_add(&worker->metrics.audit_dropped, 1);
+        audit_sink_lose(worker->audit, exchange->audit_reserved_bytes);
         return;
     }
-    audit_sink_write(worker->audit, buf_slice(&worker->audit_line),
-                     exchange->has_audit_reservation);
+    audit_sink_write(worker->audit, buf_slice(&worker->audit_line), exchange->audit_reserved_bytes);
 }

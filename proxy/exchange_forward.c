@@ -21,27 +21,47 @@ static void exchange_choose_target(struct exchange *exchange) {
     }
     exchange->target = &route->upstreams[turn];
     exchange->pool = first + turn;
+    exchange->targets_left = route->upstream_count - 1;
+}
+
+/* Nothing was sent yet: another upstream of the route may do. False when all were tried. */
+static bool exchange_choose_next_target(struct exchange *exchange) {
+    if (exchange->targets_left == 0) {
+        return false;
+    }
+    const struct config_route *route = exchange_route(exchange);
+    size_t first = exchange->worker->first_pool[exchange->route];
+    size_t turn = (exchange->pool - first + 1) % route->upstream_count;
+    exchange->target = &route->upstreams[turn];
+    exchange->pool = first + turn;
+    exchange->address = 0;
+    exchange->targets_left--;
+    return true;
 }
 
 static void exchange_refuse_unreachable(struct exchange *exchange, const char *detail) {
     exchange_refuse(exchange, REASON_UPSTREAM_UNREACHABLE, 0, detail);
 }
 
-/* Tries addresses until one starts connecting. False when the exchange was refused. */
+/* Tries addresses, then the other upstreams, until one starts connecting. False when the exchange
+ * was refused. */
 static bool exchange_open_upstream(struct exchange *exchange) {
     struct worker *worker = exchange->worker;
-    struct upstream_pool *pool = &worker->upstream_pools[exchange->pool];
-    const struct upstream_addresses *addresses =
-        &exchange->snapshot->addresses->upstreams[exchange->pool];
-    if (exchange->address == 0 && !exchange->has_retried) {
-        exchange->upstream = upstream_take_idle(worker, pool, exchange);
-    }
-    while (!exchange->upstream && exchange->address < addresses->count) {
-        exchange->upstream = upstream_connect(worker, pool, addresses, exchange->address, exchange);
-        if (!exchange->upstream) {
-            exchange->address++;
+    const struct upstream_addresses *addresses;
+    do {
+        struct upstream_pool *pool = &worker->upstream_pools[exchange->pool];
+        addresses = &exchange->snapshot->addresses->upstreams[exchange->pool];
+        if (exchange->address == 0 && !exchange->has_retried) {
+            exchange->upstream = upstream_take_idle(worker, pool, exchange);
         }
-    }
+        while (!exchange->upstream && exchange->address < addresses->count) {
+            exchange->upstream =
+                upstream_connect(worker, pool, addresses, exchange->address, exchange);
+            if (!exchange->upstream) {
+                exchange->address++;
+            }
+        }
+    } while (!exchange->upstream && exchange_choose_next_target(exchange));
     if (!exchange->upstream) {
         exchange_refuse_unreachable(exchange, addresses->count == 0
                                                   ? "the upstream's name does not resolve"
@@ -163,15 +183,12 @@ static bool exchange_upload(struct exchange *exchange) {
         break;
     case BODY_PUMP_WAIT_SOURCE:
     case BODY_PUMP_WAIT_SINK:
-        if (exchange->upload.moved != moved) {
-            exchange_set_deadline(exchange, route->idle_timeout_ms);
-        }
         break;
     case BODY_PUMP_AGAIN:
         exchange_resume_soon(exchange);
         break;
     case BODY_PUMP_MALFORMED:
-        exchange_fail_upload(exchange, REASON_BAD_REQUEST,
+        exchange_fail_upload(exchange, REASON_BODY_MALFORMED,
                              "the chunked coding of the body is malformed");
         return false;
     case BODY_PUMP_TOO_LARGE:
@@ -184,6 +201,9 @@ static bool exchange_upload(struct exchange *exchange) {
     case BODY_PUMP_SINK_BROKEN:
         exchange->upload_is_over = true; /* it may have answered before it stopped listening */
         break;
+    }
+    if (!exchange->upload.is_written && exchange->upload.moved != moved) {
+        exchange_set_deadline(exchange, route->idle_timeout_ms);
     }
     if (conn_flush(upstream) == IO_ERROR) {
         exchange->upload_is_over = true;
@@ -263,7 +283,11 @@ static void exchange_begin_response(struct exchange *exchange, size_t head_len) 
     bool chunked = has_open_end && exchange->request.minor_version == 1;
     exchange->closes_client |= (has_open_end && !chunked) || !exchange->upload.is_written ||
                                exchange->worker->is_draining || exchange->client->is_half_closed;
-    if (!io_buffer_open(&client->out, client->pool) || !write_client_response(exchange, chunked)) {
+    if (!io_buffer_open(&client->out, client->pool)) {
+        exchange_refuse(exchange, REASON_OVERLOADED, 0, "no buffer is free");
+        return;
+    }
+    if (!write_client_response(exchange, chunked)) {
         exchange_refuse(exchange, REASON_UPSTREAM_PROTOCOL, 0, "the upstream's head is too large");
         return;
     }
@@ -366,7 +390,8 @@ void exchange_step_response(struct exchange *exchange) {
     struct conn *client = &exchange->client->conn;
     struct conn *upstream = &exchange->upstream->conn;
     uint64_t moved = exchange->download.moved;
-    if (!exchange->upload.is_written && !exchange->upload_is_over && !exchange_upload(exchange)) {
+    bool has_more_to_send = !exchange->upload.is_written || !io_buffer_is_empty(&upstream->out);
+    if (has_more_to_send && !exchange->upload_is_over && !exchange_upload(exchange)) {
         return;
     }
     enum body_pump_result result = body_pump(&exchange->download, upstream, client);

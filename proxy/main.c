@@ -10,9 +10,10 @@
 #include "auth/revocation_source.h"
 #include "config/config.h"
 #include "config/problem.h"
+#include "core/process.h"
 #include "proxy/keeper.h"
 
-enum { EXIT_OK = 0, EXIT_USAGE = 2 };
+enum { EXIT_OK = 0, EXIT_USAGE = 2, EXIT_CANNOT_START = 3 };
 
 struct command {
     const char *name;
@@ -117,6 +118,11 @@ static int run_serve(int count, char **arguments) {
     const char *file = config_argument("serve", count, arguments);
     if (!file) {
         return EXIT_USAGE;
+    }
+    struct error err;
+    if (process_harden(&err) != STATUS_OK) { /* before any library reads the environment */
+        fprintf(stderr, "barkeep: %s\n", err.text);
+        return EXIT_CANNOT_START;
     }
     struct config *config = load_config(file, stderr);
     if (!config) {

@@ -206,10 +206,4 @@ void metrics_write_workers(struct buf *out, const struct config *config,
                                             offsetof(struct worker_metrics, connections)));
     write_token_metrics(out, workers, worker_count);
     write_upstream_connections(out, config, workers, worker_count);
-    buf_printf(out,
-               "# HELP barkeep_audit_dropped_total Audit lines that could not be written.\n"
-               "# TYPE barkeep_audit_dropped_total counter\n"
-               "barkeep_audit_dropped_total %llu\n",
-               (unsigned long long)total_of(workers, worker_count,
-                                            offsetof(struct worker_metrics, audit_dropped)));
 }

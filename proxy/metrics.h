@@ -77,7 +77,6 @@ struct worker_metrics {
     metric connections;
     metric token_checks[TOKEN_CHECK_COUNT];
     metric token_cache_hits;
-    metric audit_dropped;
 };
 
 enum status worker_metrics_init(struct worker_metrics *metrics, size_t route_count);

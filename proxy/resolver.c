@@ -108,8 +108,33 @@ static void book_keep_old_addresses(struct address_book *fresh, const struct add
     }
 }
 
+static bool holds_address(const struct upstream_addresses *set,
+                          const struct sockaddr_storage *address) {
+    for (size_t i = 0; i < set->count; i++) {
+        if (memcmp(&set->items[i], address, sizeof *address) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* DNS rotates its answers: another order of the same addresses is no news. */
+static bool addresses_differ(const struct upstream_addresses *a,
+                             const struct upstream_addresses *b) {
+    bool differ = a->count != b->count;
+    for (size_t i = 0; !differ && i < a->count; i++) {
+        differ = !holds_address(b, &a->items[i]);
+    }
+    return differ;
+}
+
 static bool book_differs(const struct address_book *a, const struct address_book *b) {
-    return memcmp(a->upstreams, b->upstreams, a->count * sizeof *a->upstreams) != 0;
+    for (size_t i = 0; i < a->count; i++) {
+        if (addresses_differ(&a->upstreams[i], &b->upstreams[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool is_name(const struct config_upstream *upstream) {

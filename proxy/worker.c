@@ -23,7 +23,8 @@ enum {
     TOKEN_CACHE_ENTRIES = 16384,
     TOKEN_CACHE_BYTES = 32 * 1024 * 1024,
     IDENTITY_LINES_BYTES = 16 * 1024 * 1024,
-    AUDIT_LINE_BYTES = 48 * 1024,
+    AUDIT_LINE_BYTES = AUDIT_LINE_MAX,
+    AUDIT_TYPICAL_HEAD = 2048, /* what a request's own bytes add to its audit line's reservation */
     AUDIT_FLUSH_MS = 20,
 };
 
@@ -271,11 +272,14 @@ static enum status worker_fill(struct worker *worker, const struct worker_option
     }
     worker->io_pool =
         io_pool_new(config->limits.header_bytes + BLOCK_BYTES_OVER_HEAD,
-                    worker->client_limit * BLOCKS_PER_CONNECTION + BLOCKS_PER_CONNECTION);
+                    (worker->client_limit + WORKER_REFUSALS_MAX) * BLOCKS_PER_CONNECTION);
+    worker->audit_base_bytes = exchange_record_base_bytes(config);
     worker->tokens = token_cache_new(TOKEN_CACHE_ENTRIES, TOKEN_CACHE_BYTES);
     worker->unknown_kids = unknown_kids_new();
     worker->lines = line_shelf_new(IDENTITY_LINES_BYTES);
-    worker->audit = audit_sink_new(options->audit_writer, worker->client_limit);
+    worker->audit =
+        audit_sink_new(options->audit_writer, (worker->client_limit + WORKER_REFUSALS_MAX) *
+                                                  (worker->audit_base_bytes + AUDIT_TYPICAL_HEAD));
     if (!worker->io_pool || !worker->tokens || !worker->unknown_kids || !worker->lines ||
         !worker->audit || worker_metrics_init(&worker->metrics, config->route_count) != STATUS_OK ||
         worker_make_pools(worker) != STATUS_OK) {

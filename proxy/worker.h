@@ -30,6 +30,9 @@ struct grave {
 };
 
 /* Upstreams may send more headers than we let clients send. */
+/* Connections over the limit that are being told so; beyond them they are closed without a word. */
+enum { WORKER_REFUSALS_MAX = 64 };
+
 enum { RESPONSE_HEADERS_MAX = 256, RESPONSE_HEAD_BYTES_MAX = 32 * 1024 };
 
 struct worker {
@@ -58,6 +61,7 @@ struct worker {
     size_t client_count;
     size_t client_limit;
     struct exchange *free_exchanges;
+    size_t free_exchange_count;
     struct upstream_pool *upstream_pools; /* by address_book_index() */
     size_t upstream_pool_count;
     size_t *first_pool; /* by route: where its pools begin */
@@ -76,6 +80,7 @@ struct worker {
     int64_t date_sec;
     char date[40]; /* IMF-fixdate of date_sec */
     struct buf audit_line;
+    size_t audit_base_bytes; /* see exchange_record_base_bytes() */
     struct loop_timer audit_timer;
     uint64_t audit_flushed_ms;
 };

@@ -26,6 +26,10 @@ def free_ports(count):
     return list(ports)
 
 
+# Ends with us, however we end: a killed test must not leave a server behind.
+_DIE_WITH_PARENT = ["setpriv", "--pdeathsig", "KILL"]
+
+
 class Child:
     """One child process in its own process group, its output in a log file."""
 
@@ -35,7 +39,7 @@ class Child:
         with open(log_path, "wb") as log:
             try:
                 self.process = subprocess.Popen(
-                    argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=env, cwd=cwd,
+                    _DIE_WITH_PARENT + argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=env, cwd=cwd,
                     start_new_session=True)
             except OSError as error:
                 raise StartError(f"{name}: cannot run {argv[0]}: {error.strerror}") from None

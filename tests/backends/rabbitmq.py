@@ -98,6 +98,8 @@ class RabbitMQ:
             "RABBITMQ_LOGS": "-",
             "RABBITMQ_PID_FILE": self._path("pid"),
             "RABBITMQ_DIST_PORT": str(self._distribution_port),
+            # makes the start script replace itself with the server, as it does below systemd
+            "RUNNING_UNDER_SYSTEMD": "true",
             # a numeric address as host: bare systems have no /etc/hosts
             "RABBITMQ_USE_LONGNAME": "true",
             "RABBITMQ_NODENAME": f"barkeep{self.port}@127.0.0.1",

@@ -48,7 +48,7 @@ static void read_metadata(struct slice json) {
             STATUS_OK)
             continue;
         if (!issuer_names_tenant(slice_of_str(metadata.issuer), tenants[0]) ||
-            !slice_starts_with(slice_of_str(metadata.jwks_uri), SLICE("http")))
+            !slice_eq_nocase(slice_of(metadata.jwks_uri, 4), SLICE("http")))
             abort();
     }
 }

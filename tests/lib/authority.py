@@ -2,6 +2,8 @@
 test's hand."""
 
 import json
+import threading
+import time
 
 from lib import tokens
 from lib.server import Server
@@ -20,6 +22,7 @@ class Authority(Server):
         self.extra = {}  # path -> bytes
         self.absent = set()  # paths that are 404
         self.broken = set()  # paths that are 500
+        self.silence = threading.Event()  # set: no answer until it is cleared
         super().__init__(port)
 
     def key_fetches(self):
@@ -47,6 +50,8 @@ class Authority(Server):
         return None
 
     def answer(self, path, handler):
+        while self.silence.is_set():
+            time.sleep(0.05)
         body = self.document(path)
         if body is None or path in self.absent:
             return 404, b"{}", JSON_TYPE

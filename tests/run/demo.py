@@ -245,8 +245,9 @@ def main():
     options = parser.parse_args()
     if not os.access(barkeep_binary(), os.X_OK):
         sys.exit(f"demo: {barkeep_binary()} is not built: run make")
-    # a SIGTERM unwinds like Ctrl-C, so that what was started is ended
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # the end of the terminal and SIGTERM unwind like Ctrl-C, so that what was started is ended
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
     try:
         return run(options.once)
     except (StartError, AssertionError, OSError) as error:

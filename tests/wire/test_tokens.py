@@ -569,6 +569,7 @@ class Claims(TokenCase):
             with self.subTest(case=62, aud=str(value)):
                 self.refuse_token(self.claims(aud=value))
         self.refuse_token(self.claims(aud="https://vault.azure.net"), "token_audience")
+        self.refuse_token(self.claims(aud="https://graph.microsoft.com"), "token_kind")
 
     def test_audiences_by_version(self):
         """A GUID is good in v1 and v2 tokens, a URI in v1 tokens."""

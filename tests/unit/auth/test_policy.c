@@ -225,6 +225,65 @@ static void subtracts_within_the_role_only(void **state) {
     assert_string_equal(decide(&route, NULL, &mira, "GET", "/users/x").rule, "operator");
 }
 
+/* A refusal holds for every spelling that an upstream reads alike; a grant for the one it names. */
+static void refuses_in_every_reading_of_a_path(void **state) {
+    (void)state;
+    static const struct {
+        const char *pattern;
+        const char *path;
+        bool is_covered;
+    } rows[] = {
+        {"/api/definitions", "/api/definitions", true},
+        {"/api/definitions", "/api/definitions/", true},
+        {"/api/definitions", "/api%2Fdefinitions", true},
+        {"/api/definitions", "/api/%2Fdefinitions", true},
+        {"/api/definitions", "/api/definitions%3Bx", true},
+        {"/q/*/orders:eu", "/q/%2F/orders%3Aeu", true},
+        {"/q/*/orders%3Aeu", "/q/%2F/orders:eu", true},
+        {"/a%2Ab", "/a*b", true},
+        {"/admin/**", "/admin%3Bx=1/y", true},
+        {"/api/definitions", "/api/definitions2", false},
+        {"/api/definitions", "/api/definitions/x", false},
+        {"/q/*", "/q/%2F/name", false},
+        {"/a%2Ab", "/axb", false},
+    };
+    struct config_principal everyone = {.everyone = true};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct config_action named = {.pattern = rows[i].pattern};
+        struct config_entry grant = entry_of(CONTRIBUTOR, &everyone, 1);
+        struct config_entry deny = entry_of(CONFIG_NONE, &everyone, 1);
+        deny.actions = &named;
+        deny.action_count = 1;
+        const struct config_route denied = {
+            .access = {&grant, 1}, .deny = {&deny, 1}, .credential = CONFIG_NONE};
+        if (decide(&denied, NULL, &mira, "GET", rows[i].path).is_allowed == rows[i].is_covered)
+            fail_msg("deny %s: %s", rows[i].pattern, rows[i].path);
+        const struct config_role most = {"Most", any_action, 1, &named, 1};
+        roles[QUEUE_PURGER] = most;
+        struct config_entry subtracting = entry_of(QUEUE_PURGER, &everyone, 1);
+        const struct config_route reduced = {.access = {&subtracting, 1},
+                                             .credential = CONFIG_NONE};
+        bool is_left = decide(&reduced, NULL, &mira, "GET", rows[i].path).is_allowed;
+        roles[QUEUE_PURGER] = (struct config_role){"Queue Purger", purge, 1, NULL, 0};
+        if (is_left == rows[i].is_covered)
+            fail_msg("not_actions %s: %s", rows[i].pattern, rows[i].path);
+    }
+}
+
+static void grants_only_the_path_as_it_is_named(void **state) {
+    (void)state;
+    struct config_principal everyone = {.everyone = true};
+    struct config_action named = {.pattern = "/q/orders:eu"};
+    struct config_entry grant = entry_of(CONFIG_NONE, &everyone, 1);
+    grant.actions = &named;
+    grant.action_count = 1;
+    const struct config_route route = {.access = {&grant, 1}, .credential = CONFIG_NONE};
+    assert_true(decide(&route, NULL, &mira, "GET", "/q/orders:eu").is_allowed);
+    assert_false(decide(&route, NULL, &mira, "GET", "/q/orders%3Aeu").is_allowed);
+    assert_false(decide(&route, NULL, &mira, "GET", "/q/orders:eu/").is_allowed);
+    assert_false(decide(&route, NULL, &mira, "GET", "/q%2Forders:eu").is_allowed);
+}
+
 static void gives_the_credential_of_the_first_grant(void **state) {
     (void)state;
     struct config_principal operators = {.groups = STRINGS(OPERATORS)};
@@ -450,6 +509,8 @@ int main(void) {
         cmocka_unit_test(never_matches_an_entry_without_principals_or_actions),
         cmocka_unit_test(judges_methods_and_paths),
         cmocka_unit_test(subtracts_within_the_role_only),
+        cmocka_unit_test(refuses_in_every_reading_of_a_path),
+        cmocka_unit_test(grants_only_the_path_as_it_is_named),
         cmocka_unit_test(gives_the_credential_of_the_first_grant),
         cmocka_unit_test(puts_the_routes_rules_before_the_general_ones),
         cmocka_unit_test(denies_before_anything_is_granted),

@@ -112,12 +112,19 @@ static void tells_hosts_from_what_looks_like_one(void **state) {
 
 static void knows_loopback(void **state) {
     (void)state;
-    static const char *const YES[] = {"127.0.0.1",       "127.255.0.9",      "::1",
-                                      "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1", "localhost",
-                                      "LocalHost"};
-    static const char *const NO[] = {
-        "126.0.0.1",       "10.0.0.1",          "0.0.0.0",           "::", "::2",
-        "::ffff:10.0.0.1", "localhost.example", "127.0.0.1.example", "",   "169.254.169.254"};
+    static const char *const YES[] = {"127.0.0.1",       "127.255.0.9", "::1",
+                                      "0:0:0:0:0:0:0:1", "localhost",   "LocalHost"};
+    static const char *const NO[] = {"126.0.0.1",
+                                     "10.0.0.1",
+                                     "0.0.0.0",
+                                     "::",
+                                     "::2",
+                                     "::ffff:10.0.0.1",
+                                     "::ffff:127.0.0.1",
+                                     "localhost.example",
+                                     "127.0.0.1.example",
+                                     "",
+                                     "169.254.169.254"};
     for (size_t i = 0; i < sizeof YES / sizeof *YES; i++)
         assert_true(host_is_loopback(slice_of_str(YES[i])));
     for (size_t i = 0; i < sizeof NO / sizeof *NO; i++)

@@ -20,7 +20,7 @@
 #include "core/log.h"
 #include "proxy/audit_writer.h"
 
-enum { LIMIT_MS = 20000, EXCHANGES = 400, LOG_MAX = 8 * 1024 * 1024 };
+enum { LIMIT_MS = 20000, EXCHANGES = 400, RESERVED = 2048, LOG_MAX = 8 * 1024 * 1024 };
 
 #define WAIT_UNTIL(condition)                                                                      \
     do {                                                                                           \
@@ -76,7 +76,7 @@ static void open_log(struct scene *scene, const char *file, bool drop_when_full)
     scene->writer = audit_writer_new(file, drop_when_full, &err);
     if (!scene->writer)
         fail_msg("%s", err.text);
-    scene->sink = audit_sink_new(scene->writer, EXCHANGES);
+    scene->sink = audit_sink_new(scene->writer, EXCHANGES * RESERVED);
     assert_non_null(scene->sink);
 }
 
@@ -86,8 +86,8 @@ static void close_log(struct scene *scene) {
 }
 
 static void write_line(struct audit_sink *sink, const char *text) {
-    assert_true(audit_sink_reserve(sink));
-    audit_sink_write(sink, slice_of_str(text), true);
+    assert_true(audit_sink_reserve(sink, RESERVED));
+    audit_sink_write(sink, slice_of_str(text), RESERVED);
 }
 
 /* The file's text; the caller is done with it by buf_done(). */
@@ -131,8 +131,9 @@ static void writes_every_line_in_order(void **state) {
     for (unsigned i = 0; i < LINES; i++) {
         char line[32];
         snprintf(line, sizeof line, "line %u\n", i);
-        WAIT_UNTIL(audit_sink_reserve(scene->sink)); /* the disk may be slower than we are */
-        audit_sink_write(scene->sink, slice_of_str(line), true);
+        WAIT_UNTIL(
+            audit_sink_reserve(scene->sink, RESERVED)); /* the disk may be slower than we are */
+        audit_sink_write(scene->sink, slice_of_str(line), RESERVED);
         if (i % 1000 == 0)
             audit_sink_flush(scene->sink);
     }
@@ -230,11 +231,11 @@ static void keeps_the_old_file_when_there_is_no_new_one(void **state) {
 static void takes_no_request_when_the_disk_is_full(void **state) {
     struct scene *scene = *state;
     open_log(scene, "/dev/full", false);
-    assert_true(audit_sink_reserve(scene->sink)); /* nobody knows yet */
-    audit_sink_write(scene->sink, SLICE("lost in the end\n"), true);
+    assert_true(audit_sink_reserve(scene->sink, RESERVED)); /* nobody knows yet */
+    audit_sink_write(scene->sink, SLICE("lost in the end\n"), RESERVED);
     audit_sink_flush(scene->sink);
     WAIT_UNTIL(atomic_load(&failures_logged) > 0);
-    assert_false(audit_sink_reserve(scene->sink));
+    assert_false(audit_sink_reserve(scene->sink, RESERVED));
     assert_int_equal(audit_writer_dropped(scene->writer), 0); /* it is still being tried */
     close_log(scene);
     assert_int_equal(atomic_load(&failures_logged), 1); /* once, not once a try */
@@ -259,11 +260,11 @@ static void ends_although_the_log_fails(void **state) {
     struct scene *scene = *state;
     for (int drops = 0; drops <= 1; drops++) {
         open_log(scene, "/dev/full", drops);
-        struct audit_sink *other = audit_sink_new(scene->writer, EXCHANGES);
+        struct audit_sink *other = audit_sink_new(scene->writer, EXCHANGES * RESERVED);
         assert_non_null(other);
         write_line(other, "of the other\n");
         for (unsigned i = 0; i < 5; i++) {
-            audit_sink_write(scene->sink, SLICE("never written\n"), false);
+            audit_sink_write(scene->sink, SLICE("never written\n"), 0);
             audit_sink_flush(scene->sink);
         }
         audit_writer_event(scene->writer, SLICE("an event\n"));
@@ -325,7 +326,7 @@ static void keeps_room_for_every_reservation(void **state) {
     struct stuck_log stuck;
     stuck_log_open(&stuck, scene, false);
     unsigned reserved = 0;
-    while (audit_sink_reserve(scene->sink)) {
+    while (audit_sink_reserve(scene->sink, RESERVED)) {
         reserved++;
         assert_true(reserved < 100000);
     }
@@ -333,11 +334,12 @@ static void keeps_room_for_every_reservation(void **state) {
     for (unsigned i = 0; i < reserved; i++) {
         char line[LINE_BYTES];
         fill_line(line, sizeof line, i);
-        audit_sink_write(scene->sink, slice_of(line, sizeof line), true);
+        audit_sink_write(scene->sink, slice_of(line, sizeof line), RESERVED);
     }
     audit_sink_flush(scene->sink);
     assert_int_equal(audit_writer_dropped(scene->writer), 0);
-    assert_false(audit_sink_reserve(scene->sink));
+    WAIT_UNTIL(atomic_load(&failures_logged) > 0); /* nobody reads: that is a failing log */
+    assert_false(audit_sink_reserve(scene->sink, RESERVED));
 
     WAIT_UNTIL((audit_sink_flush(scene->sink), stuck_log_drain(&stuck)) >=
                (size_t)reserved * LINE_BYTES);
@@ -346,8 +348,8 @@ static void keeps_room_for_every_reservation(void **state) {
         fill_line(line, sizeof line, i);
         assert_memory_equal(stuck.text.ptr + i * LINE_BYTES, line, LINE_BYTES);
     }
-    WAIT_UNTIL(audit_sink_reserve(scene->sink)); /* the blocks have come back */
-    audit_sink_write(scene->sink, SLICE("again\n"), true);
+    WAIT_UNTIL(audit_sink_reserve(scene->sink, RESERVED)); /* the blocks have come back */
+    audit_sink_write(scene->sink, SLICE("again\n"), RESERVED);
     close_log(scene);
     buf_clear(&stuck.text);
     stuck_log_drain(&stuck);
@@ -359,9 +361,9 @@ static void healthy_log_takes_as_many_exchanges_as_connections(void **state) {
     struct scene *scene = *state;
     open_log(scene, scene->file, false);
     for (unsigned i = 0; i < EXCHANGES; i++)
-        assert_true(audit_sink_reserve(scene->sink));
+        assert_true(audit_sink_reserve(scene->sink, RESERVED));
     for (unsigned i = 0; i < EXCHANGES; i++)
-        audit_sink_write(scene->sink, SLICE("x\n"), true);
+        audit_sink_write(scene->sink, SLICE("x\n"), RESERVED);
     assert_int_equal(audit_writer_dropped(scene->writer), 0);
     close_log(scene);
 }
@@ -372,9 +374,9 @@ static void reservations_hold_across_flushes(void **state) {
     struct stuck_log stuck;
     stuck_log_open(&stuck, scene, false);
     for (unsigned i = 0; i < EXCHANGES; i++)
-        assert_true(audit_sink_reserve(scene->sink));
+        assert_true(audit_sink_reserve(scene->sink, RESERVED));
     for (unsigned i = 0; i < EXCHANGES; i++) {
-        audit_sink_write(scene->sink, SLICE("{\"short\":1}\n"), true);
+        audit_sink_write(scene->sink, SLICE("{\"short\":1}\n"), RESERVED);
         audit_sink_flush(scene->sink);
     }
     assert_int_equal(audit_writer_dropped(scene->writer), 0);
@@ -390,7 +392,7 @@ static void rotation_heals_a_full_disk(void **state) {
     write_line(scene->sink, "kept\n");
     audit_sink_flush(scene->sink);
     WAIT_UNTIL(atomic_load(&failures_logged) > 0);
-    assert_false(audit_sink_reserve(scene->sink));
+    assert_false(audit_sink_reserve(scene->sink, RESERVED));
     assert_int_equal(unlink(scene->file), 0);
     audit_writer_reopen(scene->writer);
     WAIT_UNTIL(file_is(scene->file, "kept\n"));
@@ -426,8 +428,8 @@ static void counts_lines_beyond_what_was_reserved(void **state) {
     for (unsigned i = 0; i < LINES; i++) {
         char line[LINE_BYTES];
         fill_line(line, sizeof line, i);
-        assert_true(audit_sink_reserve(scene->sink));
-        audit_sink_write(scene->sink, slice_of(line, sizeof line), true);
+        assert_true(audit_sink_reserve(scene->sink, RESERVED));
+        audit_sink_write(scene->sink, slice_of(line, sizeof line), RESERVED);
     }
     uint64_t dropped = audit_writer_dropped(scene->writer);
     assert_true(dropped > 0 && dropped < LINES);
@@ -440,6 +442,42 @@ static void counts_lines_beyond_what_was_reserved(void **state) {
     stuck_log_close(&stuck);
 }
 
+/* Callers without a reservation must not take the room of those who have one. */
+static void lines_without_reservation_yield(void **state) {
+    struct scene *scene = *state;
+    enum { LINE_BYTES = 2000, INTRUDERS = 5000 };
+    struct stuck_log stuck;
+    stuck_log_open(&stuck, scene, false);
+    unsigned reserved = 0;
+    while (reserved < EXCHANGES && audit_sink_reserve(scene->sink, RESERVED))
+        reserved++;
+    char line[LINE_BYTES];
+    for (unsigned i = 0; i < INTRUDERS; i++) {
+        fill_line(line, sizeof line, 999999);
+        audit_sink_write(scene->sink, slice_of(line, sizeof line), 0);
+    }
+    uint64_t dropped = audit_writer_dropped(scene->writer);
+    assert_true(dropped > 0 && dropped < INTRUDERS);
+    for (unsigned i = 0; i < reserved; i++) {
+        fill_line(line, sizeof line, i);
+        audit_sink_write(scene->sink, slice_of(line, sizeof line), RESERVED);
+    }
+    assert_int_equal(audit_writer_dropped(scene->writer), dropped);
+    close_log(scene);
+    stuck_log_close(&stuck);
+}
+
+static void ends_in_time_although_nobody_reads(void **state) {
+    struct scene *scene = *state;
+    struct stuck_log stuck;
+    stuck_log_open(&stuck, scene, false);
+    write_line(scene->sink, "nobody reads this\n");
+    uint64_t begin_ms = clock_monotonic_ms();
+    close_log(scene);
+    assert_true(clock_monotonic_ms() - begin_ms < LIMIT_MS / 2);
+    stuck_log_close(&stuck);
+}
+
 static void counts_a_line_longer_than_any_block(void **state) {
     struct scene *scene = *state;
     open_log(scene, scene->file, false);
@@ -447,8 +485,8 @@ static void counts_a_line_longer_than_any_block(void **state) {
     char *line = malloc(size);
     assert_non_null(line);
     memset(line, 'x', size);
-    assert_true(audit_sink_reserve(scene->sink));
-    audit_sink_write(scene->sink, slice_of(line, size), true);
+    assert_true(audit_sink_reserve(scene->sink, RESERVED));
+    audit_sink_write(scene->sink, slice_of(line, size), RESERVED);
     assert_int_equal(audit_writer_dropped(scene->writer), 1);
     write_line(scene->sink, "fits\n");
     assert_int_equal(audit_writer_dropped(scene->writer), 1);
@@ -478,6 +516,8 @@ int main(void) {
         TEST(rotation_heals_a_full_disk),
         TEST(dropping_leaves_the_next_line_whole),
         TEST(counts_lines_beyond_what_was_reserved),
+        TEST(lines_without_reservation_yield),
+        TEST(ends_in_time_although_nobody_reads),
         TEST(counts_a_line_longer_than_any_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

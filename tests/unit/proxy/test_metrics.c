@@ -76,7 +76,6 @@ static void adds_the_workers_up(void **state) {
         metric_sub(&worker->connections, 2);
         metric_add(&worker->token_cache_hits, 10 + i);
         metric_add(&worker->token_checks[TOKEN_CHECK_REFUSED], 1);
-        metric_add(&worker->audit_dropped, i);
         metric_add(&worker->routes[0].requests[REASON_NONE], 2);
         metric_add(&worker->routes[0].upstream_idle, 3);
         metric_add(&worker->routes[0].upstream_busy, i);
@@ -87,7 +86,6 @@ static void adds_the_workers_up(void **state) {
     assert_line(text, "barkeep_token_verifications_total{result=\"accepted\"} 0");
     assert_line(text, "barkeep_token_verifications_total{result=\"refused\"} 2");
     assert_line(text, "barkeep_token_verifications_total{result=\"keys_missing\"} 0");
-    assert_line(text, "barkeep_audit_dropped_total 1");
     assert_line(text, "barkeep_requests_total{route=\"plain\",decision=\"allow\",reason=\"\"} 4");
     assert_line(text, "barkeep_upstream_connections{route=\"plain\",state=\"idle\"} 6");
     assert_line(text, "barkeep_upstream_connections{route=\"plain\",state=\"busy\"} 1");
