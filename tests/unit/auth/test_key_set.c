@@ -370,6 +370,71 @@ static void copies_a_ring_that_shares_its_sets(void **state) {
     key_set_unref(NULL);
 }
 
+static void tells_each_refused_key_and_why(void **state) {
+    (void)state;
+    char *good = make_jwk(key, "good", ""), *secret = make_jwk(key, "secret", ",\"d\":\"AQAB\"");
+    char *enc = make_jwk(key, "enc", ",\"use\":\"enc\""), *twin = make_jwk(key, "twin", "");
+    char *document =
+        make_text("{\"keys\":[%s,%s,%s,%s,%s,7,{\"kty\":\"oct\",\"kid\":\"a\\u00e9\\nb\"}]}", good,
+                  secret, enc, twin, twin);
+    struct key_refusals refusals;
+    struct key_set *set = key_set_parse_of_cloud(slice_of_str(document), NULL, &refusals, NULL);
+    assert_int_equal(key_set_count(set), 1);
+    assert_int_equal(refusals.count, 6);
+    static const char *const expected[][2] = {
+        {"secret", "holds private members"},
+        {"enc", "is not for signatures"},
+        {"", "is not an object"},
+        {"a???b", "is not an RSA key"},
+        {"twin", "shares its kid with another key"},
+        {"twin", "shares its kid with another key"},
+    };
+    for (size_t i = 0; i < 6; i++) {
+        assert_string_equal(refusals.items[i].kid, expected[i][0]);
+        assert_string_equal(refusals.items[i].why, expected[i][1]);
+    }
+    key_set_unref(set);
+    free(document);
+    free(good);
+    free(secret);
+    free(enc);
+    free(twin);
+}
+
+static void counts_more_refusals_than_it_lists(void **state) {
+    (void)state;
+    struct key_refusals refusals;
+    struct key_set *set = key_set_parse_of_cloud(SLICE("{\"keys\":[1,2,3,4,5,6,7,8,9,10,11,12]}"),
+                                                 NULL, &refusals, NULL);
+    assert_int_equal(refusals.count, 12);
+    key_set_unref(set);
+}
+
+static void leaves_out_keys_of_another_cloud(void **state) {
+    (void)state;
+    static const struct {
+        const char *more;
+        const char *cloud;
+        size_t count;
+    } rows[] = {
+        {"", "microsoftonline.com", 1},
+        {",\"cloud_instance_name\":\"microsoftonline.com\"", "microsoftonline.com", 1},
+        {",\"cloud_instance_name\":\"microsoftonline.us\"", "microsoftonline.com", 0},
+        {",\"cloud_instance_name\":7", "microsoftonline.com", 0},
+        {",\"cloud_instance_name\":\"microsoftonline.us\"", NULL, 1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct key_refusals refusals;
+        char *jwk = make_jwk(key, "k", rows[i].more), *document = make_text("{\"keys\":[%s]}", jwk);
+        struct key_set *set =
+            key_set_parse_of_cloud(slice_of_str(document), rows[i].cloud, &refusals, NULL);
+        assert_int_equal(key_set_count(set), rows[i].count);
+        key_set_unref(set);
+        free(document);
+        free(jwk);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_a_key_for_verification),
@@ -385,6 +450,9 @@ int main(void) {
         cmocka_unit_test(refuses_deep_and_large_documents),
         cmocka_unit_test(tells_a_replaced_key_by_its_fingerprint),
         cmocka_unit_test(copies_a_ring_that_shares_its_sets),
+        cmocka_unit_test(tells_each_refused_key_and_why),
+        cmocka_unit_test(counts_more_refusals_than_it_lists),
+        cmocka_unit_test(leaves_out_keys_of_another_cloud),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);
 }

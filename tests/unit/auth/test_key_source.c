@@ -376,6 +376,60 @@ static void fails_at_once_on_an_address_that_cannot_be_asked(void **state) {
     assert_true(*state_of(stage).last_error);
 }
 
+/* Takes the source down and makes a new one, as a restart does. */
+static void restart(struct stage *stage) {
+    key_source_free(stage->source);
+    key_ring_unref(stage->ring);
+    stage->ring = NULL;
+    stage->source =
+        key_source_new(stage->loop, stage->client, &stage->config, on_ring, stage, NULL);
+    assert_non_null(stage->source);
+    key_source_set_second_ms(stage->source, SECOND_MS);
+}
+
+static void starts_with_the_keys_of_the_state_folder(void **state) {
+    struct stage *stage = *state;
+    char folder[] = "/tmp/barkeep-key-source-XXXXXX", path[128];
+    assert_non_null(mkdtemp(folder));
+    stage->config.state = folder;
+    restart(stage);
+    key_source_start(stage->source);
+    WAIT_FOR(stage, has_kid(stage, "one"));
+    authority_script(&stage->authority, &stage->authority.metadata, 0, NULL, NULL);
+    restart(stage);
+    stage->ring = key_source_ring(stage->source);
+    assert_true(has_kid(stage, "one")); /* before anything was fetched */
+    assert_true(state_of(stage).is_ready);
+    assert_int_equal(state_of(stage).keys, 1);
+    assert_true(state_of(stage).age_sec >= 0);
+    uint64_t generation = generation_of(stage);
+    assert_true(generation > 0);
+    key_source_start(stage->source);
+    WAIT_FOR(stage, *state_of(stage).last_error && !strstr(state_of(stage).last_error, "not f"));
+    assert_true(has_kid(stage, "one"));
+    serve_keys(stage, jwks_of(second_key, "two"));
+    serve_metadata(stage, metadata_of(stage, "https://authority.example/{tenantid}/v2.0"));
+    WAIT_FOR(stage, has_kid(stage, "two"));
+    assert_false(has_kid(stage, "one"));
+    restart(stage);
+    stage->ring = key_source_ring(stage->source);
+    assert_true(has_kid(stage, "two"));
+    assert_false(has_kid(stage, "one"));
+    snprintf(path, sizeof path, "%s/keys-" TID "-v2.json", folder);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+static void answers_at_once_who_saw_an_older_set(void **state) {
+    struct stage *stage = *state;
+    key_source_start(stage->source);
+    struct wanted wanted = want_of(stage);
+    WAIT_FOR(stage, has_kid(stage, "one"));
+    key_source_want(stage->source, &wanted.want);
+    assert_int_equal(wanted.answers, 1);
+    assert_int_equal(keys_hits(stage), 1);
+}
+
 #define STAGED(test) cmocka_unit_test_setup_teardown(test, set_stage, strike_stage)
 
 int main(void) {
@@ -391,6 +445,8 @@ int main(void) {
         STAGED(honours_retry_after),
         STAGED(answers_wants_for_sets_it_does_not_hold),
         STAGED(answers_pending_wants_when_freed),
+        STAGED(answers_at_once_who_saw_an_older_set),
+        STAGED(starts_with_the_keys_of_the_state_folder),
         STAGED(fails_at_once_on_an_address_that_cannot_be_asked),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);
