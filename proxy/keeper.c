@@ -401,7 +401,7 @@ static enum status keeper_make_workers(struct keeper *keeper, struct error *err)
 
 /* With the audit log on stdout the line is on the operator's screen already. */
 static bool observe_log(const char *event, struct slice line) {
-    static const char *const audited[] = {"start", "stop", "keys", "secret"};
+    static const char *const audited[] = {"start", "stop", "keys", "secret", "reload"};
     for (size_t i = 0; i < sizeof audited / sizeof *audited; i++) {
         if (strcmp(event, audited[i]) == 0) {
             audit_writer_event(observed_audit, line);
