@@ -34,7 +34,7 @@ struct feed {
     struct backoff backoff;
     bool is_on_demand; /* the running look was asked for although keys are there */
     bool has_been_good;
-    bool is_absent; /* the authority says that it has no such metadata */
+    bool is_absent;               /* the authority says that it has no such metadata */
     int64_t last_good_ms;         /* negative when that was before the machine started */
     uint64_t next_demand_ms;      /* a want before that is answered with what is there */
     struct key_refusals refusals; /* of the last good document */

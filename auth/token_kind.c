@@ -142,7 +142,7 @@ static bool read_principal(const struct token_claims *claims, const struct token
 
 bool token_kind_read(const struct token_claims *claims, const struct token_form *form,
                      struct token_kind *out_kind, char out_detail[TOKEN_KIND_DETAIL_SIZE]) {
-    struct token_kind kind;
+    struct token_kind kind = {0};
     if (!has_no_foreign_marks(claims, form, out_detail) ||
         !read_client(claims, form, &kind.app, out_detail) ||
         !read_id(claims, form, &kind.id, out_detail) ||
