@@ -18,9 +18,22 @@ static const char *read_group_name(struct loader *loader, const struct node *ite
     return loader_copy(loader, text);
 }
 
+/* The mistake everybody makes once: the name in place of the id. */
+static const char *read_group_id(struct loader *loader, const struct node *item) {
+    if (node_is_text(item) && !config_is_guid(item->text)) {
+        loader_error(
+            loader, item,
+            "%s is not a GUID; write the group's object id (Entra: Groups, Overview), not its "
+            "name",
+            QUOTE(item->source));
+        return NULL;
+    }
+    return loader_read_guid(loader, item);
+}
+
 static void read_groups(struct loader *loader, const struct node *node, void *target) {
     bool is_by_name = loader->config->entra.groups_by_name;
-    loader_read_strings(loader, node, is_by_name ? read_group_name : loader_read_guid, target);
+    loader_read_strings(loader, node, is_by_name ? read_group_name : read_group_id, target);
 }
 
 static const char *read_tenant(struct loader *loader, const struct node *item) {

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* memmem */
 /* `upstream`: where a route's requests go. */
 #include "config/config_parts.h"
 
@@ -35,6 +36,11 @@ static const char *host_header_of(struct loader *loader, const struct url *url) 
 static void read_http(struct loader *loader, const struct node *node, struct slice text,
                       struct config_upstream *upstream) {
     struct url url;
+    if (!memmem(text.ptr, text.len, "://", 3)) {
+        loader_error(loader, node, "an upstream is written http://HOST:PORT or unix:/path, got %s",
+                     QUOTE(node->source));
+        return;
+    }
     const char *wrong = url_parse(text, &url);
     if (wrong) {
         loader_error(loader, node, "the upstream %s", wrong);

@@ -20,8 +20,7 @@
     X(REASON_TOKEN_TENANT, "token_tenant", 401, "The token's tenant is not accepted")              \
     X(REASON_TOKEN_AUDIENCE, "token_audience", 401, "The token is for another audience")           \
     X(REASON_TOKEN_KIND, "token_kind", 401, "The token is of a kind that is not accepted here")    \
-    X(REASON_CLAIMS_REQUIRED, "claims_required", 401,                                              \
-      "The token must say more about the sign-in")                                                 \
+    X(REASON_CLAIMS_REQUIRED, "claims_required", 401, "The token must say more about the sign-in") \
     X(REASON_NO_ROLE, "no_role", 403, "No role allows this")                                       \
     X(REASON_DENIED, "denied", 403, "A deny rule forbids this")                                    \
     X(REASON_GROUPS_UNKNOWN, "groups_unknown", 403, "The caller's groups are not known")           \

@@ -113,7 +113,7 @@ struct exchange {
     int upstream_status;
     enum aborted_by aborted_by;
     bool closes_client;
-    bool is_own_page; /* answered by barkeep itself, without an upstream */
+    bool is_own_page;            /* answered by barkeep itself, without an upstream */
     size_t audit_reserved_bytes; /* 0: no room was to be had */
     uint64_t begin_us;
     uint64_t upstream_begin_us; /* request head handed over */

@@ -10,6 +10,7 @@
 #include "auth/revocation_source.h"
 #include "config/config.h"
 #include "config/problem.h"
+#include "config/reference.h"
 #include "core/process.h"
 #include "proxy/keeper.h"
 
@@ -41,7 +42,7 @@ static const struct command commands[] = {
      run_check},
     {"version", "", "print the version and those of the libraries",
      "Prints the version and the libraries' versions.\n", run_version},
-    {"help", "[COMMAND]", "explain the commands, or one of them",
+    {"help", "[COMMAND | config]", "explain the commands, or one of them",
      "Explains the commands, or one of them.\n", run_help},
 };
 
@@ -162,6 +163,10 @@ static int run_version(int count, char **arguments) {
 static int run_help(int count, char **arguments) {
     if (count == 0) {
         print_usage(stdout);
+        return EXIT_OK;
+    }
+    if (count == 1 && strcmp(arguments[0], "config") == 0) {
+        config_reference_print(stdout);
         return EXIT_OK;
     }
     const struct command *command = find_command(arguments[0]);

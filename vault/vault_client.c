@@ -201,10 +201,13 @@ static void ask_for_token(struct vault_fetch *fetch) {
 }
 
 static void read_file(struct vault_fetch *fetch) {
+    struct error why = {""};
     struct error err = {""};
     struct secret *value = NULL;
-    const enum status status =
-        secret_file_read_at(fetch->client->config->directory, fetch->name, &value, &err);
+    const char *directory = fetch->client->config->directory;
+    const enum status status = secret_file_read_at(directory, fetch->name, &value, &why);
+    if (status != STATUS_OK)
+        error_set(&err, status, "%.160s/%.120s: %.200s", directory, fetch->name, why.text);
     const enum fetch_verdict verdict = status == STATUS_OK          ? FETCH_GOOD
                                        : status == STATUS_NOT_FOUND ? FETCH_MISSING
                                        : status == STATUS_DENIED    ? FETCH_DENIED

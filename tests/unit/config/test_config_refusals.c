@@ -719,7 +719,7 @@ static void refuses_bad_routes(void **state) {
         {"routes: [{name: r, upstream: \"ftp://a.example\"}]", "1:30: routes[0].upstream",
          "must begin with"},
         {"routes: [{name: r, upstream: \"127.0.0.1:80\"}]", "1:30: routes[0].upstream",
-         "must begin with"},
+         "is written http://HOST:PORT"},
         {"routes: [{name: r, upstream: \"http://127.0.0.1:0\"}]", "1:30: routes[0].upstream",
          "1-65535"},
         {"routes: [{name: r, upstream: \"http://127.0.0.1:\"}]", "1:30: routes[0].upstream",
