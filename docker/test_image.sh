@@ -1,15 +1,14 @@
 #!/bin/bash
 # test_image.sh: builds the image and runs it, without any image registry.
 #
-# The base image is made with debootstrap and imported under the name the Dockerfile uses. The image then runs as nobody,
+# The base image is made with debootstrap, imported, and given to the Dockerfile as its BASE. The image then runs as nobody,
 # with a read-only root file system and no capabilities, beside the stand-in's image and a small backend, all on loopback,
 # and has to let one request through, refuse one, and be healthy. Needs root, the packages of group `image`
-# (tests/install/packages.txt) and Debian's mirror (MIRROR). Everything lives in one temporary folder.
+# (tests/install/packages.txt) and Debian's mirror (debootstrap's own, or MIRROR). Everything lives in one temporary folder.
 set -euo pipefail
 
-mirror=${MIRROR:-http://deb.debian.org/debian}
 root=$(cd "$(dirname "$0")/.." && pwd)
-base=docker.io/library/debian:bookworm-slim
+base=localhost/debian:bookworm-slim
 
 [ "$(id -u)" = 0 ] || { echo "test_image: must be root" >&2; exit 2; }
 "$root/tests/install/ensure.sh" image
@@ -34,7 +33,7 @@ engine() {
 }
 
 build() {
-    buildah "${storage[@]}" bud --isolation chroot --network host --pull-never --format docker --layers=false \
+    buildah "${storage[@]}" bud --isolation chroot --network host --pull-never --format docker --layers=false --build-arg BASE="$base" \
         --target "$1" -t "$1" -f "$root/docker/Dockerfile" "$root" >"$work/build.log" 2>&1 ||
         { tail -n 30 "$work/build.log" >&2; exit 1; }
 }
@@ -77,7 +76,7 @@ expect() {
 }
 
 echo "== base image from debootstrap"
-debootstrap --variant=minbase bookworm "$work/base" "$mirror" >"$work/debootstrap.log" 2>&1 ||
+debootstrap --variant=minbase bookworm "$work/base" ${MIRROR:+"$MIRROR"} >"$work/debootstrap.log" 2>&1 ||
     { tail -n 20 "$work/debootstrap.log" >&2; exit 1; }
 tar -C "$work/base" -c . | engine import - "$base" >/dev/null 2>&1
 rm -rf --one-file-system "$work/base"

@@ -3,11 +3,10 @@
 #
 # Makes a minimal Debian with debootstrap in a temporary folder, puts this repository's last commit in, and runs the two
 # lines, taken from README.md, in a chroot with its own mounts and process ids: whatever they start ends with them.
-# Needs root, debootstrap, git and Debian's mirror (MIRROR). Ends with what the two lines ended with.
+# Needs root, debootstrap, git and Debian's mirror (debootstrap's own, or MIRROR). Ends with what the two lines ended with.
 set -euo pipefail
 
 suite=${1:-bookworm}
-mirror=${MIRROR:-http://deb.debian.org/debian}
 root=$(cd "$(dirname "$0")/../.." && pwd)
 
 [ "$(id -u)" = 0 ] || { echo "bare_debian: must be root" >&2; exit 2; }
@@ -32,7 +31,7 @@ tree=$(mktemp -d /tmp/barkeep-bare-XXXXXX)
 trap 'rm -rf --one-file-system "$tree"' EXIT
 
 echo "== debootstrap $suite"
-debootstrap --variant=minbase "$suite" "$tree" "$mirror" >"$tree.log" 2>&1 ||
+debootstrap --variant=minbase "$suite" "$tree" ${MIRROR:+"$MIRROR"} >"$tree.log" 2>&1 ||
     { tail -n 20 "$tree.log" >&2; rm -f "$tree.log"; exit 1; }
 rm -f "$tree.log"
 for tool in make cc gcc git python3; do
