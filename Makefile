@@ -114,10 +114,10 @@ $(BIN)/bench/%: $(OBJ)/tests/bench/%.o $(OBJ)/rooms.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $< $(OBJ)/rooms.a $(PKG_LIBS)
 
-# The verifier as a door of its own, for vectors.
-vector-binaries: $(BIN)/jws_driver
+# The verifier and the judge of tokens as doors of their own, for vectors.
+vector-binaries: $(BIN)/jws_driver $(BIN)/token_driver
 
-$(BIN)/jws_driver: $(OBJ)/tests/vectors/jws_driver.o $(OBJ)/rooms.a
+$(BIN)/%_driver: $(OBJ)/tests/vectors/%_driver.o $(OBJ)/rooms.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $< $(OBJ)/rooms.a $(PKG_LIBS)
 
@@ -161,7 +161,8 @@ interop:
 bench:
 	@$(ENSURE) build run bench
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all
-	@$(MAKE) --no-print-directory -s -j$(JOBS) $(BIN)/bench/bench_identity_lines
+	@$(MAKE) --no-print-directory -s -j$(JOBS) $(BIN)/bench/bench_tokens $(BIN)/bench/bench_identity_lines
+	@taskset -c 0 $(BIN)/bench/bench_tokens
 	@taskset -c 0 $(BIN)/bench/bench_identity_lines
 	@$(TESTED) $(PYTHON) tests/bench/bench.py --rounds $(BENCH_ROUNDS) --seconds $(BENCH_SECONDS) --json $(BUILD)/bench.json
 

@@ -20,8 +20,6 @@ enum {
     BLOCK_BYTES_OVER_HEAD =
         64 * 1024, /* a block holds the largest head plus the largest credential */
     BLOCKS_PER_CONNECTION = 4,
-    TOKEN_CACHE_ENTRIES = 16384,
-    TOKEN_CACHE_BYTES = 32 * 1024 * 1024,
     IDENTITY_LINES_BYTES = 16 * 1024 * 1024,
     AUDIT_LINE_BYTES = AUDIT_LINE_MAX,
     AUDIT_TYPICAL_HEAD = 2048, /* what a request's own bytes add to its audit line's reservation */
@@ -274,7 +272,7 @@ static enum status worker_fill(struct worker *worker, const struct worker_option
         io_pool_new(config->limits.header_bytes + BLOCK_BYTES_OVER_HEAD,
                     (worker->client_limit + WORKER_REFUSALS_MAX) * BLOCKS_PER_CONNECTION);
     worker->audit_base_bytes = exchange_record_base_bytes(config);
-    worker->tokens = token_cache_new(TOKEN_CACHE_ENTRIES, TOKEN_CACHE_BYTES);
+    worker->tokens = token_cache_new(WORKER_TOKENS_MAX, WORKER_TOKENS_BYTES);
     worker->unknown_kids = unknown_kids_new();
     worker->lines = line_shelf_new(IDENTITY_LINES_BYTES);
     worker->audit =
