@@ -10,6 +10,8 @@
 #include "core/clock.h"
 
 #define DIGEST_BYTES 32
+/* What the allocator adds to a block at most: its header, and rounding up to 16. */
+#define BLOCK_OVERHEAD_BYTES 24
 
 struct entry {
     unsigned char digest[DIGEST_BYTES];
@@ -28,9 +30,9 @@ struct token_cache {
     struct entry *newest;
     struct entry *oldest;
     size_t count;
-    size_t used_bytes;
+    size_t used_bytes; /* by entries */
     size_t max_entries;
-    size_t max_bytes;
+    size_t max_bytes; /* for entries: what the table leaves */
 };
 
 static struct entry **bucket_of(const struct token_cache *cache, const unsigned char *digest) {
@@ -39,8 +41,9 @@ static struct entry **bucket_of(const struct token_cache *cache, const unsigned 
     return &cache->buckets[hash & cache->bucket_mask];
 }
 
-static size_t entry_bytes(const struct entry *entry) {
-    return sizeof *entry + entry->identity->memory_bytes;
+/* An entry and its identity are a block each. */
+static size_t entry_bytes(const struct identity *identity) {
+    return sizeof(struct entry) + identity->memory_bytes + (size_t)2 * BLOCK_OVERHEAD_BYTES;
 }
 
 static void recency_push(struct token_cache *cache, struct entry *entry) {
@@ -71,7 +74,7 @@ static void drop(struct token_cache *cache, struct entry *entry) {
     *link = entry->chain;
     recency_remove(cache, entry);
     cache->count--;
-    cache->used_bytes -= entry_bytes(entry);
+    cache->used_bytes -= entry_bytes(entry->identity);
     identity_unref(entry->identity);
     free(entry);
 }
@@ -91,7 +94,8 @@ struct token_cache *token_cache_new(size_t max_entries, size_t max_bytes) {
     if (!cache)
         return NULL;
     cache->max_entries = max_entries;
-    cache->max_bytes = max_bytes;
+    size_t table_bytes = bucket_count * sizeof *cache->buckets;
+    cache->max_bytes = max_bytes > table_bytes ? max_bytes - table_bytes : 0;
     cache->bucket_mask = bucket_count - 1;
     cache->buckets = calloc(bucket_count, sizeof(struct entry *));
     cache->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
@@ -147,7 +151,7 @@ struct identity *token_cache_find(struct token_cache *cache,
 
 void token_cache_insert(struct token_cache *cache, const unsigned char digest[DIGEST_BYTES],
                         const struct token_result *accepted) {
-    size_t size = sizeof(struct entry) + accepted->identity->memory_bytes;
+    size_t size = entry_bytes(accepted->identity);
     if (cache->max_entries == 0 || size > cache->max_bytes || find(cache, digest))
         return;
     struct entry *entry = calloc(1, sizeof *entry);
@@ -171,10 +175,10 @@ void token_cache_replace(struct token_cache *cache, const unsigned char digest[D
     struct entry *entry = find(cache, digest);
     if (!entry)
         return;
-    cache->used_bytes -= entry_bytes(entry);
+    cache->used_bytes -= entry_bytes(entry->identity);
     identity_unref(entry->identity);
     entry->identity = identity_ref(identity);
-    cache->used_bytes += entry_bytes(entry);
+    cache->used_bytes += entry_bytes(entry->identity);
     if (entry != cache->newest) {
         recency_remove(cache, entry);
         recency_push(cache, entry);

@@ -7,6 +7,8 @@
 
 struct token_cache;
 
+/* `max_bytes` bounds the heap that it takes: table, entries and identities, with what the allocator
+ * adds to them. */
 struct token_cache *token_cache_new(size_t max_entries, size_t max_bytes);
 void token_cache_free(struct token_cache *cache);
 
