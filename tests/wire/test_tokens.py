@@ -1,5 +1,8 @@
 #!/usr/bin/python3
-"""Token structure, signature and claims (CASES.md A and B): RS256 of a known key, or 401."""
+"""Token structure, signature and claims (CASES.md A and B): RS256 of a known key, or 401.
+
+Every token goes through two doors, the running proxy and the bare function (lib/function_door.py),
+and both must say the same, to the reason. What they accept, libjwt accepts too."""
 
 import base64
 import hashlib
@@ -14,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from lib import raw, tokens
 from lib.case import WireCase
 from lib.door import signing_key
+from lib.function_door import FunctionDoor
 from lib.tokens import API, API_URI, DROP, OTHER_TENANT, TENANT, as_json, assemble, b64url, mint
 
 ALGORITHM, MALFORMED = "token_algorithm", "token_malformed"
@@ -49,17 +53,70 @@ def encoded_message(data, size):
     return b"\0\1" + b"\xff" * (size - 3 - len(tail)) + b"\0" + tail
 
 
+# Tokens that passed both doors, to be told from those that only one saw
+COMPARED = set()
+MANY = 600
+
+
 class TokenCase(WireCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        try:
+            cls.function = FunctionDoor(cls.door)
+        except BaseException:
+            super().tearDownClass()
+            raise
+
+    @classmethod
+    def tearDownClass(cls):
+        try:
+            cls.function.stop()
+        finally:
+            super().tearDownClass()
+
+    def control(self):
+        super().control()
+        self.assertEqual("accept", self.judge_by_function(self.control_token()).verdict)
+
+    def judge_by_function(self, token, now=None, libjwt=True):
+        """The verdict of the function; an accepted token is one that libjwt accepts, unless
+        `libjwt` is False: forms that libjwt does not know."""
+        verdict = self.function.judge(as_bytes(token), now)
+        self.assertEqual(verdict.verdict == "accept", verdict.reason == "", verdict)
+        if verdict.verdict == "accept":
+            self.assertIs(libjwt, verdict.libjwt, "barkeep accepts it, what does libjwt?")
+        return verdict
+
+    def compare(self, token, status, reason, now, libjwt=True):
+        """What the proxy said at `now` is what the function says. It refuses with 400 and 431 what
+        never was a token for the function to see, which must refuse it nevertheless."""
+        verdict = self.judge_by_function(token, now, libjwt)
+        if status in (200, 403):
+            self.assertEqual("accept", verdict.verdict, (verdict, status, reason))
+        else:
+            self.assertNotEqual("accept", verdict.verdict, (status, reason))
+        if status == 401:
+            self.assertEqual(reason, verdict.reason)
+        COMPARED.add(as_bytes(token))
+
     def with_token(self, token, target="/public/x"):
         data = raw.request("GET", target).replace(
             b"\r\n\r\n", b"\r\nAuthorization: Bearer " + as_bytes(token) + b"\r\n\r\n")
         return data
 
-    def refuse_token(self, token, reasons=None, statuses=401):
-        return self.refuse(self.with_token(token), statuses, reasons)
+    def refuse_token(self, token, reasons=None, statuses=401, target="/public/x",
+                     libjwt=True):
+        now = time.time()
+        response = self.refuse(self.with_token(token, target), statuses, reasons)
+        self.compare(token, response.status, self.expected_audit[-1][2], now, libjwt)
+        return response
 
-    def allow_token(self, token):
-        return self.allow(self.with_token(token))
+    def allow_token(self, token, target="/public/x", libjwt=True):
+        now = time.time()
+        answer = self.allow(self.with_token(token, target))
+        self.compare(token, 200, "", now, libjwt)
+        return answer
 
     def refuse_each(self, case, rows):
         """Rows of (what, token, reasons)."""
@@ -233,7 +290,8 @@ class Structure(TokenCase):
     def test_accepts_the_types_entra_sends(self):
         for typ in ("JWT", "jwt", DROP, "at+jwt"):
             with self.subTest(case=29, typ=str(typ)):
-                self.allow_token(self.header(typ=typ))
+                # RFC 9068 is younger than libjwt, which knows JWT only
+                self.allow_token(self.header(typ=typ), libjwt=typ != "at+jwt")
 
     def test_refuses_nested_and_encrypted_tokens(self):
         key = self.door.key
@@ -385,15 +443,47 @@ class Structure(TokenCase):
                           (401, 431))
 
     def test_refuses_every_flipped_bit(self):
+        """Each bit of each segment through the function, every 11th through the proxy as well."""
         parts = [tokens.unb64url(part) for part in self.token.split(".")]
         bits = [(place, bit) for place, part in enumerate(parts) for bit in range(len(part) * 8)]
-        for place, bit in bits[::BIT_STRIDE]:
+        for number, (place, bit) in enumerate(bits):
             bent = list(parts)
             changed = bytearray(bent[place])
             changed[bit // 8] ^= 1 << bit % 8
             bent[place] = bytes(changed)
-            with self.subTest(case=47, segment=place, bit=bit):
-                self.refuse_token(".".join(b64url(part) for part in bent))
+            token = ".".join(b64url(part) for part in bent)
+            if number % BIT_STRIDE == 0:
+                with self.subTest(case=47, segment=place, bit=bit):
+                    self.refuse_token(token)
+            elif self.judge_by_function(token).verdict == "accept":
+                self.fail(f"accepted with bit {bit} of segment {place} flipped")
+
+    def test_whatever_barkeep_accepts_libjwt_accepts(self):
+        """judge_by_function() says so of every token of this file; here of those with one letter
+        changed."""
+        letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=.+/"
+        asked = 0
+        for place in range(len(self.token)):
+            letter = letters[place % len(letters)]
+            bent = self.token[:place] + letter + self.token[place + 1:]
+            verdict = self.judge_by_function(bent)
+            self.assertEqual(bent == self.token, verdict.verdict == "accept", (place, letter))
+            asked += verdict.libjwt is not None
+        self.assertGreater(asked, 100)
+        for version in (1, 2):
+            for make in (tokens.user, tokens.app):
+                token = self.door.token(make(version))
+                self.assertEqual("accept", self.judge_by_function(token).verdict)
+
+    def test_libjwt_is_no_yes_man(self):
+        """The second opinion means something: it refuses other signatures under the same key."""
+        self.assertIs(True, self.judge_by_function(self.token).libjwt)
+        head, payload, signature = self.token.split(".")
+        for what, bent in (("zeros", b64url(bytes(256))), ("reversed", signature[-2::-1] + "A"),
+                           ("a stranger's", mint(signing_key(1)).split(".")[2])):
+            with self.subTest(what=what):
+                verdict = self.judge_by_function(f"{head}.{payload}.{bent}")
+                self.assertEqual((SIGNATURE, False), (verdict.reason, verdict.libjwt))
 
     def test_remembers_whole_tokens_only(self):
         """Case 49: a signature that was good with other text is not good."""
@@ -618,8 +708,11 @@ class Claims(TokenCase):
                       ["Admin,User"], [["Admin"]], {"0": "Admin"}, [" Admin"], "Admin,User", [1],
                       None, ["admin"], {"Admin": True}):
             with self.subTest(case=68, roles=str(value)):
-                self.refuse(self.with_token(self.claims(roles=value), "/admin/x"), (401, 403))
-        self.allow(self.with_token(self.claims(roles=["x", "Admin"]), "/admin/x"))
+                # libjwt reads no NUL in any string
+                has_nul = isinstance(value, list) and "Admin\0x" in value
+                self.refuse_token(self.claims(roles=value), None, (401, 403), "/admin/x",
+                                  libjwt=not has_nul)
+        self.allow_token(self.claims(roles=["x", "Admin"]), "/admin/x")
 
     def test_claims_with_controls_reach_no_upstream(self):
         for value in ("a\r\nX-Injected: 1", "a\0b", "\x7f", "\n"):
@@ -718,6 +811,23 @@ class TwoTenants(TokenCase):
             self.refuse_token(self.claims(iss=tokens.issuer_v2(iss_tenant), tid=tid))
         third = "11111111-2222-4333-8444-555555555555"
         self.refuse_token(self.door.token(tokens.user(tenant=third)), "token_tenant")
+
+
+class BothDoors(unittest.TestCase):
+    """Runs last, when every class above has run."""
+
+    def test_over_600_tokens_went_through_both(self):
+        if not COMPARED:
+            self.skipTest("runs together with the classes above")
+        self.assertGreater(len(COMPARED), MANY)
+
+
+def load_tests(loader, suite, pattern):
+    """Classes in the order of this file."""
+    del suite, pattern
+    cases = [case for case in globals().values()
+             if isinstance(case, type) and issubclass(case, unittest.TestCase)]
+    return unittest.TestSuite(loader.loadTestsFromTestCase(case) for case in cases)
 
 
 if __name__ == "__main__":
