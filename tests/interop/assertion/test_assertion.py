@@ -59,6 +59,7 @@ class Assertion(unittest.TestCase):
         cls.put(assertions.signing_key())
         jwks = f"http://127.0.0.1:{door.barkeep.port}/.well-known/barkeep/jwks.json"
         cls.upstream = Upstream(jwks, "orders")
+        cls.addClassCleanup(cls.upstream.stop)  # also when barkeep does not start
         config["vaults"] = {"local": f"file:{cls.folder}"}
         config["assertion"] = {"key": "local/key", "issuer": ISSUER}
         config["secrets"] = {"local/key": {"refresh": "1s"}}
@@ -79,7 +80,6 @@ class Assertion(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.door.stop()
-        cls.upstream.stop()
 
     def call(self, route="orders", claims=None, headers=()):
         token = self.door.token(claims)
