@@ -164,6 +164,7 @@ bench:
 	@$(MAKE) --no-print-directory -s -j$(JOBS) $(BIN)/bench/bench_tokens $(BIN)/bench/bench_identity_lines
 	@taskset -c 0 $(BIN)/bench/bench_tokens
 	@taskset -c 0 $(BIN)/bench/bench_identity_lines
+	@$(TESTED) $(PYTHON) tests/bench/bench_garbage.py --rounds $(BENCH_ROUNDS)
 	@$(TESTED) $(PYTHON) tests/bench/bench.py --rounds $(BENCH_ROUNDS) --seconds $(BENCH_SECONDS) --json $(BUILD)/bench.json
 
 fuzz:
