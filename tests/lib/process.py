@@ -21,6 +21,13 @@ def barkeep_binary():
     return binary("BARKEEP", "build/barkeep")
 
 
+def is_sanitized():
+    """A sanitizer's shadow memory and quarantine come on top of what the program itself holds."""
+    with open(barkeep_binary(), "rb") as program:
+        text = program.read()
+    return b"__asan_init" in text or b"__tsan_init" in text
+
+
 def standin_binary():
     return binary("STANDIN", "build/barkeep-standin")
 

@@ -10,7 +10,7 @@ import threading
 import unittest
 
 import wire  # noqa: F401
-from lib import raw
+from lib import process, raw
 from lib.door import Door
 from lib.net import patient, wait_until
 
@@ -55,7 +55,7 @@ class Hostile(unittest.TestCase):
         self.check_control(door)
         status = pathlib.Path(f"/proc/{door.barkeep.process.pid}/status").read_text()
         peak_kib = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
-        if not wire_is_sanitized():
+        if not process.is_sanitized():
             self.assertLess(peak_kib, 96 * 1024)
         door.stop()
 
@@ -205,11 +205,6 @@ class Hostile(unittest.TestCase):
                 self.assertEqual([], door.upstream.since(mark))
         self.check_control(door)
         door.stop()
-
-
-def wire_is_sanitized():
-    from lib import process
-    return "/asan/" in process.barkeep_binary() or "/tsan/" in process.barkeep_binary()
 
 
 if __name__ == "__main__":
