@@ -250,6 +250,8 @@ static void exchange_name_what_was_missing(struct exchange *exchange) {
     }
     if (exchange->phase == PHASE_WAIT_KEYS) {
         exchange->reason = exchange->verdict.reason;
+    } else if (exchange->phase == PHASE_WAIT_GROUPS) {
+        exchange->reason = REASON_GROUPS_UNAVAILABLE;
     } else if (exchange->phase == PHASE_WAIT_CREDENTIAL) {
         exchange->reason = REASON_SECRET_UNAVAILABLE;
     }

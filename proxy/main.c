@@ -125,6 +125,7 @@ static int run_serve(int count, char **arguments) {
         fprintf(stderr, "barkeep: %s\n", err.text);
         return EXIT_CANNOT_START;
     }
+    json_object_seed(0); /* once, before threads would race for it */
     struct config *config = load_config(file, stderr);
     if (!config) {
         return EXIT_USAGE;
