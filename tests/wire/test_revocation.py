@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import re
-import statistics
 import threading
 import time
 import unittest
@@ -370,33 +369,16 @@ class SwappedLinks(RevocationCase):
 
 
 class LongList(RevocationCase):
-    """What a list of 10,000 entries costs those who are not on it."""
+    """10,000 entries; that a look-up does not walk them is the unit tests' to show."""
 
-    def measure(self, client, request, rounds):
-        times = []
-        for _ in range(rounds):
-            started = time.perf_counter()
-            self.assertEqual(200, client.exchange(request).status)
-            times.append(time.perf_counter() - started)
-        return statistics.median(times)
-
-    def test_a_long_list_does_not_slow_requests(self):
+    def test_a_long_list_spares_whom_it_does_not_name(self):
         token = self.door.token(caller(sid="s"))
-        request = raw.request("GET", "/public/x", token=token)
         witness = caller()
-        with self.door.client() as client:
-            self.measure(client, request, 200)
-            without, with_list = [], []
-            for _ in range(5):
-                self.replace("")
-                self.soon(lambda: self.status(self.door.token(witness)) == 200, "the empty list")
-                without.append(self.measure(client, request, 200))
-                self.revoke(*(f"{kind} {uuid.uuid4()}" for kind in ("oid", "sid", "uti")
-                              for _ in range(3333)), f"oid {witness['oid']}")
-                self.refused(self.door.token(witness), 403, "denied")
-                with_list.append(self.measure(client, request, 200))
-        # a walk through the list would add 100 us and more
-        self.assertLess(min(with_list), 1.3 * min(without) + 30e-6, (without, with_list))
+        self.revoke(*(f"{kind} {uuid.uuid4()}" for kind in ("oid", "sid", "uti")
+                      for _ in range(3333)), f"oid {witness['oid']}")
+        self.refused(self.door.token(witness), 403, "denied")
+        for _ in range(100):
+            self.assertEqual(200, self.status(token))
 
 
 class CommandLine(unittest.TestCase):

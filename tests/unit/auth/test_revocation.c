@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -219,6 +220,27 @@ static void holds_as_many_as_it_promises(void **state) {
     free(text);
 }
 
+/* CPU time of many look-ups that find nobody. */
+static double look_ups_of_a_stranger(const struct revocation_list *list) {
+    struct revocation revocation;
+    clock_t begun = clock();
+    for (int i = 0; i < 200000; i++)
+        assert_false(revocation_list_find(list, &mira, &revocation));
+    return (double)(clock() - begun);
+}
+
+/* A walk would cost a hundred thousand times as much; caches may cost ten times as much. */
+static void costs_the_same_whatever_its_length(void **state) {
+    (void)state;
+    char *text = make_lines(REVOCATION_MAX_ENTRIES);
+    struct revocation_list *full = parse(text);
+    struct revocation_list *one = parse("uti nobody\n");
+    assert_true(look_ups_of_a_stranger(full) < 100 * (look_ups_of_a_stranger(one) + 1000));
+    revocation_list_unref(one);
+    revocation_list_unref(full);
+    free(text);
+}
+
 static void refuses_more_text_than_it_promises(void **state) {
     (void)state;
     struct revocation_list *list = NULL;
@@ -256,6 +278,7 @@ int main(void) {
         cmocka_unit_test(refuses_lines_that_mean_nothing),
         cmocka_unit_test(refuses_bytes_that_hide_a_line),
         cmocka_unit_test(holds_as_many_as_it_promises),
+        cmocka_unit_test(costs_the_same_whatever_its_length),
         cmocka_unit_test(refuses_more_text_than_it_promises),
         cmocka_unit_test(lives_as_long_as_its_references),
     };
