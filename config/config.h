@@ -67,17 +67,25 @@ struct config_entra {
     size_t issuer_count;
 };
 
-enum config_identity_kind { IDENTITY_NONE, IDENTITY_MANAGED, IDENTITY_CLIENT_SECRET };
+enum config_identity_kind {
+    IDENTITY_NONE,
+    IDENTITY_MANAGED,
+    IDENTITY_WORKLOAD, /* a federated token from a file, read anew for every exchange */
+    IDENTITY_CLIENT_SECRET,
+    IDENTITY_CLIENT_CERTIFICATE,
+};
 
 struct config_identity {
     enum config_identity_kind kind;
     const char *managed_client_id; /* NULL: system-assigned */
-    const char *client_id;
+    const char *client_id;         /* workload and client */
+    const char *token_file;        /* workload */
     const char *client_secret_file;
-    const char *tenant;    /* default: the first entra tenant */
-    const char *authority; /* default: entra's */
-    const char *endpoint;  /* IMDS base URL without trailing slash; NULL: where the platform says,
-                              else http://169.254.169.254 */
+    const char *client_certificate_file; /* PEM: private key and certificate */
+    const char *tenant;                  /* default: the first entra tenant */
+    const char *authority;               /* default: entra's */
+    const char *endpoint; /* IMDS base URL without trailing slash; NULL: where the platform says,
+                             else http://169.254.169.254 */
 };
 
 enum config_vault_kind { VAULT_KEY_VAULT, VAULT_FILE };
@@ -85,8 +93,9 @@ enum config_vault_kind { VAULT_KEY_VAULT, VAULT_FILE };
 struct config_vault {
     const char *name;
     enum config_vault_kind kind;
-    const char *url;       /* https://x.vault.azure.net without trailing slash */
-    const char *directory; /* of file: vaults */
+    const char *url;         /* https://x.vault.azure.net without trailing slash */
+    const char *api_version; /* of Key Vault's data plane */
+    const char *directory;   /* of file: vaults */
     const char
         *resource; /* token audience for this vault, from the cloud: https://vault.azure.net */
 };
@@ -112,21 +121,33 @@ struct config_template {
     size_t count;
 };
 
-enum config_credential_kind { CREDENTIAL_BASIC, CREDENTIAL_BEARER, CREDENTIAL_HEADERS };
+enum config_credential_kind {
+    CREDENTIAL_BASIC,
+    CREDENTIAL_BEARER,
+    CREDENTIAL_HEADERS,
+    CREDENTIAL_QUERY,
+    CREDENTIAL_COOKIE,
+    CREDENTIAL_ENTRA_TOKEN,
+    CREDENTIAL_ON_BEHALF_OF,
+    CREDENTIAL_CLIENT_CERTIFICATE,
+};
 
-struct config_credential_header {
-    const char *name;
+/* A header, a query parameter or a cookie. */
+struct config_credential_field {
+    const char *name; /* of a query parameter: decoded */
     struct config_template value;
 };
 
 struct config_credential {
     const char *name;
     enum config_credential_kind kind;
-    struct config_template username; /* basic; literal or {secret: ...} */
-    size_t password;                 /* basic: index into secrets */
-    size_t bearer;                   /* bearer: index into secrets */
-    struct config_credential_header *headers;
-    size_t header_count;
+    struct config_template username;        /* basic; literal or {secret: ...} */
+    size_t password;                        /* basic: index into secrets */
+    size_t bearer;                          /* bearer: index into secrets */
+    struct config_credential_field *fields; /* headers, query, cookie */
+    size_t field_count;
+    const char *scope;  /* entra_token: RESOURCE/.default; on_behalf_of: as written */
+    size_t certificate; /* client_certificate: index into secrets */
     struct config_position position;
 };
 
@@ -181,7 +202,8 @@ struct config_entries {
 
 struct config_upstream {
     const char *text; /* the URL as written */
-    bool is_unix;     /* http+unix is written unix:/path */
+    bool is_tls;
+    bool is_unix; /* http+unix is written unix:/path */
     const char *unix_path;
     const char *host; /* name or numeric address, no brackets */
     uint16_t port;
@@ -205,6 +227,14 @@ struct config_assertion {
     const char *issuer;
 };
 
+/* How a route speaks to its https upstreams. */
+struct config_upstream_tls {
+    const char *ca_file; /* PEM; NULL: the system's */
+    bool verify;
+    const char *server_name; /* for SNI and verification; NULL: the upstream's host */
+    size_t certificate;      /* index into credentials, of kind client_certificate; CONFIG_NONE */
+};
+
 struct config_route {
     const char *name;
     const char *host; /* lower-case exact host, "*.suffix", or NULL for any */
@@ -221,6 +251,8 @@ struct config_route {
     uint64_t body_limit_bytes; /* UINT64_MAX: none */
     bool preserve_host;
     bool retry_safe;
+    bool scrub; /* injected secrets are taken out of answers */
+    struct config_upstream_tls tls;
     bool allow_plaintext_credential;
     const char *token_header; /* as written; NULL: Authorization */
     enum config_identity_headers identity_headers;

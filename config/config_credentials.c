@@ -96,13 +96,13 @@ static void read_headers(struct loader *loader, const struct node *node, void *t
                      "must map header names to templates, as in X-Api-Key: \"{prod/api-key}\"");
         return;
     }
-    credential->headers = loader_array(loader, node->count, sizeof *credential->headers);
-    for (const struct node *item = node->first; credential->headers && item; item = item->next) {
-        struct config_credential_header *header = &credential->headers[credential->header_count];
+    credential->fields = loader_array(loader, node->count, sizeof *credential->fields);
+    for (const struct node *item = node->first; credential->fields && item; item = item->next) {
+        struct config_credential_field *field = &credential->fields[credential->field_count];
         bool is_good = check_header_name(loader, item, &seen);
-        is_good = config_read_template(loader, item, &header->value) && is_good;
-        header->name = loader_copy(loader, item->key);
-        credential->header_count += is_good ? 1 : 0;
+        is_good = config_read_template(loader, item, &field->value) && is_good;
+        field->name = loader_copy(loader, item->key);
+        credential->field_count += is_good ? 1 : 0;
     }
     name_index_done(&seen);
 }
@@ -127,8 +127,8 @@ static const struct schema_row CREDENTIAL_ROWS[] = {
 const struct schema CREDENTIAL_SCHEMA = {"a credential", CREDENTIAL_ROWS};
 
 static bool holds_secret(const struct config_credential *credential) {
-    for (size_t i = 0; i < credential->header_count; i++) {
-        const struct config_template *value = &credential->headers[i].value;
+    for (size_t i = 0; i < credential->field_count; i++) {
+        const struct config_template *value = &credential->fields[i].value;
         for (size_t p = 0; p < value->count; p++) {
             if (value->parts[p].secret != CONFIG_NONE)
                 return true;
@@ -154,7 +154,7 @@ static void settle_kind(struct loader *loader, const struct node *node,
     if (node->count == 0)
         loader_error(loader, node, "must be one of basic, bearer and headers");
     bool is_literal = found == 1 && credential->kind == CREDENTIAL_HEADERS &&
-                      credential->header_count > 0 && !holds_secret(credential);
+                      credential->field_count > 0 && !holds_secret(credential);
     if (is_literal)
         loader_warning(loader, node,
                        "holds no secret of a vault; if a value written here is one, move it to a "

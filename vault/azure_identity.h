@@ -26,6 +26,22 @@ void azure_identity_get(struct azure_identity *identity, const char *tenant, con
                         azure_identity_on_token *on_token, void *owner);
 /* No callback for `owner` follows. */
 void azure_identity_forget(struct azure_identity *identity, void *owner);
+/* Someone who wants a token and every one that follows it. Embed; zero-initialise; set the first
+ * four members once. */
+struct azure_identity_watch {
+    const char *tenant;   /* NULL: identity's own; must outlive the watch */
+    const char *resource; /* must outlive the watch */
+    azure_identity_on_token *on_token;
+    void *owner;
+
+    struct azure_identity_watch *next; /* the identity's */
+};
+
+/* Calls back with each token as it comes, and with NULL when one ran out before the next could be
+ * had; the first time perhaps before this returns. */
+void azure_identity_watch(struct azure_identity *identity, struct azure_identity_watch *watch);
+void azure_identity_unwatch(struct azure_identity *identity, struct azure_identity_watch *watch);
+
 /* The service said 401: drop the cached token of `tenant` for `resource`, so that the next get asks
  * again (at most once a minute). */
 void azure_identity_invalidate(struct azure_identity *identity, const char *tenant,

@@ -53,8 +53,8 @@ static void add_all(struct index_set *set, const struct config_credential *crede
         add_index(set, credential->bearer);
         break;
     case CREDENTIAL_HEADERS:
-        for (size_t i = 0; i < credential->header_count; i++)
-            add_template(set, &credential->headers[i].value);
+        for (size_t i = 0; i < credential->field_count; i++)
+            add_template(set, &credential->fields[i].value);
         break;
     }
 }
@@ -64,8 +64,8 @@ static size_t max_uses(const struct config_credential *credential) {
     if (credential->kind == CREDENTIAL_BASIC)
         uses += credential->username.count;
     if (credential->kind == CREDENTIAL_HEADERS)
-        for (size_t i = 0; i < credential->header_count; i++)
-            uses += credential->headers[i].value.count;
+        for (size_t i = 0; i < credential->field_count; i++)
+            uses += credential->fields[i].value.count;
     return uses;
 }
 
@@ -195,8 +195,8 @@ static enum status add_header(struct rendering *rendering, const char *name, str
 static enum status render_headers(struct rendering *rendering,
                                   const struct config_credential *credential,
                                   const struct secret_view *views, struct error *err) {
-    for (size_t i = 0; i < credential->header_count; i++) {
-        const struct config_credential_header *header = &credential->headers[i];
+    for (size_t i = 0; i < credential->field_count; i++) {
+        const struct config_credential_field *header = &credential->fields[i];
         const struct value value = {&header->value, views};
         struct secret *line = NULL;
         enum status status = render_line(header->name, SLICE(""), &value, &line, err);
@@ -270,7 +270,7 @@ static enum status fill(struct rendering *rendering, const struct config_credent
     if (!has_all(needed, views, err))
         return STATUS_NOT_FOUND;
     const size_t max_headers =
-        credential->kind == CREDENTIAL_HEADERS ? credential->header_count : 1;
+        credential->kind == CREDENTIAL_HEADERS ? credential->field_count : 1;
     rendering->credential.headers =
         arena_array(&rendering->arena, max_headers, sizeof *rendering->credential.headers);
     if (!rendering->credential.headers || !copy_used(rendering, needed, views))

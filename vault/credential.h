@@ -10,6 +10,7 @@ struct secret_view {
     const char *name;
     const char *version; /* "" for file: vaults */
     struct secret *value;
+    const char *hosts; /* the tag barkeep-hosts as the vault has it; NULL: the secret has none */
 };
 
 /* A rendered credential, shared by the cabinets that hold it. Immutable; stands on its own. */
@@ -24,6 +25,12 @@ bool credential_secrets(const struct config_credential *credential, size_t **out
  * go into a request the rendering is unavailable and err says why. NULL without memory. */
 struct rendering *rendering_new(const struct config_credential *credential,
                                 const struct secret_view *views, struct error *err);
+/* `Authorization: Bearer` with a token of barkeep's own or of a caller: for entra_token and
+ * on_behalf_of. `token` NULL: unavailable. NULL without memory. */
+struct rendering *rendering_of_token(struct secret *token, struct error *err);
+/* `rendering` (whose only reference the caller holds, and gives up) with `previous` behind it, of
+ * which it takes a reference. */
+void rendering_set_previous(struct rendering *rendering, struct rendering *previous);
 struct rendering *rendering_ref(struct rendering *rendering); /* thread-safe */
 void rendering_unref(struct rendering *rendering);            /* thread-safe; NULL is fine */
 const struct rendered_credential *rendering_credential(const struct rendering *rendering);

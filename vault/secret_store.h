@@ -23,14 +23,45 @@ struct rendered_header {
     struct secret *line; /* "Name: value\r\n", complete, in secret memory */
 };
 
+/* A query parameter or a cookie. */
+struct rendered_pair {
+    const char *name;    /* of a query parameter: decoded */
+    struct secret *text; /* "name=value", percent-encoded in a query, as it is in a cookie */
+};
+
+/* Where secrets with the tag barkeep-hosts may go. */
+struct rendered_hosts {
+    const struct slice *items; /* "host" or "host:port", lower case, IPv6 in brackets */
+    size_t count;
+};
+
+struct client_certificate;
+struct leak_set;
+
 /* What one credential puts into a request. */
 struct rendered_credential {
-    bool is_available; /* every secret it needs is there and usable */
+    bool is_available;   /* every secret it needs is there and usable */
+    uint64_t generation; /* of all renderings of this process no two have the same; never 0 */
     struct rendered_header *headers;
     size_t header_count;
+    struct rendered_pair *query;
+    size_t query_count;
+    struct rendered_pair *cookies;
+    size_t cookie_count;
+    const struct client_certificate *certificate; /* NULL: none */
     struct secret_used *used;
     size_t used_count;
+    const struct rendered_hosts *bounds; /* one for each secret that has the tag: all must hold */
+    size_t bound_count;
+    const struct leak_set *leaks; /* what answers must not repeat; NULL: nothing */
+    /* The same made of the versions before, while they may still be used; NULL: there is none. */
+    const struct rendered_credential *previous;
 };
+
+/* True when every secret in it may be sent to `host` (no brackets) and `port`; with a unix socket
+ * (`host` NULL) only when none has the tag. */
+bool rendered_credential_may_go_to(const struct rendered_credential *credential, const char *host,
+                                   uint16_t port);
 
 /* An immutable snapshot. */
 struct cabinet;
@@ -52,6 +83,10 @@ static inline size_t secret_store_assertion_key(const struct config *config) {
 struct credential_want {
     struct credential_want *next; /* owned by the store while waiting */
     size_t credential;
+    /* The rendering (its `generation`) that an upstream answered 401 to: its secrets are read anew,
+     * and the version before is looked for, unless that was done a moment ago or a newer rendering
+     * is there. 0: none was refused. */
+    uint64_t refused_generation;
     void (*on_done)(struct credential_want
                         *want); /* once; the cabinet published last holds what could be had */
 };

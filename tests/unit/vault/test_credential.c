@@ -121,10 +121,10 @@ static void renders_header_templates(void **state) {
     struct config_template_part mixed[] = {literal("id="), of_secret(1), literal("; {"),
                                            of_secret(0), literal("}")};
     struct config_template_part fixed[] = {literal("on")};
-    struct config_credential_header headers[] = {
+    struct config_credential_field headers[] = {
         {"X-Api-Key", {key, 1}}, {"X-Mixed", {mixed, 5}}, {"X-Fixed", {fixed, 1}}};
     const struct config_credential credential = {
-        .name = "c", .kind = CREDENTIAL_HEADERS, .headers = headers, .header_count = 3};
+        .name = "c", .kind = CREDENTIAL_HEADERS, .fields = headers, .field_count = 3};
     put_text(0, "k3y");
     put_text(1, "7");
     assert_renders(&credential, 0, "X-Api-Key", "X-Api-Key: k3y\r\n");
@@ -137,11 +137,11 @@ static void refuses_control_bytes_everywhere(void **state) {
                                           {"a\tb", 3}, {"\x7f", 1}, {"\x1f", 1}};
     struct config_template_part username = literal("admin");
     struct config_template_part parts[] = {literal("k="), of_secret(0)};
-    struct config_credential_header header = {"X-Key", {parts, 2}};
+    struct config_credential_field header = {"X-Key", {parts, 2}};
     const struct config_credential credentials[] = {
         basic(&username),
         {.name = "b", .kind = CREDENTIAL_BEARER, .bearer = 0},
-        {.name = "h", .kind = CREDENTIAL_HEADERS, .headers = &header, .header_count = 1},
+        {.name = "h", .kind = CREDENTIAL_HEADERS, .fields = &header, .field_count = 1},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(values) * COUNT_OF(credentials); i++) {
@@ -168,9 +168,9 @@ static void names_each_secret_once_with_its_version(void **state) {
     (void)state;
     struct config_template_part one[] = {of_secret(2), of_secret(0)};
     struct config_template_part two[] = {of_secret(0), literal("/"), of_secret(2)};
-    struct config_credential_header headers[] = {{"X-One", {one, 2}}, {"X-Two", {two, 3}}};
+    struct config_credential_field headers[] = {{"X-One", {one, 2}}, {"X-Two", {two, 3}}};
     const struct config_credential credential = {
-        .name = "c", .kind = CREDENTIAL_HEADERS, .headers = headers, .header_count = 2};
+        .name = "c", .kind = CREDENTIAL_HEADERS, .fields = headers, .field_count = 2};
     put_text(0, "a");
     put_text(2, "b");
     struct rendering *rendering = rendering_new(&credential, views, NULL);
