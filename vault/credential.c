@@ -2,6 +2,7 @@
  * size; there is no intermediate copy to wipe. What holds control bytes is not rendered at all. */
 #include "vault/credential.h"
 
+#include <assert.h>
 #include <openssl/evp.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 struct rendering {
     atomic_size_t refs;
     struct arena arena;
+    struct rendering *previous;
     struct rendered_credential credential;
 };
 
@@ -53,8 +55,16 @@ static void add_all(struct index_set *set, const struct config_credential *crede
         add_index(set, credential->bearer);
         break;
     case CREDENTIAL_HEADERS:
+    case CREDENTIAL_QUERY:
+    case CREDENTIAL_COOKIE:
         for (size_t i = 0; i < credential->field_count; i++)
             add_template(set, &credential->fields[i].value);
+        break;
+    case CREDENTIAL_CLIENT_CERTIFICATE:
+        add_index(set, credential->certificate);
+        break;
+    case CREDENTIAL_ENTRA_TOKEN:
+    case CREDENTIAL_ON_BEHALF_OF:
         break;
     }
 }
@@ -63,9 +73,8 @@ static size_t max_uses(const struct config_credential *credential) {
     size_t uses = 1;
     if (credential->kind == CREDENTIAL_BASIC)
         uses += credential->username.count;
-    if (credential->kind == CREDENTIAL_HEADERS)
-        for (size_t i = 0; i < credential->field_count; i++)
-            uses += credential->fields[i].value.count;
+    for (size_t i = 0; i < credential->field_count; i++)
+        uses += credential->fields[i].value.count;
     return uses;
 }
 
@@ -221,6 +230,13 @@ static enum status render(struct rendering *rendering, const struct config_crede
         break;
     case CREDENTIAL_HEADERS:
         return render_headers(rendering, credential, views, err);
+    case CREDENTIAL_QUERY:
+    case CREDENTIAL_COOKIE:
+    case CREDENTIAL_CLIENT_CERTIFICATE:
+        return error_set(err, STATUS_INVALID, "credentials of this kind are not rendered yet");
+    case CREDENTIAL_ENTRA_TOKEN:
+    case CREDENTIAL_ON_BEHALF_OF:
+        return error_set(err, STATUS_NOT_FOUND, "there is no token yet");
     }
     return status == STATUS_OK ? add_header(rendering, "Authorization", line, err) : status;
 }
@@ -269,8 +285,7 @@ static enum status fill(struct rendering *rendering, const struct config_credent
                         struct error *err) {
     if (!has_all(needed, views, err))
         return STATUS_NOT_FOUND;
-    const size_t max_headers =
-        credential->kind == CREDENTIAL_HEADERS ? credential->field_count : 1;
+    const size_t max_headers = credential->kind == CREDENTIAL_HEADERS ? credential->field_count : 1;
     rendering->credential.headers =
         arena_array(&rendering->arena, max_headers, sizeof *rendering->credential.headers);
     if (!rendering->credential.headers || !copy_used(rendering, needed, views))
@@ -292,20 +307,59 @@ bool credential_secrets(const struct config_credential *credential, size_t **out
     return true;
 }
 
+/* 0 stands for "none was refused", so counting begins at 1. */
+static uint64_t next_generation(void) {
+    static atomic_uint_least64_t last;
+    return atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
+}
+
+static struct rendering *rendering_alloc(void) {
+    struct rendering *rendering = calloc(1, sizeof *rendering);
+    if (!rendering)
+        return NULL;
+    atomic_init(&rendering->refs, 1);
+    arena_init(&rendering->arena, MAX_ARENA_BYTES);
+    rendering->credential.generation = next_generation();
+    return rendering;
+}
+
 struct rendering *rendering_new(const struct config_credential *credential,
                                 const struct secret_view *views, struct error *err) {
     struct index_set needed = {0};
-    struct rendering *rendering = calloc(1, sizeof *rendering);
+    struct rendering *rendering = rendering_alloc();
     if (!rendering || !credential_secrets(credential, &needed.items, &needed.count)) {
-        free(rendering);
+        rendering_unref(rendering);
         return NULL;
     }
-    atomic_init(&rendering->refs, 1);
-    arena_init(&rendering->arena, MAX_ARENA_BYTES);
     rendering->credential.is_available =
         fill(rendering, credential, &needed, views, err) == STATUS_OK;
     free(needed.items);
     return rendering;
+}
+
+static enum status fill_token(struct rendering *rendering, struct secret *token,
+                              struct error *err) {
+    const struct secret_view view = {.value = token};
+    const struct config_credential bearer = {.kind = CREDENTIAL_BEARER, .bearer = 0};
+    if (!token)
+        return error_set(err, STATUS_NOT_FOUND, "there is no token");
+    rendering->credential.headers =
+        arena_array(&rendering->arena, 1, sizeof *rendering->credential.headers);
+    return rendering->credential.headers ? render(rendering, &bearer, &view, err) : no_memory(err);
+}
+
+struct rendering *rendering_of_token(struct secret *token, struct error *err) {
+    struct rendering *rendering = rendering_alloc();
+    if (rendering)
+        rendering->credential.is_available = fill_token(rendering, token, err) == STATUS_OK;
+    return rendering;
+}
+
+void rendering_set_previous(struct rendering *rendering, struct rendering *previous) {
+    assert(atomic_load(&rendering->refs) == 1);
+    rendering_unref(rendering->previous);
+    rendering->previous = previous ? rendering_ref(previous) : NULL;
+    rendering->credential.previous = previous ? &previous->credential : NULL;
 }
 
 struct rendering *rendering_ref(struct rendering *rendering) {
@@ -317,6 +371,7 @@ void rendering_unref(struct rendering *rendering) {
     if (!rendering || atomic_fetch_sub_explicit(&rendering->refs, 1, memory_order_acq_rel) != 1)
         return;
     drop_headers(rendering);
+    rendering_unref(rendering->previous);
     arena_done(&rendering->arena);
     free(rendering);
 }
