@@ -1,36 +1,29 @@
 /* The knobs: what only tests do. Below /standin/, POST with a JSON object (or nothing), GET for
  * what only reads. No authentication: the stand-in listens on loopback and holds invented data. */
+#include "admin.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "json_shape.h"
 #include "must.h"
-#include "standin.h"
 
-struct admin_call {
-    struct standin *standin;
-    const struct request *request;
-    struct reply *reply;
-    json_t *document; /* the body; an empty object when there was none */
-};
-
-static void done(const struct admin_call *call) {
+void admin_done(const struct admin_call *call) {
     reply_json(call->reply, 200, json_object());
 }
 
-static void refuse(const struct admin_call *call, const struct error *err) {
+void admin_refuse(const struct admin_call *call, const struct error *err) {
     reply_error(call->reply, 400, "bad_request", "%s", err->text);
 }
 
-static bool shape_is(const struct admin_call *call, const struct json_member *members) {
+bool admin_shape_is(const struct admin_call *call, const struct json_member *members) {
     struct error err = {0};
     if (json_shape_check(call->document, "body", members, &err) == STATUS_OK)
         return true;
-    refuse(call, &err);
+    admin_refuse(call, &err);
     return false;
 }
 
-static const char *text_of(const struct admin_call *call, const char *member) {
+const char *admin_text(const struct admin_call *call, const char *member) {
     return json_string_value(json_object_get(call->document, member));
 }
 
@@ -49,13 +42,13 @@ static void finish_keys(const struct admin_call *call, enum status status,
     if (status == STATUS_OK)
         answer_keys(call);
     else
-        refuse(call, err);
+        admin_refuse(call, err);
 }
 
 static void roll_keys(const struct admin_call *call) {
     static const struct json_member members[] = {{"keep", MEMBER_INTEGER, 0},
                                                  {NULL, MEMBER_ANY, 0}};
-    if (!shape_is(call, members))
+    if (!admin_shape_is(call, members))
         return;
     const json_t *keep = json_object_get(call->document, "keep");
     json_int_t count = keep ? json_integer_value(keep) : 1;
@@ -82,20 +75,20 @@ static void counters(const struct admin_call *call) {
 
 static void reset_counters(const struct admin_call *call) {
     faults_reset_counters(&call->standin->faults);
-    done(call);
+    admin_done(call);
 }
 
 static void add_fault(const struct admin_call *call) {
     struct error err = {0};
     if (faults_add(&call->standin->faults, call->document, &err) == STATUS_OK)
-        done(call);
+        admin_done(call);
     else
-        refuse(call, &err);
+        admin_refuse(call, &err);
 }
 
 static void clear_faults(const struct admin_call *call) {
     faults_clear(&call->standin->faults);
-    done(call);
+    admin_done(call);
 }
 
 /* NULL when refused. */
@@ -115,14 +108,14 @@ static void put_secret(const struct admin_call *call) {
         {NULL, MEMBER_ANY, 0},
     };
     struct vault *vault = find_vault(call);
-    if (!vault || !shape_is(call, members))
+    if (!vault || !admin_shape_is(call, members))
         return;
     const char *name = call->request->segments[4];
     struct vault_secret *secret = vault_secret_find(vault, name);
     struct secret_version *version = secret ? vault_secret_version(secret, NULL) : NULL;
     struct error err = {0};
     enum status status = STATUS_OK;
-    if (text_of(call, "value"))
+    if (admin_text(call, "value"))
         status = vault_secret_set(vault, name, call->document, &version, &err);
     else if (version)
         status = secret_version_update(version, call->document, &err);
@@ -131,7 +124,7 @@ static void put_secret(const struct admin_call *call) {
     if (status == STATUS_OK)
         reply_json(call->reply, 200, json_pack("{s:s}", "version", version->id));
     else
-        refuse(call, &err);
+        admin_refuse(call, &err);
 }
 
 static void delete_secret(const struct admin_call *call) {
@@ -139,7 +132,7 @@ static void delete_secret(const struct admin_call *call) {
     if (!vault)
         return;
     if (vault_secret_remove(vault, call->request->segments[4]))
-        done(call);
+        admin_done(call);
     else
         reply_error(call->reply, 404, "not_found", "no such secret");
 }
@@ -152,25 +145,25 @@ static void add_assignment(const struct admin_call *call) {
         {NULL, MEMBER_ANY, 0},
     };
     struct vault *vault = find_vault(call);
-    if (!vault || !shape_is(call, members))
+    if (!vault || !admin_shape_is(call, members))
         return;
-    const char *scope = text_of(call, "scope");
+    const char *scope = admin_text(call, "scope");
     struct error err = {0};
     if (rbac_grant(&vault->policy, call->standin->world.seed.vaults.custom_roles,
-                   text_of(call, "principal"), text_of(call, "role"), scope ? scope : "/",
+                   admin_text(call, "principal"), admin_text(call, "role"), scope ? scope : "/",
                    &err) == STATUS_OK)
-        done(call);
+        admin_done(call);
     else
-        refuse(call, &err);
+        admin_refuse(call, &err);
 }
 
 static void forget_assignments(const struct admin_call *call) {
     static const struct json_member members[] = {{"principal", MEMBER_STRING, 1},
                                                  {NULL, MEMBER_ANY, 0}};
     struct vault *vault = find_vault(call);
-    if (!vault || !shape_is(call, members))
+    if (!vault || !admin_shape_is(call, members))
         return;
-    size_t gone = rbac_forget(&vault->policy, text_of(call, "principal"));
+    size_t gone = rbac_forget(&vault->policy, admin_text(call, "principal"));
     reply_json(call->reply, 200, json_pack("{s:I}", "removed", (json_int_t)gone));
 }
 
