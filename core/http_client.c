@@ -12,6 +12,7 @@
  * never comes here. */
 #include "core/http_client.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
@@ -246,13 +247,34 @@ static int on_socket_wish(CURL *easy, curl_socket_t fd, int what, void *owner, v
 }
 
 /* libcurl reads "0xa9fea9fe" as the same address, so the text of the URL is looked at too. */
-static bool is_metadata_service(const char *url, struct slice host) {
+static bool is_written_out(const char *url, struct slice host) {
     struct slice text = slice_of_str(url);
-    struct slice opening = SLICE("http://" METADATA_SERVICE_HOST);
-    if (!slice_eq_str(host, METADATA_SERVICE_HOST) || !slice_starts_with(text, opening))
+    if (!slice_starts_with(text, SLICE("http://")))
         return false;
-    struct slice rest = slice_skip(text, opening.len);
+    text = slice_skip(text, 7);
+    if (!slice_starts_with(text, host))
+        return false;
+    struct slice rest = slice_skip(text, host.len);
     return rest.len == 0 || strchr("/:?", rest.ptr[0]);
+}
+
+/* 169.254.0.0/16 in inet_ntop()'s own spelling. */
+static bool is_link_local(struct slice host) {
+    char text[INET_ADDRSTRLEN];
+    struct in_addr address;
+    if (host.len >= sizeof text)
+        return false;
+    memcpy(text, host.ptr, host.len);
+    text[host.len] = '\0';
+    return inet_pton(AF_INET, text, &address) == 1 && ntohl(address.s_addr) >> 16 == 0xA9FE &&
+           inet_ntop(AF_INET, &address, text, sizeof text) && slice_eq_str(host, text);
+}
+
+static bool is_allowed_link_local(const struct http_client_request *request, struct slice host) {
+    const bool is_allowed =
+        (request->allow_link_local && slice_eq_str(host, METADATA_SERVICE_HOST)) ||
+        (request->allow_any_link_local && is_link_local(host));
+    return is_allowed && is_written_out(request->url, host);
 }
 
 static enum status check_destination(const struct http_client_request *request, const char *scheme,
@@ -263,7 +285,7 @@ static enum status check_destination(const struct http_client_request *request, 
         return error_set(err, STATUS_INVALID, "scheme %s is not accepted", scheme);
     if (http_host_is_loopback(slice_of_str(host)))
         return STATUS_OK;
-    if (request->allow_link_local && is_metadata_service(request->url, slice_of_str(host)))
+    if (is_allowed_link_local(request, slice_of_str(host)))
         return STATUS_OK;
     return error_set(err, STATUS_INVALID, "plain http is accepted for loopback hosts only, not %s",
                      host);

@@ -23,6 +23,9 @@ struct http_client_request {
     /* Plain http may also go to exactly 169.254.169.254, where Azure's instance metadata service
      * lives (no other link-local address, no other scheme or spelling is opened by this). */
     bool allow_link_local;
+    /* Plain http may also go to any address of 169.254.0.0/16, written as four plain decimal
+     * numbers: App Service keeps its token endpoint there (http://169.254.129.2:8081/msi/token). */
+    bool allow_any_link_local;
 };
 
 /* Valid only during the callback. */

@@ -555,6 +555,41 @@ static void refuses_urls_before_any_connection(void **state) {
     }
 }
 
+static void lets_a_request_go_to_any_link_local_address_when_it_says_so(void **state) {
+    (void)state;
+    static const struct {
+        const char *url;
+        bool is_accepted;
+    } cases[] = {
+        {"http://169.254.129.2:8081/msi/token", true},
+        {"http://169.254.255.2:8081/msi/token?resource=x", true},
+        {"http://169.254.169.254/metadata", true},
+        {"http://127.0.0.1:42356/msi/token", true},
+        {"http://169.253.129.2:8081/msi/token", false},
+        {"http://169.255.129.2/", false},
+        {"http://169.254.129.2.example/", false},
+        {"http://169.254.129.2@example.com/", false},
+        {"http://169.254.33026/", false},
+        {"http://169.254.0x81.2/", false},
+        {"http://0xa9fe8102/", false},
+        {"http://0251.0376.129.2/", false},
+        {"http://[::ffff:169.254.129.2]/", false},
+        {"http://[fe80::1]/", false},
+        {"http://172.16.0.1:8081/msi/token", false},
+        {"http://10.0.0.1/", false},
+        {"http://example.com/", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error err = {""};
+        struct http_client_request request = {.url = cases[i].url, .allow_any_link_local = true};
+        if (is_accepted(request, &err) != cases[i].is_accepted)
+            fail_msg("%s: expected %d (%s)", cases[i].url, cases[i].is_accepted, err.text);
+        request.allow_any_link_local = false;
+        if (strstr(cases[i].url, "//169.254.") && is_accepted(request, &err))
+            fail_msg("%s: accepted without being allowed", cases[i].url);
+    }
+}
+
 static void refuses_headers_that_would_inject_others(void **state) {
     (void)state;
     static const struct {
@@ -780,6 +815,7 @@ int main(void) {
         cmocka_unit_test(callbacks_may_start_cancel_and_free),
         cmocka_unit_test(ignores_proxies_from_the_environment),
         cmocka_unit_test(refuses_urls_before_any_connection),
+        cmocka_unit_test(lets_a_request_go_to_any_link_local_address_when_it_says_so),
         cmocka_unit_test(refuses_headers_that_would_inject_others),
         cmocka_unit_test(trusts_only_the_given_authority_and_the_right_name),
         cmocka_unit_test(refuses_tls_before_1_2),
