@@ -91,88 +91,6 @@ static void clear_faults(const struct admin_call *call) {
     admin_done(call);
 }
 
-/* NULL when refused. */
-static struct vault *find_vault(const struct admin_call *call) {
-    struct vault *vault =
-        vault_set_find(&call->standin->world.seed.vaults, call->request->segments[2]);
-    if (!vault)
-        reply_error(call->reply, 404, "not_found", "no such vault");
-    return vault;
-}
-
-/* With a value: a new version. Without: changes the newest one. */
-static void put_secret(const struct admin_call *call) {
-    static const struct json_member members[] = {
-        {"value", MEMBER_STRING, 0}, {"contentType", MEMBER_STRING, 0},
-        {"tags", MEMBER_OBJECT, 0},  {"attributes", MEMBER_OBJECT, 0},
-        {NULL, MEMBER_ANY, 0},
-    };
-    struct vault *vault = find_vault(call);
-    if (!vault || !admin_shape_is(call, members))
-        return;
-    const char *name = call->request->segments[4];
-    struct vault_secret *secret = vault_secret_find(vault, name);
-    struct secret_version *version = secret ? vault_secret_version(secret, NULL) : NULL;
-    struct error err = {0};
-    enum status status = STATUS_OK;
-    if (admin_text(call, "value"))
-        status = vault_secret_set(vault, name, call->document, &version, &err);
-    else if (version)
-        status = secret_version_update(version, call->document, &err);
-    else
-        status = error_set(&err, STATUS_NOT_FOUND, "no such secret; give it a value to make one");
-    if (status == STATUS_OK)
-        reply_json(call->reply, 200, json_pack("{s:s}", "version", version->id));
-    else
-        admin_refuse(call, &err);
-}
-
-static void delete_secret(const struct admin_call *call) {
-    struct vault *vault = find_vault(call);
-    if (!vault)
-        return;
-    if (vault_secret_remove(vault, call->request->segments[4]))
-        admin_done(call);
-    else
-        reply_error(call->reply, 404, "not_found", "no such secret");
-}
-
-static void add_assignment(const struct admin_call *call) {
-    static const struct json_member members[] = {
-        {"principal", MEMBER_GUID, 1},
-        {"role", MEMBER_STRING, 1},
-        {"scope", MEMBER_STRING, 0},
-        {NULL, MEMBER_ANY, 0},
-    };
-    struct vault *vault = find_vault(call);
-    if (!vault || !admin_shape_is(call, members))
-        return;
-    const char *scope = admin_text(call, "scope");
-    struct error err = {0};
-    if (rbac_grant(&vault->policy, call->standin->world.seed.vaults.custom_roles,
-                   admin_text(call, "principal"), admin_text(call, "role"), scope ? scope : "/",
-                   &err) == STATUS_OK)
-        admin_done(call);
-    else
-        admin_refuse(call, &err);
-}
-
-static void forget_assignments(const struct admin_call *call) {
-    static const struct json_member members[] = {{"principal", MEMBER_STRING, 1},
-                                                 {NULL, MEMBER_ANY, 0}};
-    struct vault *vault = find_vault(call);
-    if (!vault || !admin_shape_is(call, members))
-        return;
-    size_t gone = rbac_forget(&vault->policy, admin_text(call, "principal"));
-    reply_json(call->reply, 200, json_pack("{s:I}", "removed", (json_int_t)gone));
-}
-
-struct admin_route {
-    const char *method;
-    const char *path[6];
-    void (*serve)(const struct admin_call *call);
-};
-
 static const struct admin_route routes[] = {
     {"GET", {"keys"}, answer_keys},
     {"POST", {"keys", "roll"}, roll_keys},
@@ -182,11 +100,10 @@ static const struct admin_route routes[] = {
     {"POST", {"counters", "reset"}, reset_counters},
     {"POST", {"faults"}, add_fault},
     {"POST", {"faults", "clear"}, clear_faults},
-    {"POST", {"vaults", "*", "secrets", "*"}, put_secret},
-    {"POST", {"vaults", "*", "secrets", "*", "delete"}, delete_secret},
-    {"POST", {"vaults", "*", "assignments"}, add_assignment},
-    {"POST", {"vaults", "*", "assignments", "forget"}, forget_assignments},
+    {NULL, {NULL}, NULL},
 };
+
+static const struct admin_route *const tables[] = {routes, vault_knobs};
 
 static bool read_document(struct admin_call *call) {
     struct slice body = call->request->body;
@@ -203,17 +120,23 @@ static bool read_document(struct admin_call *call) {
     return false;
 }
 
+/* NULL when there is none; `*is_known_path` is set when another method would have been right. */
+static const struct admin_route *find_route(const struct request *request, bool *is_known_path) {
+    for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
+        for (const struct admin_route *route = tables[i]; route->method; route++) {
+            if (!request_path_is(request, 1, route->path))
+                continue;
+            *is_known_path = true;
+            if (request_method_is(request, route->method))
+                return route;
+        }
+    return NULL;
+}
+
 void admin(struct standin *standin, const struct request *request, struct reply *reply) {
     struct admin_call call = {.standin = standin, .request = request, .reply = reply};
-    const struct admin_route *route = NULL;
     bool is_known_path = false;
-    for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++) {
-        if (!request_path_is(request, 1, routes[i].path))
-            continue;
-        is_known_path = true;
-        if (request_method_is(request, routes[i].method))
-            route = &routes[i];
-    }
+    const struct admin_route *route = find_route(request, &is_known_path);
     if (!route)
         reply_error(reply, is_known_path ? 405 : 404,
                     is_known_path ? "method_not_allowed" : "not_found",

@@ -12,6 +12,15 @@ struct admin_call {
     json_t *document; /* the body; an empty object when there was none */
 };
 
+/* One knob: its path below /standin/. A row without method ends a table. */
+struct admin_route {
+    const char *method;
+    const char *path[7];
+    void (*serve)(const struct admin_call *call);
+};
+
+extern const struct admin_route vault_knobs[];
+
 /* An empty object. */
 void admin_done(const struct admin_call *call);
 /* 400 with the reason. */
