@@ -62,7 +62,8 @@ static void check_plaintext(struct loader *loader, const struct node *node,
         return;
     const struct node *item = node_item_first(upstream);
     for (size_t i = 0; item && i < route->upstream_count; i++) {
-        if (route->upstreams[i].host && !route->upstreams[i].is_loopback)
+        const struct config_upstream *to = &route->upstreams[i];
+        if (to->host && !to->is_tls && !to->is_loopback)
             loader_error(loader, item,
                          "the credential %s would cross the network unencrypted; use a loopback "
                          "address or a unix socket, or write allow_plaintext_credential: true",

@@ -2,7 +2,6 @@
  * never repeat what was written as a value. */
 #include "config/config_parts.h"
 
-#include "config/header_name.h"
 #include "config/problem.h"
 
 static void read_secret_index(struct loader *loader, const struct node *node, void *target) {
@@ -69,44 +68,6 @@ static const struct schema_row BASIC_ROWS[] = {
 
 static const struct schema BASIC_SCHEMA = {"basic", BASIC_ROWS};
 
-/* False after a problem. `seen` holds lower-case names. */
-static bool check_header_name(struct loader *loader, const struct node *node,
-                              struct name_index *seen) {
-    struct slice lower = slice_of_str(loader_copy_lower(loader, node->key));
-    if (!header_name_is_valid(node->key))
-        loader_key_error(loader, node, "a header's name is made of letters, digits and `-`");
-    else if (header_name_is_reserved(node->key))
-        loader_key_error(loader, node,
-                         "no credential may set this header: it belongs to the message's framing "
-                         "or to barkeep itself");
-    else if (name_index_find(seen, lower) != NAME_INDEX_ABSENT)
-        loader_key_error(loader, node, "the header is there already in another spelling");
-    else {
-        loader_index(loader, seen, lower, 0);
-        return true;
-    }
-    return false;
-}
-
-static void read_headers(struct loader *loader, const struct node *node, void *target) {
-    struct config_credential *credential = target;
-    struct name_index seen = {0};
-    if (node->kind != NODE_MAPPING || node->count == 0) {
-        loader_error(loader, node,
-                     "must map header names to templates, as in X-Api-Key: \"{prod/api-key}\"");
-        return;
-    }
-    credential->fields = loader_array(loader, node->count, sizeof *credential->fields);
-    for (const struct node *item = node->first; credential->fields && item; item = item->next) {
-        struct config_credential_field *field = &credential->fields[credential->field_count];
-        bool is_good = check_header_name(loader, item, &seen);
-        is_good = config_read_template(loader, item, &field->value) && is_good;
-        field->name = loader_copy(loader, item->key);
-        credential->field_count += is_good ? 1 : 0;
-    }
-    name_index_done(&seen);
-}
-
 static const struct schema_row CREDENTIAL_ROWS[] = {
     {.key = "basic",
      .type = SCHEMA_MAPPING,
@@ -119,12 +80,44 @@ static const struct schema_row CREDENTIAL_ROWS[] = {
      .summary = "the secret that holds the token, as VAULT/NAME"},
     {.key = "headers",
      .type = SCHEMA_OTHER,
-     .read = read_headers,
+     .read = config_read_headers,
      .summary = "{NAME: \"text with {VAULT/NAME} in it\"}"},
+    {.key = "query",
+     .type = SCHEMA_OTHER,
+     .read = config_read_query,
+     .summary = "query parameters: {NAME: \"text with {VAULT/NAME} in it\"}"},
+    {.key = "cookie",
+     .type = SCHEMA_OTHER,
+     .read = config_read_cookie,
+     .summary = "cookies: {NAME: \"text with {VAULT/NAME} in it\"}"},
+    {.key = "entra_token",
+     .type = SCHEMA_MAPPING,
+     .child = &ENTRA_TOKEN_SCHEMA,
+     .summary = "a token of barkeep's own identity: {scope: RESOURCE/.default}"},
+    {.key = "on_behalf_of",
+     .type = SCHEMA_MAPPING,
+     .child = &ON_BEHALF_OF_SCHEMA,
+     .summary = "the caller's token, exchanged for another resource: {scope: RESOURCE/SCOPE}"},
+    {.key = "client_certificate",
+     .type = SCHEMA_OTHER,
+     .read = read_secret_index,
+     OFFSET_IN(config_credential, certificate),
+     .summary = "the Key Vault certificate that is shown to https upstreams, as VAULT/NAME"},
     {0},
 };
 
 const struct schema CREDENTIAL_SCHEMA = {"a credential", CREDENTIAL_ROWS};
+
+/* By row of CREDENTIAL_ROWS. */
+static const enum config_credential_kind KINDS[] = {
+    CREDENTIAL_BASIC,        CREDENTIAL_BEARER,
+    CREDENTIAL_HEADERS,      CREDENTIAL_QUERY,
+    CREDENTIAL_COOKIE,       CREDENTIAL_ENTRA_TOKEN,
+    CREDENTIAL_ON_BEHALF_OF, CREDENTIAL_CLIENT_CERTIFICATE,
+};
+
+static const char KIND_NAMES[] = "basic, bearer, headers, query, cookie, entra_token, on_behalf_of "
+                                 "and client_certificate";
 
 static bool holds_secret(const struct config_credential *credential) {
     for (size_t i = 0; i < credential->field_count; i++) {
@@ -137,25 +130,28 @@ static bool holds_secret(const struct config_credential *credential) {
     return false;
 }
 
-static void settle_kind(struct loader *loader, const struct node *node,
+/* False after a problem. */
+static bool settle_kind(struct loader *loader, const struct node *node,
                         struct config_credential *credential) {
-    static const enum config_credential_kind KINDS[] = {CREDENTIAL_BASIC, CREDENTIAL_BEARER,
-                                                        CREDENTIAL_HEADERS};
     size_t found = 0;
     for (size_t i = 0; CREDENTIAL_ROWS[i].key; i++) {
         const struct node *kind = node_find(node, slice_of_str(CREDENTIAL_ROWS[i].key));
         if (!kind)
             continue;
-        credential->kind = KINDS[i];
         if (++found > 1)
-            loader_key_error(loader, kind,
-                             "a credential is of one kind; keep one of basic, bearer and headers");
+            loader_key_error(loader, kind, "a credential is of one kind; keep one of %s",
+                             KIND_NAMES);
+        else
+            credential->kind = KINDS[i];
     }
     if (node->count == 0)
-        loader_error(loader, node, "must be one of basic, bearer and headers");
-    bool is_literal = found == 1 && credential->kind == CREDENTIAL_HEADERS &&
-                      credential->field_count > 0 && !holds_secret(credential);
-    if (is_literal)
+        loader_error(loader, node, "must be one of %s", KIND_NAMES);
+    return found == 1;
+}
+
+static void warn_of_literal(struct loader *loader, const struct node *node,
+                            const struct config_credential *credential) {
+    if (credential->field_count > 0 && !holds_secret(credential))
         loader_warning(loader, node,
                        "holds no secret of a vault; if a value written here is one, move it to a "
                        "vault and name it as {VAULT/NAME}");
@@ -171,10 +167,14 @@ static void read_credential(struct loader *loader, const struct node *node,
     credential->position = node->key_position;
     credential->password = CONFIG_NONE;
     credential->bearer = CONFIG_NONE;
+    credential->certificate = CONFIG_NONE;
     if (!is_label(node->key))
         loader_key_error(loader, node, "a name is at most 128 bytes long, without backquotes");
-    if (schema_read(loader, &CREDENTIAL_SCHEMA, node, credential))
-        settle_kind(loader, node, credential);
+    if (!schema_read(loader, &CREDENTIAL_SCHEMA, node, credential) ||
+        !settle_kind(loader, node, credential))
+        return;
+    warn_of_literal(loader, node, credential);
+    config_check_scope(loader, node, credential);
 }
 
 void config_read_credentials(struct loader *loader, const struct node *node, void *target) {

@@ -51,8 +51,13 @@ static const struct schema_row CLIENT_ROWS[] = {
      .type = SCHEMA_OTHER,
      .read = read_file,
      OFFSET_IN(config_identity, client_secret_file),
-     .is_required = true,
      .summary = "the path of a file that holds the client secret"},
+    {.key = "certificate_file",
+     .type = SCHEMA_OTHER,
+     .read = read_file,
+     OFFSET_IN(config_identity, client_certificate_file),
+     .summary = "in its place: the path of a PEM file that holds the private key and its "
+                "certificate"},
     {0},
 };
 
@@ -63,52 +68,96 @@ static const struct schema_row IDENTITY_ROWS[] = {
      .type = SCHEMA_OTHER,
      .read = read_managed,
      .summary = "system, or the client id of a user-assigned managed identity"},
+    {.key = "workload",
+     .type = SCHEMA_MAPPING,
+     .child = &WORKLOAD_SCHEMA,
+     .summary = "workload identity, as in a pod: {}, or {client_id: CLIENT_ID, token_file: PATH}"},
     {.key = "client",
      .type = SCHEMA_MAPPING,
      .child = &CLIENT_SCHEMA,
-     .summary = "{id: CLIENT_ID, secret_file: PATH}"},
+     .summary = "an application of its own: {id: CLIENT_ID, secret_file: PATH}"},
     {.key = "tenant",
      .type = SCHEMA_OTHER,
      .read = read_guid,
      OFFSET_IN(config_identity, tenant),
-     .summary = "the tenant (a GUID) of barkeep's own identity; default: entra's first"},
+     .summary = "the tenant (a GUID) of barkeep's own identity; default: AZURE_TENANT_ID for a "
+                "workload, else entra's first"},
     {.key = "authority",
      .type = SCHEMA_OTHER,
      .read = read_url,
      OFFSET_IN(config_identity, authority),
-     .summary = "the login host for barkeep's own identity; default: entra's"},
+     .summary = "the login host for barkeep's own identity; default: AZURE_AUTHORITY_HOST for a "
+                "workload, else entra's"},
     {.key = "endpoint",
      .type = SCHEMA_OTHER,
      .read = read_endpoint,
      OFFSET_IN(config_identity, endpoint),
-     .summary = "base URL of the instance metadata service; default: http://169.254.169.254"},
+     .summary = "base URL of the instance metadata service; default: where the platform says, else "
+                "http://169.254.169.254"},
     {0},
 };
 
 const struct schema IDENTITY_SCHEMA = {"identity", IDENTITY_ROWS};
 
-static void settle_kind(struct loader *loader, const struct node *node,
-                        struct config_identity *identity) {
-    const struct node *managed = node_find(node, SLICE("managed"));
-    const struct node *client = node_find(node, SLICE("client"));
-    const struct node *endpoint = node_find(node, SLICE("endpoint"));
-    if (managed && client)
-        loader_key_error(loader, client, "`managed` is given already; keep one of the two");
-    if (!managed && !client)
-        loader_error(
-            loader, node,
-            "needs {managed: system}, {managed: CLIENT_ID} or {client: {id, secret_file}}");
-    if (client)
-        identity->kind = IDENTITY_CLIENT_SECRET;
-    if (client && !managed && endpoint)
-        loader_warning(loader, endpoint, "has no effect: only managed identities use it");
+static const struct {
+    const char *key;
+    enum config_identity_kind kind;
+} KINDS[] = {
+    {"managed", IDENTITY_MANAGED},
+    {"workload", IDENTITY_WORKLOAD},
+    {"client", IDENTITY_CLIENT_SECRET},
+};
+
+/* The key that says how barkeep proves itself, or NULL after a problem. */
+static const struct node *settle_kind(struct loader *loader, const struct node *node,
+                                      struct config_identity *identity) {
+    const struct node *found = NULL;
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
+        const struct node *kind = node_find(node, slice_of_str(KINDS[i].key));
+        if (kind && found)
+            loader_key_error(loader, kind,
+                             "%s is given already; keep one of managed, workload and client",
+                             QUOTE(found->key));
+        if (!kind || found)
+            continue;
+        found = kind;
+        identity->kind = KINDS[i].kind;
+    }
+    if (!found)
+        loader_error(loader, node,
+                     "needs one of {managed: system}, {managed: CLIENT_ID}, {workload: {}} and "
+                     "{client: {id, secret_file}}");
+    return found;
+}
+
+static void settle_client(struct loader *loader, const struct node *node,
+                          struct config_identity *identity) {
+    const struct node *secret = node_find(node, SLICE("secret_file"));
+    const struct node *certificate = node_find(node, SLICE("certificate_file"));
+    if (secret && certificate)
+        loader_key_error(loader, certificate,
+                         "`secret_file` is given already; keep one of the two");
+    if (!secret && !certificate)
+        loader_error(loader, node,
+                     "needs `secret_file` or `certificate_file`, a file that only barkeep can "
+                     "read");
+    if (certificate)
+        identity->kind = IDENTITY_CLIENT_CERTIFICATE;
 }
 
 void config_read_identity(struct loader *loader, const struct node *node, void *target) {
     struct config_identity *identity = target;
     if (!schema_read(loader, &IDENTITY_SCHEMA, node, identity))
         return;
-    settle_kind(loader, node, identity);
+    const struct node *kind = settle_kind(loader, node, identity);
+    const struct node *endpoint = node_find(node, SLICE("endpoint"));
+    bool is_mapping = kind && kind->kind == NODE_MAPPING;
+    if (is_mapping && identity->kind == IDENTITY_WORKLOAD)
+        config_settle_workload(loader, kind, identity);
+    if (is_mapping && identity->kind == IDENTITY_CLIENT_SECRET)
+        settle_client(loader, kind, identity);
+    if (kind && endpoint && identity->kind != IDENTITY_MANAGED)
+        loader_warning(loader, endpoint, "has no effect: only managed identities use it");
     const struct config_entra *entra = &loader->config->entra;
     if (!identity->tenant && entra->tenants.count > 0)
         identity->tenant = entra->tenants.items[0];

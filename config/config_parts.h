@@ -32,8 +32,15 @@ void config_check_issuers(struct loader *loader, const struct node *node,
 extern const struct schema IDENTITY_SCHEMA;
 schema_read_value config_read_identity; /* into struct config_identity */
 
+/* config_workload.c */
+extern const struct schema WORKLOAD_SCHEMA; /* into struct config_identity */
+/* Takes from the environment what `workload` and the mapping around it leave out. */
+void config_settle_workload(struct loader *loader, const struct node *workload,
+                            struct config_identity *identity);
+
 /* config_vaults.c */
-schema_read_value config_read_vaults; /* into struct config */
+extern const struct schema VAULT_SCHEMA; /* into struct config_vault */
+schema_read_value config_read_vaults;    /* into struct config */
 
 /* config_secrets.c */
 extern const struct schema SECRET_SCHEMA;
@@ -56,6 +63,18 @@ bool config_template_literal(struct loader *loader, struct slice text,
 extern const struct schema CREDENTIAL_SCHEMA;
 schema_read_value config_read_credentials;     /* into struct config */
 schema_read_value config_read_credential_name; /* into size_t, an index; marks it used */
+
+/* config_fields.c: what goes into the request by name, into struct config_credential */
+schema_read_value config_read_headers;
+schema_read_value config_read_query;
+schema_read_value config_read_cookie;
+
+/* config_scopes.c: tokens that barkeep asks Entra for, into struct config_credential */
+extern const struct schema ENTRA_TOKEN_SCHEMA;
+extern const struct schema ON_BEHALF_OF_SCHEMA;
+/* Whether barkeep's identity can ask for what `credential` wants. `node` is the credential. */
+void config_check_scope(struct loader *loader, const struct node *node,
+                        const struct config_credential *credential);
 
 /* config_assertion.c */
 extern const struct schema ASSERTION_SCHEMA; /* into struct config; before secrets */
@@ -91,6 +110,9 @@ void config_read_entries(struct loader *loader, const struct node *node,
 
 /* config_upstreams.c */
 schema_read_value config_read_upstreams; /* into struct config_route */
+
+/* config_upstream_tls.c */
+extern const struct schema UPSTREAM_TLS_SCHEMA; /* into struct config_upstream_tls */
 
 /* config_routes.c */
 extern const struct schema ROUTE_SCHEMA;

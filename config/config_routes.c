@@ -150,7 +150,7 @@ static const struct schema_row ROUTE_ROWS[] = {
      .read = config_read_upstreams,
      .shape = SHAPE_ONE_OR_LIST,
      .is_required = true,
-     .summary = "where requests go: http://host:port, http://host/base or unix:/path, or a list"},
+     .summary = "where requests go: http://host:port, https://host/base or unix:/path, or a list"},
     {.key = "encoded_slashes",
      .type = SCHEMA_SWITCH,
      OFFSET_IN(config_route, pass_encoded_slashes),
@@ -207,6 +207,17 @@ static const struct schema_row ROUTE_ROWS[] = {
      .choices = "off|safe",
      .fallback = "safe",
      .summary = "safe: what can be repeated without harm is sent again when a connection broke"},
+    {.key = "scrub",
+     .type = SCHEMA_BOOL,
+     OFFSET_IN(config_route, scrub),
+     .fallback = "true",
+     .summary = "whether injected secrets are taken out of the upstream's answers"},
+    {.key = "tls",
+     .type = SCHEMA_MAPPING,
+     OFFSET_IN(config_route, tls),
+     .child = &UPSTREAM_TLS_SCHEMA,
+     .summary = "for https upstreams: {ca: FILE, verify: true, server_name: HOST, certificate: "
+                "CREDENTIAL}"},
     {.key = "allow_plaintext_credential",
      .type = SCHEMA_BOOL,
      OFFSET_IN(config_route, allow_plaintext_credential),
@@ -247,6 +258,7 @@ void config_read_routes(struct loader *loader, const struct node *node, void *ta
     for (const struct node *item = node->first; config->routes && item; item = item->next) {
         struct config_route *route = &config->routes[config->route_count];
         route->credential = CONFIG_NONE;
+        route->tls.certificate = CONFIG_NONE;
         route->position = item->position;
         schema_read(loader, &ROUTE_SCHEMA, item, route);
         check_place(loader, item, route, &places);

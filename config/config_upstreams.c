@@ -28,7 +28,7 @@ static const char *host_header_of(struct loader *loader, const struct url *url) 
     bool is_v6 = host_is_ipv6(url->host);
     const char *open = is_v6 ? "[" : "";
     const char *close = is_v6 ? "]" : "";
-    if (url->port == 80)
+    if (url->port == (url->is_https ? 443 : 80))
         return LOADER_FORMAT(loader, "%s%.*s%s", open, SLICE_ARGS(url->host), close);
     return LOADER_FORMAT(loader, "%s%.*s%s:%u", open, SLICE_ARGS(url->host), close, url->port);
 }
@@ -37,19 +37,16 @@ static void read_http(struct loader *loader, const struct node *node, struct sli
                       struct config_upstream *upstream) {
     struct url url;
     if (!memmem(text.ptr, text.len, "://", 3)) {
-        loader_error(loader, node, "an upstream is written http://HOST:PORT or unix:/path, got %s",
-                     QUOTE(node->source));
+        loader_error(
+            loader, node,
+            "an upstream is written http://HOST:PORT, https://HOST:PORT or unix:/path, got "
+            "%s",
+            QUOTE(node->source));
         return;
     }
     const char *wrong = url_parse(text, &url);
     if (wrong) {
         loader_error(loader, node, "the upstream %s", wrong);
-        return;
-    }
-    if (url.is_https) {
-        loader_error(loader, node,
-                     "https upstreams are not available in this version; write "
-                     "http://HOST:PORT or unix:/path");
         return;
     }
     if (url.path.len > 0) {
@@ -59,6 +56,7 @@ static void read_http(struct loader *loader, const struct node *node, struct sli
     } else {
         upstream->base_path = "";
     }
+    upstream->is_tls = url.is_https;
     upstream->host = loader_copy(loader, url.host);
     upstream->port = url.port;
     upstream->host_header = host_header_of(loader, &url);
@@ -68,7 +66,7 @@ static void read_http(struct loader *loader, const struct node *node, struct sli
 static void read_upstream(struct loader *loader, const struct node *node,
                           struct config_upstream *upstream) {
     struct slice text;
-    if (!loader_read_text(loader, node, "a URL: http://host:port, http://host/base or unix:/path",
+    if (!loader_read_text(loader, node, "a URL: http://host:port, https://host/base or unix:/path",
                           &text))
         return;
     upstream->text = loader_copy(loader, text);

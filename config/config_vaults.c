@@ -63,17 +63,95 @@ static void read_key_vault(struct loader *loader, const struct node *node,
                      "identity: {managed: system} at the top level");
 }
 
-static void read_vault(struct loader *loader, const struct node *node, struct config_vault *vault) {
+static void read_place(struct loader *loader, const struct node *node, void *target) {
+    struct config_vault *vault = target;
     struct slice text;
-    if (!is_vault_name(node->key))
-        loader_key_error(loader, node,
-                         "a vault's name is made of letters, digits, `.`, `_` and `-`, at most 64");
     if (!loader_read_text(loader, node, "https://NAME.vault.azure.net or file:/FOLDER", &text))
         return;
     if (slice_starts_with(text, SLICE("file:")))
         read_directory(loader, node, slice_skip(text, 5), vault);
     else
         read_key_vault(loader, node, vault);
+}
+
+static bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+/* The run of digits that `*text` begins with is taken off it; false when its length is not one of
+ * those allowed. */
+static bool take_digits(struct slice *text, size_t least, size_t most) {
+    size_t len = 0;
+    while (len < text->len && is_digit(text->ptr[len]))
+        len++;
+    *text = slice_skip(*text, len);
+    return len >= least && len <= most;
+}
+
+static bool take(struct slice *text, const char *word) {
+    bool is_there = slice_starts_with(*text, slice_of_str(word));
+    if (is_there)
+        *text = slice_skip(*text, strlen(word));
+    return is_there;
+}
+
+/* 7.4, 2025-07-01, and either with -preview or -preview.2 (azure.md D.1). */
+static bool is_api_version(struct slice text) {
+    struct slice date = text;
+    bool is_date = take_digits(&date, 4, 4) && take(&date, "-") && take_digits(&date, 2, 2) &&
+                   take(&date, "-") && take_digits(&date, 2, 2);
+    struct slice number = text;
+    bool is_number = take_digits(&number, 1, 3) && take(&number, ".") && take_digits(&number, 1, 3);
+    struct slice rest = is_date ? date : number;
+    if (!is_date && !is_number)
+        return false;
+    if (take(&rest, "-preview") && take(&rest, "."))
+        return take_digits(&rest, 1, 3) && rest.len == 0;
+    return rest.len == 0;
+}
+
+/* Without quotes 7.4 is a number, whose spelling is what counts. */
+static void read_api_version(struct loader *loader, const struct node *node, void *target) {
+    bool is_scalar = node_is_text(node) || node->kind == NODE_FLOAT || node->kind == NODE_INT;
+    if (is_scalar && is_api_version(node->text))
+        *(const char **)target = loader_copy(loader, node->text);
+    else
+        loader_error(loader, node,
+                     "must be a version of Key Vault's data plane such as \"7.4\" or 2025-07-01, "
+                     "got %s",
+                     node->source.len ? QUOTE(node->source) : node_kind_name(node));
+}
+
+static const struct schema_row VAULT_ROWS[] = {
+    {.key = "url",
+     .type = SCHEMA_OTHER,
+     .read = read_place,
+     .is_required = true,
+     .summary = "https://NAME.vault.azure.net or file:/FOLDER"},
+    {.key = "api_version",
+     .type = SCHEMA_OTHER,
+     .read = read_api_version,
+     OFFSET_IN(config_vault, api_version),
+     .fallback = "7.4",
+     .summary = "the version of Key Vault's data plane that is asked"},
+    {0},
+};
+
+const struct schema VAULT_SCHEMA = {"a vault", VAULT_ROWS};
+
+static void read_vault(struct loader *loader, const struct node *node, struct config_vault *vault) {
+    if (!is_vault_name(node->key))
+        loader_key_error(loader, node,
+                         "a vault's name is made of letters, digits, `.`, `_` and `-`, at most 64");
+    if (node->kind == NODE_MAPPING) {
+        schema_read(loader, &VAULT_SCHEMA, node, vault);
+        const struct node *version = node_find(node, SLICE("api_version"));
+        if (version && vault->kind == VAULT_FILE)
+            loader_key_warning(loader, version, "has no effect: a file: vault has no versions");
+        return;
+    }
+    schema_read_defaults(loader, &VAULT_SCHEMA, node, vault);
+    read_place(loader, node, vault);
 }
 
 void config_read_vaults(struct loader *loader, const struct node *node, void *target) {

@@ -214,16 +214,16 @@ static void read_row(struct loader *loader, const struct schema_row *row, const 
 static void read_absent(struct loader *loader, const struct schema_row *row,
                         const struct node *mapping, void *target);
 
-static void read_defaults(struct loader *loader, const struct schema *schema,
-                          const struct node *mapping, char *target) {
+void schema_read_defaults(struct loader *loader, const struct schema *schema,
+                          const struct node *node, void *target) {
     for (const struct schema_row *row = schema->rows; row->key; row++)
-        read_absent(loader, row, mapping, target + row->offset);
+        read_absent(loader, row, node, (char *)target + row->offset);
 }
 
 static void read_absent(struct loader *loader, const struct schema_row *row,
                         const struct node *mapping, void *target) {
     if (row->type == SCHEMA_MAPPING) {
-        read_defaults(loader, row->child, mapping, target);
+        schema_read_defaults(loader, row->child, mapping, target);
         return;
     }
     if (!row->fallback)

@@ -55,4 +55,9 @@ extern const struct schema CONFIG_SCHEMA;
 bool schema_read(struct loader *loader, const struct schema *schema, const struct node *mapping,
                  void *target);
 
+/* Reads what the keys default to, where a short form of the value stands in the mapping's place:
+ * `node`. */
+void schema_read_defaults(struct loader *loader, const struct schema *schema,
+                          const struct node *node, void *target);
+
 #endif
