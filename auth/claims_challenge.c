@@ -30,6 +30,20 @@ void claims_challenge_nbf(int64_t not_before_sec, char out_claims[CLAIMS_CHALLEN
     encode("nbf", slice_of(text, (size_t)len), out_claims);
 }
 
+const char *claims_challenge_encode(struct arena *arena, struct slice json) {
+    unsigned char padded[CLAIMS_JSON_MAX + 2] = "";
+    size_t len = json.len;
+    if (len > CLAIMS_JSON_MAX)
+        return NULL;
+    memcpy(padded, json.ptr, len);
+    while (len % 3 != 0)
+        padded[len++] = ' ';
+    char *encoded = arena_array(arena, len / 3 * 4 + 1, 1);
+    if (encoded)
+        EVP_EncodeBlock((unsigned char *)encoded, padded, (int)len);
+    return encoded;
+}
+
 const char *claims_challenge_header(struct arena *arena, const char *authority,
                                     const char *claims) {
     return arena_printf(arena,

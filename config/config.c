@@ -193,3 +193,11 @@ void config_unref(struct config *config) {
     free(holder);
     arena_done(&arena);
 }
+
+bool config_uses_on_behalf_of(const struct config *config) {
+    for (size_t i = 0; i < config->credential_count; i++) {
+        if (config->credentials[i].kind == CREDENTIAL_ON_BEHALF_OF)
+            return true;
+    }
+    return false;
+}

@@ -343,6 +343,8 @@ bool config_sends_assertion(const struct config_route *route);
 /* True when there is something to sign with: a key is configured, or a route asks for assertions.
  */
 bool config_uses_assertions(const struct config *config);
+/* True when a credential is the caller's own token exchanged. */
+bool config_uses_on_behalf_of(const struct config *config);
 
 /* True for 8-4-4-4-12 hexadecimal digits in either case. */
 bool config_is_guid(struct slice text);

@@ -32,44 +32,69 @@ static size_t min_size(size_t a, size_t b) {
 
 enum decode_result { DECODE_DATA, DECODE_MORE, DECODE_END, DECODE_MALFORMED };
 
+/* `fresh` bytes were decoded behind those held: says how many of all may go on. */
+static enum decode_result body_judge(struct body *body, struct io_buffer *in, size_t fresh,
+                                     bool is_last) {
+    size_t there = body->held + fresh;
+    body->pending = there;
+    if (body->scan) {
+        body->pending = leak_scan_bytes(body->scan, in->bytes + in->start, there, is_last);
+    }
+    body->held = there - body->pending;
+    return body->pending > 0 ? DECODE_DATA : DECODE_MORE;
+}
+
+/* Drops `n` bytes of framing behind those held. */
+static void body_drop_framing(const struct body *body, struct io_buffer *in, size_t n) {
+    if (body->held > 0) {
+        char *front = in->bytes + in->start;
+        memmove(front + n, front, body->held);
+    }
+    io_buffer_consume(in, n);
+}
+
 static enum decode_result body_decode_chunked(struct body *body, struct io_buffer *in) {
-    while (!io_buffer_is_empty(in)) {
-        struct slice input = io_buffer_data(in);
+    for (;;) {
+        struct slice input = slice_skip(io_buffer_data(in), body->held);
         struct slice data = {0};
         size_t taken = 0;
+        if (input.len == 0) {
+            return DECODE_MORE;
+        }
         switch (chunked_reader_next(&body->chunked, input, &taken, &data)) {
         case CHUNKED_DATA:
-            io_buffer_consume(in, (size_t)(data.ptr - input.ptr));
-            body->pending = data.len;
-            return DECODE_DATA;
+            body_drop_framing(body, in, (size_t)(data.ptr - input.ptr));
+            if (body_judge(body, in, data.len, false) == DECODE_DATA) {
+                return DECODE_DATA;
+            }
+            break;
         case CHUNKED_MORE:
-            io_buffer_consume(in, taken);
+            body_drop_framing(body, in, taken);
             break;
         case CHUNKED_END:
-            io_buffer_consume(in, taken);
+            body_drop_framing(body, in, taken);
+            body_judge(body, in, 0, true);
             return DECODE_END;
         case CHUNKED_MALFORMED:
             return DECODE_MALFORMED;
         }
     }
-    return DECODE_MORE;
 }
 
-/* Finds the next body bytes at the front of `in`. */
+/* Finds the next body bytes at the front of `in`. Nothing is pending when it is called. */
 static enum decode_result body_decode(struct body *body, struct io_buffer *in) {
     if (body->kind == BODY_CHUNKED) {
         return body_decode_chunked(body, in);
     }
-    size_t there = in->end - in->start;
-    if (there == 0) {
+    size_t fresh = in->end - in->start - body->held;
+    if (fresh == 0) {
         return DECODE_MORE;
     }
     if (body->kind == BODY_LENGTH) {
-        there = body->left < there ? (size_t)body->left : there;
-        body->left -= there;
+        fresh = body->left < fresh ? (size_t)body->left : fresh;
+        body->left -= fresh;
     }
-    body->pending = there;
-    return DECODE_DATA;
+    return body_judge(body, in, fresh, body->kind == BODY_LENGTH && body->left == 0);
 }
 
 static bool body_write_terminator(struct body *body, struct conn *sink) {
@@ -142,6 +167,7 @@ static enum body_pump_result body_refill(struct body *body, struct conn *source)
         return BODY_PUMP_WAIT_SOURCE;
     case IO_EOF:
         if (body->kind == BODY_UNTIL_CLOSE) {
+            body_judge(body, &source->in, 0, true);
             body->is_read = true;
             return BODY_PUMP_AGAIN;
         }
@@ -218,5 +244,48 @@ enum body_pump_result body_pump(struct body *body, struct conn *source, struct c
         }
     }
     conn_rest(source);
+    return BODY_PUMP_DONE;
+}
+
+/* Sends what is there and was not sent yet. */
+static bool body_forward_kept(struct body *body, struct conn *source, size_t offset,
+                              struct conn *sink) {
+    struct slice there = slice_skip(io_buffer_data(&source->in), offset + (size_t)body->moved);
+    there.len = body->left < there.len ? (size_t)body->left : there.len;
+    size_t taken = there.len ? body_write_plain(sink, there) : 0;
+    body->left -= taken;
+    body->moved += taken;
+    body->is_read = body->is_written = body->left == 0;
+    return taken == there.len;
+}
+
+enum body_pump_result body_pump_keeping(struct body *body, struct conn *source, size_t offset,
+                                        struct conn *sink) {
+    while (!body->is_written) {
+        if (sink->is_broken) {
+            return BODY_PUMP_SINK_BROKEN;
+        }
+        if (!body_forward_kept(body, source, offset, sink)) {
+            switch (conn_flush(sink)) {
+            case IO_OK:
+                continue;
+            case IO_ERROR:
+                return BODY_PUMP_SINK_BROKEN;
+            default:
+                return BODY_PUMP_WAIT_SINK;
+            }
+        }
+        if (body->is_written) {
+            break;
+        }
+        switch (conn_fill(source)) {
+        case IO_OK:
+            break;
+        case IO_WAIT:
+            return BODY_PUMP_WAIT_SOURCE;
+        default:
+            return BODY_PUMP_SOURCE_ENDED;
+        }
+    }
     return BODY_PUMP_DONE;
 }

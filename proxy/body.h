@@ -7,17 +7,21 @@
 #include "proxy/conn.h"
 #include "proxy/h1_chunked.h"
 #include "proxy/h1_head.h"
+#include "vault/leak_set.h"
 
+/* What is at the front of the source's `in`: `pending` bytes, then `held` bytes, then what was not
+ * decoded yet. */
 struct body {
     enum body_kind kind; /* framing of the source */
     bool writes_chunked; /* framing towards the sink */
     bool is_read;        /* the source's last byte was taken */
     bool is_written;     /* the sink has everything, terminator included, in its `out` or beyond */
     uint64_t left;       /* BODY_LENGTH: bytes still to come */
-    size_t
-        pending; /* body bytes at the front of the source's `in`, decoded and not forwarded yet */
-    uint64_t moved; /* body bytes forwarded */
-    uint64_t limit; /* more than this is BODY_PUMP_TOO_LARGE */
+    size_t pending;      /* body bytes decoded and not forwarded yet */
+    size_t held;         /* body bytes behind them that may be the beginning of a leak */
+    struct leak_scan *scan; /* masks what the sink must not see; NULL: nothing is looked for */
+    uint64_t moved;         /* body bytes forwarded */
+    uint64_t limit;         /* more than this is BODY_PUMP_TOO_LARGE */
     struct chunked_reader chunked;
 };
 
@@ -36,5 +40,9 @@ void body_init(struct body *body, enum body_kind kind, uint64_t length, bool wri
                uint64_t limit);
 /* Moves what can be moved now. */
 enum body_pump_result body_pump(struct body *body, struct conn *source, struct conn *sink);
+/* The same for a BODY_LENGTH whose bytes stay in the source's `in`, `offset` bytes behind its
+ * front, so that they can be sent again. The block must have room for all of them. */
+enum body_pump_result body_pump_keeping(struct body *body, struct conn *source, size_t offset,
+                                        struct conn *sink);
 
 #endif

@@ -89,8 +89,10 @@ static void on_deadline(struct loop_timer *timer) {
                         "the caller's groups could not be looked up in time");
         break;
     case PHASE_WAIT_CREDENTIAL:
-        exchange_refuse(exchange, REASON_SECRET_UNAVAILABLE, 0,
-                        "the credential's secret did not arrive in time");
+        exchange_refuse(exchange,
+                        exchange->refused_generation ? REASON_UPSTREAM_CREDENTIAL_REFUSED
+                                                     : REASON_SECRET_UNAVAILABLE,
+                        0, "the credential's secret did not arrive in time");
         break;
     case PHASE_OWN_PAGE:
     case PHASE_REFUSE:
@@ -223,13 +225,12 @@ static void exchange_finish(struct exchange *exchange) {
     exchange_record(exchange);
     exchange_let_go_of_upstream(exchange);
     exchange_stop_waiting(exchange);
-    if (exchange->kept_head_bytes) {
-        io_buffer_consume(&client->conn.in, exchange->kept_head_bytes);
-    }
+    exchange_drop_head(exchange);
     loop_timer_cancel(worker->loop, &exchange->timer);
     loop_timer_cancel(worker->loop, &exchange->resume);
     identity_unref(exchange->identity);
     identity_lines_unref(exchange->lines);
+    rendering_unref(exchange->on_behalf);
     snapshot_unref(exchange->snapshot);
     arena_reset(&exchange->arena);
     exchange->grave.bury = exchange_bury;
@@ -253,7 +254,8 @@ static void exchange_name_what_was_missing(struct exchange *exchange) {
     } else if (exchange->phase == PHASE_WAIT_GROUPS) {
         exchange->reason = REASON_GROUPS_UNAVAILABLE;
     } else if (exchange->phase == PHASE_WAIT_CREDENTIAL) {
-        exchange->reason = REASON_SECRET_UNAVAILABLE;
+        exchange->reason = exchange->refused_generation ? REASON_UPSTREAM_CREDENTIAL_REFUSED
+                                                        : REASON_SECRET_UNAVAILABLE;
     }
 }
 

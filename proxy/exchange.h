@@ -29,7 +29,8 @@
     X(PHASE_WAIT_CREDENTIAL, "wait_credential", TO(PHASE_CREDENTIAL) | TO(PHASE_REFUSE))           \
     X(PHASE_CONNECT, "connect", TO(PHASE_REQUEST) | TO(PHASE_REFUSE))                              \
     X(PHASE_REQUEST, "request",                                                                    \
-      TO(PHASE_CONNECT) | TO(PHASE_RESPONSE) | TO(PHASE_REFUSE) | TO(PHASE_DONE))                  \
+      TO(PHASE_CONNECT) | TO(PHASE_WAIT_CREDENTIAL) | TO(PHASE_RESPONSE) | TO(PHASE_REFUSE) |      \
+          TO(PHASE_DONE))                                                                          \
     X(PHASE_RESPONSE, "response", TO(PHASE_DONE))                                                  \
     X(PHASE_REFUSE, "refuse", TO(PHASE_DONE))                                                      \
     X(PHASE_DONE, "done", 0)
@@ -91,6 +92,12 @@ struct exchange {
     uint64_t asked_generation; /* of the key set that did not do */
     bool asked_for_groups;
     bool asked_for_credential;
+    uint64_t generation; /* of the rendering that `credential` is, or is the version before */
+    bool sent_previous;  /* `credential` is the version before */
+    uint64_t refused_generation; /* that the upstream answered 401 to; 0: none yet */
+    struct rendering *on_behalf; /* the caller's token exchanged: `credential` is in it */
+    enum on_behalf_verdict on_behalf_verdict;
+    const char *claims; /* in base64: what a new sign-in must say; in the arena */
 
     /* forwarding */
     const struct config_upstream *target; /* the upstream whose turn it is */
@@ -100,10 +107,13 @@ struct exchange {
     size_t response_scanned;
     bool has_retried;
     bool wrote_request_head;
+    bool keeps_upload;   /* its bytes stay in the client's `in` behind the head, to be sent again */
     bool upload_is_over; /* done, or the upstream stopped listening */
     struct h1_response response;
     struct body download;
     bool wrote_response_head;
+    struct leak_scan leaks; /* of `download` */
+    uint64_t scrubbed;      /* forms of secrets masked, in the head and in the body */
     uint32_t informational_count;
     uint32_t upstream_idle_ms; /* how long the upstream says it keeps the connection */
 
@@ -137,6 +147,8 @@ void exchange_on_upstream_event(struct exchange *exchange);
 void exchange_on_want_done(struct exchange *exchange);
 /* The answer of a want for groups, before exchange_on_want_done(). */
 void exchange_take_groups(struct exchange *exchange, const struct group_want *groups);
+/* The answer of a want for an exchanged token, before exchange_on_want_done(). */
+void exchange_take_on_behalf(struct exchange *exchange, const struct on_behalf_want *answer);
 /* Ends it here and now, both connections with it. */
 void exchange_abort(struct exchange *exchange, enum aborted_by by);
 /* The drain's limit has come: answer `draining` when nothing was answered, else cut. */
@@ -157,6 +169,9 @@ void exchange_refuse(struct exchange *exchange, enum reason reason, int http_sta
                      const char *detail);
 /* (Re)arms the phase's deadline. */
 void exchange_set_deadline(struct exchange *exchange, uint64_t delay_ms);
+/* From here on nothing of the head, nor of a body kept with it, is needed from the client's
+ * buffer. Idempotent. */
+void exchange_drop_head(struct exchange *exchange);
 /* Runs again in the next turn of the loop. */
 void exchange_resume_soon(struct exchange *exchange);
 static inline const struct config *exchange_config(const struct exchange *exchange) {
@@ -175,6 +190,13 @@ bool exchange_find_token(struct exchange *exchange, struct slice *out_value);
 /* Fills `lines` as the route asks. False when the exchange was parked or refused. */
 bool exchange_make_identity_lines(struct exchange *exchange);
 
+/* exchange_credential.c: true when answers to this request are searched for its credential. */
+bool exchange_scrubs(const struct exchange *exchange);
+/* The upstream answered 401 to the injected credential: waits for a newer one, or refuses. */
+void exchange_on_credential_refused(struct exchange *exchange);
+/* The upstream answered something else. */
+void exchange_on_credential_taken(struct exchange *exchange);
+
 /* own_page.c: what is served to everyone, whatever the routes. */
 bool exchange_wants_own_page(const struct exchange *exchange);
 void exchange_begin_own_page(struct exchange *exchange);
@@ -192,6 +214,8 @@ void exchange_step_refuse(struct exchange *exchange);
 /* exchange_challenge.c */
 /* The decision wants more of the sign-in: a claims challenge, or a refusal that says what. */
 void exchange_refuse_sign_in(struct exchange *exchange);
+/* 401 with a challenge for `claims`, or a plain one when it has none. */
+void exchange_refuse_with_claims(struct exchange *exchange, const char *detail);
 /* True when the identity is on the list of revocations, and refused for it. */
 bool exchange_is_refused_as_revoked(struct exchange *exchange);
 /* What the deadline means in the phases that forward. */

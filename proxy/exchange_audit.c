@@ -116,6 +116,7 @@ static void write_outcome(struct json_out *out, const struct exchange *exchange)
 static void write_line(struct exchange *exchange, struct buf *line, uint64_t now_us) {
     char time_text[CLOCK_RFC3339_SIZE];
     struct json_out out;
+    uint64_t scrubbed = exchange->scrubbed + exchange->leaks.found;
     clock_format_rfc3339(clock_wall_ms(), time_text);
     json_out_init(&out, line);
     json_out_object_begin(&out, NULL);
@@ -127,6 +128,9 @@ static void write_line(struct exchange *exchange, struct buf *line, uint64_t now
     write_token(&out, exchange);
     write_credential(&out, exchange);
     write_upstream(&out, exchange, now_us);
+    if (scrubbed > 0) {
+        json_out_u64(&out, "scrubbed", scrubbed);
+    }
     if (exchange->aborted_by != ABORTED_BY_NOBODY) {
         json_out_cstr(&out, "aborted", aborted_labels[exchange->aborted_by]);
     }
@@ -138,6 +142,7 @@ static void count_exchange(struct exchange *exchange, uint64_t now_us) {
     struct worker_metrics *metrics = &exchange->worker->metrics;
     size_t route = exchange->route == CONFIG_NONE ? metrics->route_count : exchange->route;
     metric_add(&metrics->routes[route].requests[exchange->reason], 1);
+    metric_add(&metrics->routes[route].scrubbed, exchange->scrubbed + exchange->leaks.found);
     histogram_observe(&metrics->routes[route].seconds, now_us - exchange->begin_us);
     uint64_t until_us = exchange->upstream_begin_us ? exchange->upstream_begin_us : now_us;
     uint64_t overhead_us = until_us - exchange->begin_us;

@@ -35,6 +35,14 @@ void exchange_refuse_sign_in(struct exchange *exchange) {
     }
 }
 
+void exchange_refuse_with_claims(struct exchange *exchange, const char *detail) {
+    if (exchange->claims) {
+        exchange_challenge(exchange, exchange->claims, detail);
+    } else {
+        exchange_refuse(exchange, REASON_CLAIMS_REQUIRED, 0, detail);
+    }
+}
+
 static void exchange_refuse_revoked(struct exchange *exchange,
                                     const struct revocation *revocation) {
     char detail[DETAIL_BYTES] = "access was revoked", claims[CLAIMS_CHALLENGE_SIZE];

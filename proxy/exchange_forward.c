@@ -10,13 +10,14 @@
 
 enum { INFORMATIONAL_MAX = 16, UPSTREAM_IDLE_MS = 30000 };
 
-/* From here on nothing of the head is needed from the client's buffer. */
-static void exchange_drop_head(struct exchange *exchange) {
+void exchange_drop_head(struct exchange *exchange) {
     if (exchange->kept_head_bytes == 0) {
         return;
     }
-    io_buffer_consume(&exchange->client->conn.in, exchange->kept_head_bytes);
+    size_t kept = exchange->keeps_upload ? (size_t)exchange->upload.moved : 0;
+    io_buffer_consume(&exchange->client->conn.in, exchange->kept_head_bytes + kept);
     exchange->kept_head_bytes = 0;
+    exchange->keeps_upload = false;
     exchange->request.method = exchange->method;
     exchange->request.host = exchange->host;
     exchange->request.header_count = 0;
@@ -26,12 +27,27 @@ static void exchange_drop_head(struct exchange *exchange) {
 
 static void exchange_invite_body(struct exchange *exchange) {
     struct conn *conn = &exchange->client->conn;
-    if (!exchange->request.expects_continue || !io_buffer_is_empty(&conn->in) ||
+    bool has_begun = io_buffer_data(&conn->in).len > exchange->kept_head_bytes;
+    if (!exchange->request.expects_continue || has_begun ||
         !io_buffer_open(&conn->out, conn->pool)) {
         return;
     }
     io_buffer_append(&conn->out, conn->pool, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
     conn_flush(conn);
+}
+
+/* A body that fits into the block behind its head stays there until the upstream has taken the
+ * credential. */
+static bool exchange_can_keep_upload(const struct exchange *exchange) {
+    const struct h1_request *request = &exchange->request;
+    const struct conn *conn = &exchange->client->conn;
+    const struct config_route *route = exchange_route(exchange);
+    if (!exchange->credential || exchange->on_behalf || request->body != BODY_LENGTH ||
+        !route->retry_safe || request->content_length > route->body_limit_bytes) {
+        return false;
+    }
+    size_t before = conn->in.start + exchange->kept_head_bytes;
+    return request->content_length <= io_pool_block_bytes(conn->pool) - before;
 }
 
 static bool exchange_write_request(struct exchange *exchange) {
@@ -55,7 +71,10 @@ static bool exchange_write_request(struct exchange *exchange) {
     if (exchange->request.body == BODY_NONE) {
         exchange_set_deadline(exchange, route->head_timeout_ms);
     } else {
-        exchange_drop_head(exchange);
+        exchange->keeps_upload = exchange_can_keep_upload(exchange);
+        if (!exchange->keeps_upload) {
+            exchange_drop_head(exchange);
+        }
         exchange_invite_body(exchange);
         exchange_set_deadline(exchange, route->idle_timeout_ms);
     }
@@ -79,13 +98,22 @@ static void exchange_fail_upload(struct exchange *exchange, enum reason reason,
     exchange_refuse(exchange, reason, 0, detail);
 }
 
+static enum body_pump_result exchange_pump_upload(struct exchange *exchange) {
+    struct conn *client = &exchange->client->conn;
+    struct conn *upstream = &exchange->upstream->conn;
+    if (exchange->keeps_upload) {
+        return body_pump_keeping(&exchange->upload, client, exchange->kept_head_bytes, upstream);
+    }
+    return body_pump(&exchange->upload, client, upstream);
+}
+
 /* Sends what is to be sent. False when the exchange has moved on or ended. */
 static bool exchange_upload(struct exchange *exchange) {
     struct conn *upstream = &exchange->upstream->conn;
     const struct config_route *route = exchange_route(exchange);
     bool was_written = exchange->upload.is_written;
     uint64_t moved = exchange->upload.moved;
-    switch (body_pump(&exchange->upload, &exchange->client->conn, upstream)) {
+    switch (exchange_pump_upload(exchange)) {
     case BODY_PUMP_DONE:
         if (!was_written && exchange->phase == PHASE_REQUEST) {
             exchange_set_deadline(exchange, route->head_timeout_ms);
@@ -205,11 +233,27 @@ static void exchange_begin_response(struct exchange *exchange, size_t head_len) 
     exchange->wrote_response_head = true;
     exchange->upstream_idle_ms = keep_alive_hint_ms(response);
     body_init(&exchange->download, response->body, response->content_length, chunked, UINT64_MAX);
+    if (exchange_scrubs(exchange)) {
+        leak_scan_init(&exchange->leaks, exchange->credential->leaks);
+        exchange->download.scan = &exchange->leaks;
+    }
     io_buffer_consume(&upstream->in, head_len);
     exchange->response.header_count = 0; /* they lie in the buffer that now moves on */
     exchange_drop_head(exchange);
     exchange_set_deadline(exchange, exchange_route(exchange)->idle_timeout_ms);
     exchange_move(exchange, PHASE_RESPONSE);
+}
+
+/* Names and values lie in the head: masking it masks them. The framing was read before. */
+static void exchange_scrub_head(struct exchange *exchange, size_t head_len) {
+    struct io_buffer *in = &exchange->upstream->conn.in;
+    struct leak_scan scan;
+    if (!exchange_scrubs(exchange)) {
+        return;
+    }
+    leak_scan_init(&scan, exchange->credential->leaks);
+    leak_scan_bytes(&scan, in->bytes + in->start, head_len, true);
+    exchange->scrubbed += scan.found;
 }
 
 /* Judges one complete head. True when another may follow (informational). */
@@ -225,6 +269,7 @@ static bool exchange_take_response(struct exchange *exchange, size_t head_len) {
         return false;
     }
     exchange->upstream_status = exchange->response.status;
+    exchange_scrub_head(exchange, head_len);
     if (exchange->response.status == 101 ||
         (exchange->response.status < 200 && ++exchange->informational_count > INFORMATIONAL_MAX)) {
         exchange_refuse(exchange, REASON_UPSTREAM_PROTOCOL, 0,
@@ -238,10 +283,12 @@ static bool exchange_take_response(struct exchange *exchange, size_t head_len) {
         return true;
     }
     exchange->upstream_head_us = clock_monotonic_us();
-    if (exchange->response.status == 401 && exchange->credential) {
-        exchange_refuse(exchange, REASON_UPSTREAM_CREDENTIAL_REFUSED, 0,
-                        "the upstream answered 401 to the injected credential");
+    if (exchange->credential && exchange->response.status == 401) {
+        exchange_on_credential_refused(exchange);
         return false;
+    }
+    if (exchange->credential) {
+        exchange_on_credential_taken(exchange);
     }
     exchange_begin_response(exchange, head_len);
     return false;

@@ -6,6 +6,7 @@
 #include "auth/identity_lines.h"
 #include "core/secret.h"
 #include "proxy/client.h"
+#include "proxy/injected_pairs.h"
 
 void head_writer_begin(struct head_writer *writer, struct io_buffer *out,
                        const struct io_pool *pool) {
@@ -40,6 +41,10 @@ static bool credential_sets(const struct rendered_credential *credential, struct
         }
     }
     return false;
+}
+
+static bool credential_sets_cookies(const struct rendered_credential *credential) {
+    return credential && credential->cookie_count > 0;
 }
 
 /* version "00", 32 and 16 hex digits not all zero, 2 hex flags (W3C trace context 3.2). */
@@ -91,6 +96,11 @@ static bool request_field_passes(const struct exchange *exchange, const struct h
     case HEADER_HOST:
     case HEADER_EXPECT:
         return false;
+    case HEADER_ACCEPT_ENCODING: /* what is compressed cannot be searched */
+        return !exchange_scrubs(exchange);
+    case HEADER_COOKIE: /* written anew when the credential sets some */
+        return !credential_sets_cookies(exchange->credential) &&
+               !credential_sets(exchange->credential, header->name);
     case HEADER_AUTHORIZATION: /* the caller's own, unless tokens come in it */
         return token_header && !credential_sets(exchange->credential, header->name);
     case HEADER_TRACEPARENT:
@@ -107,9 +117,9 @@ static void write_request_line(struct head_writer *writer, const struct exchange
     HEAD_WRITE_LITERAL(writer, " ");
     head_write(writer, slice_of_str(upstream->base_path));
     head_write(writer, exchange->below);
-    if (exchange->has_query) {
+    if (exchange->has_query || (exchange->credential && exchange->credential->query_count > 0)) {
         HEAD_WRITE_LITERAL(writer, "?");
-        head_write(writer, exchange->query);
+        write_query(writer, exchange->query, exchange->credential);
     }
     HEAD_WRITE_LITERAL(writer, " HTTP/1.1\r\nHost: ");
     head_write(writer, exchange_route(exchange)->preserve_host
@@ -139,10 +149,16 @@ static void write_identity(struct head_writer *writer, const struct exchange *ex
     }
 }
 
-static void write_credential(struct head_writer *writer,
-                             const struct rendered_credential *credential) {
+static void write_credential(struct head_writer *writer, const struct exchange *exchange) {
+    const struct rendered_credential *credential = exchange->credential;
     for (size_t i = 0; credential && i < credential->header_count; i++) {
         head_write(writer, secret_bytes(credential->headers[i].line));
+    }
+    if (credential_sets_cookies(credential)) {
+        write_cookies(writer, &exchange->request, credential);
+    }
+    if (exchange_scrubs(exchange)) {
+        HEAD_WRITE_LITERAL(writer, "Accept-Encoding: identity\r\n");
     }
 }
 
@@ -183,7 +199,7 @@ bool write_upstream_request(struct exchange *exchange, const struct config_upstr
     }
     write_forwarding(&writer, exchange, has_trace);
     write_identity(&writer, exchange);
-    write_credential(&writer, exchange->credential);
+    write_credential(&writer, exchange);
     write_request_framing(&writer, &exchange->request);
     HEAD_WRITE_LITERAL(&writer, "\r\n");
     return head_writer_end(&writer, &conn->out);

@@ -32,6 +32,7 @@ static const uint8_t slots[128] = {
     [SLOT('x', 9)] = HEADER_X_REAL_IP,
     [SLOT('t', 14)] = HEADER_TRUE_CLIENT_IP,
     [SLOT('x', 17)] = HEADER_X_METHOD_OVERRIDE,
+    [SLOT('a', 15)] = HEADER_ACCEPT_ENCODING,
     [SLOT('d', 4)] = HEADER_DATE,
     [SLOT('s', 6)] = HEADER_SERVER,
     [SLOT('w', 16)] = HEADER_WWW_AUTHENTICATE,

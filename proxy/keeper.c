@@ -24,6 +24,7 @@
 enum {
     EXIT_CANNOT_START = 3,
     SECRET_HEAP_BYTES = 4 * 1024 * 1024,
+    SECRET_HEAP_BYTES_OF_CALLERS = 32 * 1024 * 1024, /* with a token for each caller */
     WORKERS_MAX = 256,
     LISTENERS_MAX = 64
 };
@@ -38,6 +39,7 @@ struct keeper {
     struct azure_identity *identity;
     struct group_source *groups;
     struct secret_store *secrets;
+    struct on_behalf_source *on_behalf; /* NULL when no credential asks for it */
     struct resolver *resolver;
     struct revocation_source *revocation_source;
     struct assertion_source *assertion_source; /* NULL when no assertions are signed */
@@ -177,6 +179,9 @@ void keeper_take_want(struct keeper *keeper, struct want *want) {
         break;
     case WANT_CREDENTIAL:
         secret_store_want(keeper->secrets, &want->credential);
+        break;
+    case WANT_ON_BEHALF:
+        on_behalf_source_want(keeper->on_behalf, &want->on_behalf);
         break;
     }
 }
@@ -368,6 +373,12 @@ static enum status keeper_make_sources(struct keeper *keeper, struct error *err)
         group_source_new(keeper->client, keeper->identity, config, keeper->rules->policy, err);
     keeper->secrets = secret_store_new(keeper->loop, keeper->client, keeper->identity, config,
                                        on_cabinet, keeper, err);
+    if (config_uses_on_behalf_of(config)) {
+        keeper->on_behalf = on_behalf_source_new(keeper->loop, keeper->client, config, err);
+        if (!keeper->on_behalf) {
+            return STATUS_INVALID;
+        }
+    }
     keeper->resolver = resolver_new(config, keeper->mailbox, on_addresses, &keeper->addresses, err);
     return keeper->keys && keeper->groups && keeper->secrets && keeper->resolver ? STATUS_OK
                                                                                  : STATUS_NO_MEMORY;
@@ -414,7 +425,9 @@ static bool observe_log(const char *event, struct slice line) {
 static enum status keeper_prepare(struct keeper *keeper, struct error *err) {
     bool is_locked = false;
     log_set_level(keeper->config->log_level);
-    if (secret_memory_init(SECRET_HEAP_BYTES, &is_locked, err) != STATUS_OK) {
+    size_t heap_bytes =
+        config_uses_on_behalf_of(keeper->config) ? SECRET_HEAP_BYTES_OF_CALLERS : SECRET_HEAP_BYTES;
+    if (secret_memory_init(heap_bytes, &is_locked, err) != STATUS_OK) {
         return STATUS_IO;
     }
     process_raise_file_limit();
@@ -487,6 +500,9 @@ static void keeper_done(struct keeper *keeper) {
         key_source_free(keeper->keys);
     }
     group_source_free(keeper->groups);
+    if (keeper->on_behalf) {
+        on_behalf_source_free(keeper->on_behalf);
+    }
     if (keeper->secrets) {
         secret_store_free(keeper->secrets);
     }

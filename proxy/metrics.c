@@ -164,6 +164,22 @@ static void write_upstream_connections(struct buf *out, const struct config *con
     }
 }
 
+static void write_scrubbed(struct buf *out, const struct config *config,
+                           struct worker_metrics *const *workers, size_t worker_count) {
+    buf_append_str(out, "# HELP barkeep_scrubbed_total Forms of injected secrets masked in "
+                        "upstreams' answers.\n"
+                        "# TYPE barkeep_scrubbed_total counter\n");
+    for (size_t route = 0; route < config->route_count; route++) {
+        uint64_t scrubbed = 0;
+        for (size_t i = 0; i < worker_count; i++) {
+            scrubbed += metric_get(&workers[i]->routes[route].scrubbed);
+        }
+        buf_append_str(out, "barkeep_scrubbed_total{route=\"");
+        metrics_write_label(out, route_label(config, route));
+        buf_printf(out, "\"} %llu\n", (unsigned long long)scrubbed);
+    }
+}
+
 static void write_token_metrics(struct buf *out, struct worker_metrics *const *workers,
                                 size_t worker_count) {
     buf_append_str(out,
@@ -206,4 +222,5 @@ void metrics_write_workers(struct buf *out, const struct config *config,
                                             offsetof(struct worker_metrics, connections)));
     write_token_metrics(out, workers, worker_count);
     write_upstream_connections(out, config, workers, worker_count);
+    write_scrubbed(out, config, workers, worker_count);
 }

@@ -66,6 +66,7 @@ enum token_check {
 struct route_metrics {
     metric requests[REASON_COUNT];
     struct histogram seconds;
+    metric scrubbed;
     metric upstream_idle;
     metric upstream_busy;
 };

@@ -17,6 +17,14 @@ static void want_leave(struct want *want) {
     }
 }
 
+static void want_free(struct want *want) {
+    group_list_unref(want->groups.groups);
+    secret_unref(want->on_behalf.assertion);
+    rendering_unref(want->on_behalf.rendering);
+    free(want->on_behalf.claims);
+    free(want);
+}
+
 /* Whoever goes on may end others that wait: the list is read anew each time. */
 static void want_return(struct message *message, void *receiver) {
     (void)receiver;
@@ -28,11 +36,12 @@ static void want_return(struct message *message, void *receiver) {
         exchange->next_waiting = NULL;
         if (want->kind == WANT_GROUPS) {
             exchange_take_groups(exchange, &want->groups);
+        } else if (want->kind == WANT_ON_BEHALF) {
+            exchange_take_on_behalf(exchange, &want->on_behalf);
         }
         exchange_on_want_done(exchange);
     }
-    group_list_unref(want->groups.groups);
-    free(want);
+    want_free(want);
 }
 
 static void want_send_back(struct want *want) {
@@ -99,13 +108,38 @@ struct want *want_post_keys(struct worker *worker, struct exchange *exchange, si
 }
 
 struct want *want_post_credential(struct worker *worker, struct exchange *exchange,
-                                  size_t credential) {
+                                  size_t credential, uint64_t refused_generation) {
     struct want *want = want_new(worker, exchange, WANT_CREDENTIAL);
     if (want) {
         want->credential.credential = credential;
+        want->credential.refused_generation = refused_generation;
         want->credential.on_done = on_credential_done;
         mailbox_post(worker->keeper, &want->message);
     }
+    return want;
+}
+
+static void on_on_behalf_done(struct on_behalf_want *on_behalf) {
+    want_send_back((struct want *)(void *)((char *)on_behalf - offsetof(struct want, on_behalf)));
+}
+
+struct want *want_post_on_behalf(struct worker *worker, struct exchange *exchange,
+                                 size_t credential, struct slice token) {
+    struct want *want = want_new(worker, exchange, WANT_ON_BEHALF);
+    if (!want) {
+        return NULL;
+    }
+    struct slice tenant = exchange->identity->tenant;
+    want->on_behalf.assertion = secret_new(token);
+    if (!want->on_behalf.assertion || tenant.len >= sizeof want->tenant) {
+        want_free(want);
+        return NULL;
+    }
+    memcpy(want->tenant, tenant.ptr, tenant.len);
+    want->on_behalf.tenant = want->tenant;
+    want->on_behalf.credential = credential;
+    want->on_behalf.on_done = on_on_behalf_done;
+    mailbox_post(worker->keeper, &want->message);
     return want;
 }
 

@@ -1,19 +1,21 @@
 /* A worker's question to the keeper on behalf of a parked exchange: fetch this key set, fetch this
- * credential, find out about this caller's groups. Travels as a message to the keeper and back; the
- * answer is in the snapshot that arrives before it, but for groups, which come in the want. */
+ * credential, find out about this caller's groups, exchange its token. Travels as a message to the
+ * keeper and back; the answer is in the snapshot that arrives before it, but for groups and
+ * exchanged tokens, which come in the want. */
 #ifndef BARKEEP_PROXY_WANT_H
 #define BARKEEP_PROXY_WANT_H
 
 #include "auth/group_source.h"
 #include "auth/key_source.h"
 #include "core/mailbox.h"
+#include "vault/on_behalf_of.h"
 #include "vault/secret_store.h"
 
 struct exchange;
 struct keeper;
 struct worker;
 
-enum want_kind { WANT_KEYS, WANT_CREDENTIAL, WANT_GROUPS };
+enum want_kind { WANT_KEYS, WANT_CREDENTIAL, WANT_GROUPS, WANT_ON_BEHALF };
 
 struct want {
     struct message message;
@@ -24,6 +26,8 @@ struct want {
     struct key_want keys;
     struct credential_want credential;
     struct group_want groups;
+    struct on_behalf_want on_behalf;
+    char tenant[37]; /* what on_behalf.tenant points to */
 };
 
 /* NULL without memory. The want frees itself when it comes back. Of one worker's wants for the same
@@ -32,7 +36,10 @@ struct want {
 struct want *want_post_keys(struct worker *worker, struct exchange *exchange, size_t slot,
                             uint64_t generation);
 struct want *want_post_credential(struct worker *worker, struct exchange *exchange,
-                                  size_t credential);
+                                  size_t credential, uint64_t refused_generation);
+/* Exchanges the caller's token, of which it makes a copy. */
+struct want *want_post_on_behalf(struct worker *worker, struct exchange *exchange,
+                                 size_t credential, struct slice token);
 /* Which of the groups that the rules name `identity` is in. Also NULL when it cannot be asked
  * about. */
 struct want *want_post_groups(struct worker *worker, struct exchange *exchange,

@@ -13,6 +13,7 @@
 #include "proxy/client.h"
 #include "proxy/exchange.h"
 #include "proxy/listener.h"
+#include "proxy/on_behalf_shelf.h"
 #include "proxy/upstream.h"
 
 enum {
@@ -275,11 +276,13 @@ static enum status worker_fill(struct worker *worker, const struct worker_option
     worker->tokens = token_cache_new(WORKER_TOKENS_MAX, WORKER_TOKENS_BYTES);
     worker->unknown_kids = unknown_kids_new();
     worker->lines = line_shelf_new(IDENTITY_LINES_BYTES);
+    worker->on_behalf = on_behalf_shelf_new();
     worker->audit =
         audit_sink_new(options->audit_writer, (worker->client_limit + WORKER_REFUSALS_MAX) *
                                                   (worker->audit_base_bytes + AUDIT_TYPICAL_HEAD));
     if (!worker->io_pool || !worker->tokens || !worker->unknown_kids || !worker->lines ||
-        !worker->audit || worker_metrics_init(&worker->metrics, config->route_count) != STATUS_OK ||
+        !worker->on_behalf || !worker->audit ||
+        worker_metrics_init(&worker->metrics, config->route_count) != STATUS_OK ||
         worker_make_pools(worker) != STATUS_OK) {
         return error_set(err, STATUS_NO_MEMORY, "out of memory");
     }
@@ -361,6 +364,7 @@ void worker_free(struct worker *worker) {
         mailbox_free(worker->mailbox);
     }
     audit_sink_free(worker->audit);
+    on_behalf_shelf_free(worker->on_behalf);
     token_cache_free(worker->tokens);
     line_shelf_free(worker->lines);
     unknown_kids_free(worker->unknown_kids);

@@ -19,6 +19,7 @@
 struct client;
 struct exchange;
 struct listener;
+struct on_behalf_shelf;
 struct unknown_kids;
 struct want;
 struct upstream_pool;
@@ -32,6 +33,8 @@ struct grave {
 /* Upstreams may send more headers than we let clients send. */
 /* Connections over the limit that are being told so; beyond them they are closed without a word. */
 enum { WORKER_REFUSALS_MAX = 64 };
+
+enum { WORKER_REFUSED_GENERATIONS = 64 };
 
 /* What one worker remembers of verified tokens: so many, in no more memory than this. */
 enum { WORKER_TOKENS_MAX = 16384, WORKER_TOKENS_BYTES = 32 * 1024 * 1024 };
@@ -50,6 +53,9 @@ struct worker {
     struct token_cache *tokens;
     struct line_shelf *lines; /* identity headers of the callers in `tokens` */
     struct unknown_kids *unknown_kids;
+    struct on_behalf_shelf *on_behalf;
+    /* Renderings whose version before is what the backend takes, each at its place. */
+    uint64_t refused_generations[WORKER_REFUSED_GENERATIONS];
     struct want *key_wants; /* under way to the keeper */
     struct audit_sink *audit;
     struct worker_metrics metrics;

@@ -1,0 +1,13 @@
+/* Why a TLS connection failed, in words for operators that quote nothing of the peer's. */
+#ifndef BARKEEP_PROXY_TLS_PROBLEM_H
+#define BARKEEP_PROXY_TLS_PROBLEM_H
+
+#include <stdbool.h>
+
+/* `queued` is the first error of OpenSSL's queue, 0 when the socket failed; `verify_result` what
+ * the verification of the peer's certificate ended with. Lives for ever. */
+const char *tls_problem_text(unsigned long queued, long verify_result);
+/* The peer sent a fatal alert. */
+bool tls_problem_is_alert(unsigned long queued);
+
+#endif
