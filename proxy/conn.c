@@ -1,15 +1,18 @@
-/* System calls of the data path live here and nowhere else. A read shorter than asked for tells
- * that the socket is drained, which saves the call that would say EAGAIN; the next edge says when
- * there is more. */
+/* System calls of the data path live here, and for TLS in tls_session.c, and nowhere else. A read
+ * shorter than asked for tells that the socket is drained, which saves the call that would say
+ * EAGAIN; the next edge says when there is more. */
 #include "proxy/conn.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "proxy/tls_session.h"
+
 enum status conn_open(struct conn *conn, struct loop *loop, struct io_pool *pool, int fd,
                       loop_on_event *on_event, void *owner) {
     conn->pool = pool;
+    conn->tls = NULL;
     conn->can_read = false;
     conn->can_write = false;
     conn->peer_finished = false;
@@ -20,7 +23,26 @@ enum status conn_open(struct conn *conn, struct loop *loop, struct io_pool *pool
                             on_event, owner);
 }
 
-void conn_close(struct conn *conn, struct loop *loop) {
+static void conn_take_tls_flags(struct conn *conn) {
+    conn->can_read = tls_session_may_read(conn->tls);
+    conn->can_write = tls_session_may_write(conn->tls);
+}
+
+void conn_start_tls(struct conn *conn, struct tls_session *tls) {
+    conn->tls = tls;
+    tls_session_note(tls, true, true, conn->peer_finished || conn->is_broken);
+}
+
+enum io_result conn_handshake(struct conn *conn) {
+    enum io_result result = tls_session_handshake(conn->tls);
+    conn_take_tls_flags(conn);
+    conn->is_broken |= result == IO_ERROR;
+    return result;
+}
+
+static void conn_end(struct conn *conn, struct loop *loop) {
+    tls_session_free(conn->tls);
+    conn->tls = NULL;
     if (conn->watch.is_watched) {
         int fd = conn->watch.fd;
         loop_watch_stop(loop, &conn->watch);
@@ -30,27 +52,46 @@ void conn_close(struct conn *conn, struct loop *loop) {
     io_buffer_close(&conn->out, conn->pool);
 }
 
+void conn_close(struct conn *conn, struct loop *loop) {
+    if (conn->tls && !conn->is_broken) {
+        tls_session_finish(conn->tls);
+    }
+    conn_end(conn, loop);
+}
+
 void conn_close_with_reset(struct conn *conn, struct loop *loop) {
     if (conn->watch.is_watched) {
         struct linger linger = {.l_onoff = 1, .l_linger = 0};
         setsockopt(conn->watch.fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
     }
-    conn_close(conn, loop);
+    conn_end(conn, loop);
 }
 
 void conn_note_events(struct conn *conn, uint32_t epoll_events) {
-    if (epoll_events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
-        conn->can_read = true;
-    }
-    if (epoll_events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
-        conn->can_write = true;
-    }
+    bool readable = epoll_events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+    bool writable = epoll_events & (EPOLLOUT | EPOLLHUP | EPOLLERR);
+    conn->can_read |= readable;
+    conn->can_write |= writable;
     if (epoll_events & EPOLLRDHUP) {
         conn->peer_finished = true;
     }
     if (epoll_events & (EPOLLERR | EPOLLHUP)) {
         conn->is_broken = true;
     }
+    if (conn->tls) {
+        tls_session_note(conn->tls, readable, writable, conn->peer_finished || conn->is_broken);
+        conn_take_tls_flags(conn);
+    }
+}
+
+static enum io_result conn_fill_tls(struct conn *conn, size_t room) {
+    size_t got = 0;
+    enum io_result result = tls_session_read(conn->tls, io_buffer_tail(&conn->in), room, &got);
+    io_buffer_produced(&conn->in, got);
+    conn_take_tls_flags(conn);
+    conn->peer_finished |= result == IO_EOF;
+    conn->is_broken |= result == IO_ERROR;
+    return result;
 }
 
 enum io_result conn_fill(struct conn *conn) {
@@ -63,6 +104,9 @@ enum io_result conn_fill(struct conn *conn) {
     size_t room = io_buffer_room(&conn->in, conn->pool);
     if (room == 0) {
         return IO_FULL;
+    }
+    if (conn->tls) {
+        return conn_fill_tls(conn, room);
     }
     for (;;) {
         ssize_t got = recv(conn->watch.fd, io_buffer_tail(&conn->in), room, 0);
@@ -87,10 +131,20 @@ enum io_result conn_fill(struct conn *conn) {
     }
 }
 
+static enum io_result conn_send_tls(struct conn *conn, struct slice bytes, size_t *out_sent) {
+    enum io_result result = tls_session_write(conn->tls, bytes, out_sent);
+    conn_take_tls_flags(conn);
+    conn->is_broken |= result == IO_ERROR;
+    return result;
+}
+
 enum io_result conn_send_direct(struct conn *conn, struct slice bytes, size_t *out_sent) {
     *out_sent = 0;
     if (!conn->can_write) {
         return IO_WAIT;
+    }
+    if (conn->tls) {
+        return conn_send_tls(conn, bytes, out_sent);
     }
     while (*out_sent < bytes.len) {
         ssize_t sent =
@@ -130,4 +184,15 @@ void conn_rest(struct conn *conn) {
     if (io_buffer_is_empty(&conn->in)) {
         io_buffer_close(&conn->in, conn->pool);
     }
+}
+
+bool conn_is_quiet(struct conn *conn) {
+    if (conn->tls) {
+        bool is_quiet = tls_session_is_quiet(conn->tls);
+        conn_take_tls_flags(conn);
+        return is_quiet;
+    }
+    char byte;
+    return recv(conn->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+           (errno == EAGAIN || errno == EWOULDBLOCK);
 }

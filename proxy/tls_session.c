@@ -21,10 +21,11 @@ struct tls_session {
     bool socket_can_read; /* an edge that is not used up */
     bool socket_can_write;
     bool is_last_edge;
-    bool is_out_broken;   /* the socket takes nothing any more */
+    bool is_out_broken; /* the socket takes nothing any more */
     bool is_established;
     bool was_refused;
-    enum blocked read_blocked; /* what the last read waited for; BLOCKED_NOT: it may have left some */
+    enum blocked
+        read_blocked; /* what the last read waited for; BLOCKED_NOT: it may have left some */
     enum blocked write_blocked;
     enum io_result in_end; /* IO_OK until reading has ended */
     const char *problem;
