@@ -92,8 +92,9 @@ struct body_case {
     const char *text;
     bool source_ends;
     enum body_pump_result result;
-    const char *body; /* what the sink has got of it by then */
-    const char *left; /* what stays in the source's buffer, when all is well */
+    const char *body;   /* what the sink has got of it by then */
+    const char *left;   /* what stays in the source's buffer, when all is well */
+    const char *secret; /* what is masked; NULL: nothing */
 };
 
 static void run_case(const struct body_case *expected, size_t piece_bytes) {
@@ -101,6 +102,14 @@ static void run_case(const struct body_case *expected, size_t piece_bytes) {
     transfer_open(&transfer);
     body_init(&transfer.body, expected->kind, expected->length, expected->writes_chunked,
               expected->limit);
+    struct leak_set *leaks = NULL;
+    struct leak_scan scan;
+    if (expected->secret) {
+        const struct leak_source source = {slice_of_str(expected->secret), LEAK_VALUE};
+        assert_true(leak_set_new(&source, 1, &leaks));
+        leak_scan_init(&scan, leaks);
+        transfer.body.scan = &scan;
+    }
     transfer_feed(&transfer, slice_of_str(expected->text), piece_bytes);
     if (expected->source_ends && transfer_goes_on(&transfer)) {
         peer_finish(&transfer.source);
@@ -122,6 +131,7 @@ static void run_case(const struct body_case *expected, size_t piece_bytes) {
                  piece_bytes, transfer.result, SLICE_ARGS(buf_slice(&body)), is_complete);
     if (expected->left && piece_bytes >= strlen(expected->text))
         assert_slice(io_buffer_data(&transfer.source.conn.in), expected->left);
+    leak_set_free(leaks);
     buf_done(&body);
     transfer_close(&transfer);
 }
@@ -176,6 +186,45 @@ static void leaves_the_next_message_alone(void **state) {
          "abc", "GET"},
         {BODY_CHUNKED, 0, false, UINT64_MAX, "0\r\n\r\n0\r\n\r\n", false, BODY_PUMP_DONE, "",
          "0\r\n\r\n"},
+    };
+    run_cases(cases, COUNT(cases));
+}
+
+#define SECRET "open-sesame"
+#define MASKED "***********"
+
+static void masks_secrets_across_every_border(void **state) {
+    (void)state;
+    static const struct body_case cases[] = {
+        {BODY_LENGTH, 15, false, UINT64_MAX, "a " SECRET " bGET", false, BODY_PUMP_DONE,
+         "a " MASKED " b", "GET", SECRET},
+        {BODY_LENGTH, 11, true, UINT64_MAX, SECRET, false, BODY_PUMP_DONE, MASKED, "", SECRET},
+        {BODY_LENGTH, 22, false, UINT64_MAX, SECRET SECRET, false, BODY_PUMP_DONE, MASKED MASKED,
+         "", SECRET},
+        {BODY_CHUNKED, 0, true, UINT64_MAX, "4\r\nopen\r\n7;x=y\r\n-sesame\r\n0\r\n\r\nGET", false,
+         BODY_PUMP_DONE, MASKED, "GET", SECRET},
+        {BODY_CHUNKED, 0, false, UINT64_MAX,
+         "1\r\no\r\n1\r\np\r\n1\r\ne\r\n8\r\nn-sesame\r\n1\r\n!\r\n0\r\n\r\n", false,
+         BODY_PUMP_DONE, MASKED "!", "", SECRET},
+        {BODY_UNTIL_CLOSE, 0, true, UINT64_MAX, "a" SECRET, true, BODY_PUMP_DONE, "a" MASKED, "",
+         SECRET},
+        /* only begun: it comes out in the end */
+        {BODY_LENGTH, 6, false, UINT64_MAX, "a open", false, BODY_PUMP_DONE, "a open", "", SECRET},
+        {BODY_CHUNKED, 0, true, UINT64_MAX, "6\r\nopen-s\r\n0\r\n\r\n", false, BODY_PUMP_DONE,
+         "open-s", "", SECRET},
+        {BODY_UNTIL_CLOSE, 0, false, UINT64_MAX, "open-sesam", true, BODY_PUMP_DONE, "open-sesam",
+         "", SECRET},
+    };
+    run_cases(cases, COUNT(cases));
+}
+
+static void keeps_back_only_what_may_become_a_secret(void **state) {
+    (void)state;
+    static const struct body_case cases[] = {
+        {BODY_UNTIL_CLOSE, 0, true, UINT64_MAX, "an event\n\n", false, BODY_PUMP_WAIT_SOURCE,
+         "an event\n\n", "", SECRET},
+        {BODY_CHUNKED, 0, true, UINT64_MAX, "7\r\nan open\r\n", false, BODY_PUMP_WAIT_SOURCE, "an ",
+         NULL, SECRET},
     };
     run_cases(cases, COUNT(cases));
 }
@@ -473,6 +522,8 @@ int main(void) {
         cmocka_unit_test(moves_bodies_of_every_framing),
         cmocka_unit_test(moves_empty_bodies),
         cmocka_unit_test(leaves_the_next_message_alone),
+        cmocka_unit_test(masks_secrets_across_every_border),
+        cmocka_unit_test(keeps_back_only_what_may_become_a_secret),
         cmocka_unit_test(waits_for_the_rest),
         cmocka_unit_test(takes_a_truncated_body_for_no_body),
         cmocka_unit_test(stops_at_broken_framing),

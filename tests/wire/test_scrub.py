@@ -1,0 +1,181 @@
+#!/usr/bin/python3
+"""What an upstream repeats of an injected secret does not reach the caller (CASES.md 178)."""
+
+import base64
+import html
+import json
+import pathlib
+import unittest
+import urllib.parse
+
+import wire  # noqa: F401
+from lib import raw, recorder
+from test_secrets import SecretCase
+
+SECRET = 'canary<"sec&ret">/+~5e1d'
+PLAIN = "canary-plain-93bd-93bd"
+USER = "admin"
+
+
+def masked(text):
+    return b"*" * len(text)
+
+
+def forms(secret):
+    """How an upstream might repeat it; each must not be in what the caller gets."""
+    plain = secret.encode()
+    yield "raw", plain
+    yield "hex", plain.hex().encode()
+    yield "HEX", plain.hex().upper().encode()
+    yield "percent", urllib.parse.quote(secret, safe="").encode()
+    yield "form", urllib.parse.quote_plus(secret, safe="").encode()
+    yield "json", json.dumps(secret)[1:-1].encode()
+    yield "html", html.escape(secret).encode()
+    yield "base64", base64.b64encode(plain)
+    yield "base64url", base64.urlsafe_b64encode(plain)
+
+
+class Scrub(SecretCase):
+    @classmethod
+    def change_config(cls, config, door):
+        folder = pathlib.Path(door.folder) / "secrets"
+        folder.mkdir(0o700)
+        (folder / "password").write_text(SECRET)
+        (folder / "plain").write_text(PLAIN)
+        (folder / "short").write_text("abc12")
+        config["vaults"] = {"local": f"file:{folder}"}
+        config["credentials"] = {
+            "basic": {"basic": {"username": USER, "password": "local/password"}},
+            "plain": {"bearer": "local/plain"},
+            "open": {"bearer": "local/plain"},
+            "short": {"bearer": "local/short"},
+            "odd": {"headers": {"X-Key": "{local/password}"}}}
+        cls.add_routes(config, door, ["basic", "plain", "short", "odd"])
+        cls.add_routes(config, door, ["open"], scrub=False)
+
+    def answered(self, route, data, path="/echo"):
+        """What a caller gets when the upstream answers these bytes (then closes)."""
+        def play(peer, request):
+            peer.read_body(request)
+            for piece in data if isinstance(data, list) else [data]:
+                peer.send(piece)
+            peer.close()
+        self.door.upstream.on(path, play)
+        return self.ask(f"/{route}{path}")
+
+    def test_every_form_in_a_body_is_masked(self):
+        for name, form in forms(SECRET):
+            with self.subTest(form=name):
+                body = b"before " + form + b" after"
+                response = self.answered("odd", recorder.answer(200, body))
+                self.assertEqual(len(body), len(response.body))
+                self.assertTrue(response.body.startswith(b"before ") and
+                                response.body.endswith(b" after"), response.body)
+                # of base64 only what depends on the secret alone is known
+                core = form.rstrip(b"=")[:-1]
+                self.assertNotIn(core, response.body)
+                self.assertGreaterEqual(response.body.count(b"*"), len(core) - 3)
+
+    def test_the_rendered_credential_is_masked(self):
+        joined = f"{USER}:{SECRET}".encode()
+        for shift in range(3):
+            text = base64.b64encode(b"x" * shift + joined + b"yz")
+            response = self.answered("basic", recorder.answer(200, text))
+            inner = base64.b64encode(b"x" * shift + joined)[4:-4]
+            self.assertNotIn(inner, response.body)
+        response = self.answered("basic", recorder.answer(200, b"Basic " + base64.b64encode(joined)))
+        self.assertTrue(response.body.startswith(b"Basic ****"), response.body)
+
+    def test_headers_of_every_answer_are_masked(self):
+        for status in (200, 302, 404, 500):
+            answer = recorder.answer(status, b"x", [("X-Echo", PLAIN), ("Location", f"/?a={PLAIN}"),
+                                                    ("Set-Cookie", f"s={PLAIN}; Path=/")], PLAIN)
+            response = self.answered("plain", answer)
+            self.assertEqual(status, response.status)
+            self.assertNotIn(PLAIN.encode(), response.head)
+            self.assertEqual("*" * len(PLAIN), response.one("X-Echo"))
+            self.assertEqual("/?a=" + "*" * len(PLAIN), response.one("Location"))
+            self.assertEqual("s=" + "*" * len(PLAIN) + "; Path=/", response.one("Set-Cookie"))
+
+    def test_early_hints_are_masked(self):
+        response_bytes = (f"HTTP/1.1 103 Early Hints\r\nLink: </{PLAIN}>\r\n\r\n".encode() +
+                          recorder.answer())
+        self.door.upstream.on("/hints", response_bytes)
+        with self.door.client() as client:
+            client.send(raw.request("GET", "/plain/hints", token=self.token))
+            first = client.read_response()
+            self.assertEqual(103, first.status)
+            self.assertNotIn(PLAIN.encode(), first.head)
+            self.assertEqual(200, client.read_response().status)
+
+    def test_streams_are_masked_across_every_border(self):
+        """Split over reads, over chunks, byte by byte, with length and until the end."""
+        text = b"data: " + PLAIN.encode() + b"\n\n" + PLAIN.encode() * 2 + b"end"
+        expected = text.replace(PLAIN.encode(), masked(PLAIN))
+        for size in (1, 3, 7, len(text)):
+            pieces = [text[at:at + size] for at in range(0, len(text), size)]
+            chunked = [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"]
+            chunked += [b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces]
+            chunked.append(b"0\r\nX-Trailer: " + PLAIN.encode() + b"\r\n\r\n")
+            until_close = [b"HTTP/1.1 200 OK\r\n\r\n", *pieces]
+            length = [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text), *pieces]
+            for data in (chunked, until_close, length):
+                with self.subTest(size=size, framing=data[0]):
+                    response = self.answered("plain", data)
+                    self.assertEqual(expected, response.body)
+                    self.assertNotIn(PLAIN.encode(), response.head)
+
+    def test_large_bodies_keep_their_length(self):
+        body = (b"x" * 4093 + PLAIN.encode()) * 200
+        response = self.answered("plain", recorder.answer(200, body))
+        self.assertEqual(body.replace(PLAIN.encode(), masked(PLAIN)), response.body)
+
+    def test_an_event_is_not_kept_back(self):
+        """A stream that waits after an event has sent all of it."""
+        self.door.upstream.on("/events", lambda peer, request: (
+            peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nhello\n\r\n"),
+            peer.wait_closed()))
+        with self.door.client() as client:
+            client.send(raw.request("GET", "/plain/events", token=self.token))
+            received = b""
+            while b"hello\n" not in received:
+                received += client._receive()
+
+    def test_the_upstream_is_asked_for_plain_bodies(self):
+        mark = self.door.upstream.mark()
+        for given in ((), (("Accept-Encoding", "gzip, br"),), (("accept-encoding", "*"),)):
+            self.assertEqual(200, self.ask("/plain/x", *given).status)
+        for request in self.door.upstream.since(mark):
+            self.assertEqual(["identity"], request.all("Accept-Encoding"))
+
+    def test_routes_that_do_not_scrub_leave_answers_alone(self):
+        mark = self.door.upstream.mark()
+        response = self.answered("open", recorder.answer(200, PLAIN.encode(), [("X-Echo", PLAIN)]))
+        self.assertEqual((PLAIN.encode(), PLAIN), (response.body, response.one("X-Echo")))
+        self.ask("/open/x", ("Accept-Encoding", "gzip"))
+        self.assertEqual(["gzip"], self.door.upstream.since(mark)[-1].all("Accept-Encoding"))
+
+    def test_without_a_credential_nothing_is_looked_for(self):
+        response = self.answered("public", recorder.answer(200, PLAIN.encode()), "/public/echo"[7:])
+        self.door.upstream.on("/public/echo", recorder.answer(200, PLAIN.encode()))
+        response = self.ask("/public/echo")
+        self.assertEqual(PLAIN.encode(), response.body)
+
+    def test_values_too_short_are_not_looked_for(self):
+        response = self.answered("short", recorder.answer(200, b"abc12 is everywhere"))
+        self.assertEqual(b"abc12 is everywhere", response.body)
+
+    def test_what_was_masked_is_counted_and_audited(self):
+        name = 'barkeep_scrubbed_total{route="plain"}'
+        before = self.door.barkeep.metrics()[name]
+        response = self.answered("plain", recorder.answer(200, (PLAIN + " " + PLAIN).encode(),
+                                                          [("X-Echo", PLAIN)]))
+        line = self.door.audit.wait_for(response.request_id)
+        self.assertEqual(3, line["scrubbed"])
+        self.assertEqual(before + 3, self.door.barkeep.metrics()[name])
+        clean = self.ask("/plain/x")
+        self.assertNotIn("scrubbed", self.door.audit.wait_for(clean.request_id))
+
+
+if __name__ == "__main__":
+    unittest.main()
