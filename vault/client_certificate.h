@@ -8,11 +8,15 @@
 #include "core/slice.h"
 #include "core/status.h"
 
+/* Several times what Key Vault stores in a secret (azure.md D.2). */
+#define CLIENT_CERTIFICATE_MAX_BYTES (128 * 1024)
+
 struct ssl_st; /* OpenSSL's SSL */
 struct client_certificate;
 
 /* Immutable; used by any number of threads at once. STATUS_INVALID for anything that is not one
- * private key with a certificate of its own; err never quotes `value`. */
+ * private key with a certificate of its own that is valid now, STATUS_LIMIT beyond
+ * CLIENT_CERTIFICATE_MAX_BYTES; err never quotes `value`. */
 enum status client_certificate_read(struct slice value, struct client_certificate **out_certificate,
                                     struct error *err);
 void client_certificate_free(struct client_certificate *certificate); /* NULL is fine */

@@ -28,8 +28,8 @@ struct rendering *rendering_new(const struct config_credential *credential,
 /* `Authorization: Bearer` with a token of barkeep's own or of a caller: for entra_token and
  * on_behalf_of. `token` NULL: unavailable. NULL without memory. */
 struct rendering *rendering_of_token(struct secret *token, struct error *err);
-/* `rendering` (whose only reference the caller holds, and gives up) with `previous` behind it, of
- * which it takes a reference. */
+/* Puts `previous`, of which it takes a reference, behind `rendering`, whose only reference the
+ * caller holds. `previous` has none behind it: renderings are no history. NULL: there is none. */
 void rendering_set_previous(struct rendering *rendering, struct rendering *previous);
 struct rendering *rendering_ref(struct rendering *rendering); /* thread-safe */
 void rendering_unref(struct rendering *rendering);            /* thread-safe; NULL is fine */

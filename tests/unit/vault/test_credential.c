@@ -6,10 +6,10 @@
 
 /* Secrets 0 to 3; the tests put values where they need them. */
 static struct secret_view views[4] = {
-    {"prod", "zero", VERSION, NULL},
-    {"prod", "one", VERSION, NULL},
-    {"local", "two", "", NULL},
-    {"prod", "three", VERSION, NULL},
+    {"prod", "zero", VERSION, NULL, NULL},
+    {"prod", "one", VERSION, NULL, NULL},
+    {"local", "two", "", NULL, NULL},
+    {"prod", "three", VERSION, NULL, NULL},
 };
 
 static void put_secret(size_t index, const char *bytes, size_t len) {
