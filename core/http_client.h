@@ -61,6 +61,8 @@ void http_call_cancel(struct http_call *call);
  * stay). */
 struct buf;
 void http_form_encode(struct buf *buf, struct slice text);
+/* How many bytes that appends. */
+size_t http_form_size(struct slice text);
 /* True for 127.0.0.0/8, ::1 and "localhost": hosts that plain http may go to. `host` without port;
  * brackets allowed. */
 bool http_host_is_loopback(struct slice host);

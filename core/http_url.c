@@ -1,4 +1,4 @@
-/* The two questions about URLs that need no libcurl. */
+/* What is asked of URLs that needs no libcurl. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
@@ -20,6 +20,13 @@ void http_form_encode(struct buf *buf, struct slice text) {
         else
             buf_append(buf, escape, sizeof escape);
     }
+}
+
+size_t http_form_size(struct slice text) {
+    size_t size = 0;
+    for (size_t i = 0; i < text.len; i++)
+        size += is_unreserved(text.ptr[i]) ? 1 : 3;
+    return size;
 }
 
 static struct slice without_brackets(struct slice host) {

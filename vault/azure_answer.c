@@ -41,6 +41,17 @@ static bool depth_is_bounded(struct slice body) {
     return true;
 }
 
+static const json_t *value_at(const struct azure_answer *answer, const char *path) {
+    const json_t *value = (const json_t *)answer;
+    struct slice rest = slice_of_str(path);
+    while (rest.len > 0) {
+        const size_t dot = slice_index(rest, '.');
+        value = json_object_getn(value, rest.ptr, dot);
+        rest = slice_skip(rest, dot + 1);
+    }
+    return value;
+}
+
 static struct answer_member member_of(const json_t *value) {
     if (!value)
         return (struct answer_member){.kind = ANSWER_ABSENT};
@@ -58,6 +69,8 @@ static struct answer_member member_of(const json_t *value) {
         return (struct answer_member){.kind = ANSWER_BOOLEAN, .flag = json_is_true(value)};
     case JSON_OBJECT:
         return (struct answer_member){.kind = ANSWER_OBJECT};
+    case JSON_ARRAY:
+        return (struct answer_member){.kind = ANSWER_ARRAY};
     default:
         return (struct answer_member){.kind = ANSWER_OTHER};
     }
@@ -89,12 +102,52 @@ void azure_answer_free(struct azure_answer *answer) {
 }
 
 struct answer_member azure_answer_member(const struct azure_answer *answer, const char *path) {
-    const json_t *value = (const json_t *)answer;
-    struct slice rest = slice_of_str(path);
-    while (rest.len > 0) {
-        const size_t dot = slice_index(rest, '.');
-        value = json_object_getn(value, rest.ptr, dot);
-        rest = slice_skip(rest, dot + 1);
+    return member_of(value_at(answer, path));
+}
+
+size_t azure_answer_named(const struct azure_answer *answer, const char *path, const char *name,
+                          struct answer_member *out_member) {
+    json_t *object = (json_t *)(uintptr_t)value_at(answer, path);
+    size_t count = 0;
+    for (void *at = json_object_iter(object); at; at = json_object_iter_next(object, at)) {
+        const struct slice key = slice_of(json_object_iter_key(at), json_object_iter_key_len(at));
+        if (!slice_eq_nocase(key, slice_of_str(name)))
+            continue;
+        *out_member = member_of(json_object_iter_value(at));
+        count++;
     }
-    return member_of(value);
+    return count;
+}
+
+size_t azure_answer_count(const struct azure_answer *answer, const char *path) {
+    return json_array_size(value_at(answer, path));
+}
+
+const struct azure_answer *azure_answer_item(const struct azure_answer *answer, const char *path,
+                                             size_t index) {
+    const json_t *item = json_array_get(value_at(answer, path), index);
+    return json_is_object(item) ? (const struct azure_answer *)item : NULL;
+}
+
+bool azure_answer_lists(const struct azure_answer *answer, const char *path, int64_t number) {
+    const json_t *array = value_at(answer, path);
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        const json_t *item = json_array_get(array, i);
+        if (json_is_integer(item) && json_integer_value(item) == number)
+            return true;
+    }
+    return false;
+}
+
+char *azure_answer_format_claims(struct azure_answer *claims) {
+    json_t *root = (json_t *)claims;
+    json_t *token = json_object_get(root, "access_token");
+    if (!token && json_object_set_new(root, "access_token", json_object()) == 0)
+        token = json_object_get(root, "access_token");
+    if (json_object_set_new(token, "xms_cc", json_pack("{s:[s]}", "values", "cp1")) != 0)
+        return NULL;
+    char *text = json_dumps(root, JSON_COMPACT | JSON_ENSURE_ASCII);
+    char *copy = text ? slice_strdup(slice_of_str(text)) : NULL;
+    wiping_free(text);
+    return copy;
 }

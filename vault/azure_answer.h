@@ -23,6 +23,7 @@ enum answer_kind {
     ANSWER_INTEGER,
     ANSWER_BOOLEAN,
     ANSWER_OBJECT,
+    ANSWER_ARRAY,
     ANSWER_OTHER,
 };
 
@@ -37,5 +38,20 @@ struct answer_member {
 /* `path` is a literal of ours such as "attributes.exp". What lies below something that is no object
  * is absent. `answer` may be NULL, in which everything is absent. */
 struct answer_member azure_answer_member(const struct azure_answer *answer, const char *path);
+/* How many members of the object at `path` have this name, whatever its case; the last of them. */
+size_t azure_answer_named(const struct azure_answer *answer, const char *path, const char *name,
+                          struct answer_member *out_member);
+/* How many items the array at `path` has; 0 when there is none. */
+size_t azure_answer_count(const struct azure_answer *answer, const char *path);
+/* One of them when it is an object, else NULL. Borrowed from the answer. */
+const struct azure_answer *azure_answer_item(const struct azure_answer *answer, const char *path,
+                                             size_t index);
+/* True when the array at `path` holds this integer. */
+bool azure_answer_lists(const struct azure_answer *answer, const char *path, int64_t number);
+
+/* `claims` is a claims request (OpenID Connect Core 5.5): the same as text, with the client
+ * capability cp1 added to what the access token is to say. NULL when its access_token is no object,
+ * or without memory. The caller frees. */
+char *azure_answer_format_claims(struct azure_answer *claims);
 
 #endif

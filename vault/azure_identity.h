@@ -1,6 +1,8 @@
-/* barkeep's own identity towards Azure: tokens by IMDS or by client secret, cached, refreshed in
- * the background at min(half life, exp - 5 min), one request in flight per tenant and resource.
- * Lives on the keeper's loop. azure.md B.1, C.1, C.5, C.10. */
+/* barkeep's own identity towards Azure: tokens of a managed identity (IMDS, App Service and
+ * Container Apps, Azure Arc) or of an application that proves itself by a secret, a certificate or
+ * a federated token; cached, refreshed in the background at min(half life, exp - 5 min), one
+ * request in flight per tenant and resource. A token is used until it expires, whatever becomes of
+ * the service that gave it. Lives on the keeper's loop. azure.md B.1, C.1 to C.10. */
 #ifndef BARKEEP_VAULT_AZURE_IDENTITY_H
 #define BARKEEP_VAULT_AZURE_IDENTITY_H
 
@@ -42,9 +44,18 @@ struct azure_identity_watch {
 void azure_identity_watch(struct azure_identity *identity, struct azure_identity_watch *watch);
 void azure_identity_unwatch(struct azure_identity *identity, struct azure_identity_watch *watch);
 
-/* The service said 401: drop the cached token of `tenant` for `resource`, so that the next get asks
- * again (at most once a minute). */
+/* The service said 401: the next get asks for another token of `tenant` for `resource` (at most
+ * once a minute). When none can be had, the one that was refused is handed out again until it
+ * expires: other services may still take it. */
 void azure_identity_invalidate(struct azure_identity *identity, const char *tenant,
                                const char *resource);
+/* The service said 401 with error="insufficient_claims": as azure_identity_invalidate(), and the
+ * next token is asked for with those claims. `claims` is the value as it stands in the challenge:
+ * base64 of a JSON object; it is judged here and may come from anyone. Within a minute of an
+ * invalidation the first challenge still counts, a second one does not. False when the claims
+ * cannot be sent, because they are unusable or the identity is a managed one: then it was but an
+ * invalidation. */
+bool azure_identity_challenge(struct azure_identity *identity, const char *tenant,
+                              const char *resource, struct slice claims);
 
 #endif

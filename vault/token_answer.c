@@ -122,3 +122,22 @@ void token_answer_refusal(struct slice body, int http_status, struct error *out_
              SLICE_ARGS(aadsts), aadsts.len ? ")" : "");
     azure_answer_free(answer);
 }
+
+bool token_answer_is_of(struct slice body, const char *client_id) {
+    struct azure_answer *answer = azure_answer_parse(body, NULL);
+    const struct answer_member id = azure_answer_member(answer, "client_id");
+    const bool is_of =
+        id.kind == ANSWER_STRING && slice_eq_nocase(id.text, slice_of_str(client_id));
+    azure_answer_free(answer);
+    return is_of;
+}
+
+bool token_answer_is_temporary(struct slice body) {
+    struct azure_answer *answer = azure_answer_parse(body, NULL);
+    const struct slice code = code_of(answer);
+    const bool is_temporary = slice_eq(code, SLICE("temporarily_unavailable")) ||
+                              slice_eq(code, SLICE("server_error")) ||
+                              azure_answer_lists(answer, "error_codes", 90055);
+    azure_answer_free(answer);
+    return is_temporary;
+}

@@ -18,5 +18,9 @@ enum status token_answer_parse(struct slice body, int64_t wall_sec, struct token
 /* Puts a refusal into words: "HTTP 401: invalid_client (AADSTS7000215)". Of the body only the error
  * code and the AADSTS number are repeated. */
 void token_answer_refusal(struct slice body, int http_status, struct error *out_text);
+/* True when the answer says that its token is that of `client_id`. */
+bool token_answer_is_of(struct slice body, const char *client_id);
+/* True when a refusal says that it will pass (azure.md C.2), whatever its HTTP status. */
+bool token_answer_is_temporary(struct slice body);
 
 #endif

@@ -753,6 +753,7 @@ static void encodes_form_values(void **state) {
     struct buf buf;
     buf_init(&buf, 256);
     http_form_encode(&buf, SLICE("aZ09-._~ +&=/\xC3\xA9\n%"));
+    assert_int_equal(buf.len, http_form_size(SLICE("aZ09-._~ +&=/\xC3\xA9\n%")));
     assert_true(slice_eq_str(buf_slice(&buf), "aZ09-._~%20%2B%26%3D%2F%C3%A9%0A%25"));
     buf_done(&buf);
 }

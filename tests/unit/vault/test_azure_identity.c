@@ -314,9 +314,9 @@ static void exchanges_a_client_secret_read_anew_each_time(void **state) {
     assert_true(scripted_server_saw(bar.server, LOGIN,
                                     "Content-Type: application/x-www-form-urlencoded\r\n"));
     assert_true(scripted_server_saw(bar.server, LOGIN,
-                                    "\r\n\r\ngrant_type=client_credentials&client_id=2b7c9d10-3e4f-"
-                                    "4a5b-9c6d-7e8f90a1b2c3&scope=https%3A%2F%2Fvault.azure.net%2F."
-                                    "default&client_secret=a~b.c_d%2Be%2Ff%3Dg%20h%26i%25j"));
+                                    "\r\n\r\ngrant_type=client_credentials&scope=https%3A%2F%2F"
+                                    "vault.azure.net%2F.default&client_id=2b7c9d10-3e4f-4a5b-9c6d-"
+                                    "7e8f90a1b2c3&client_secret=a~b.c_d%2Be%2Ff%3Dg%20h%26i%25j"));
     write_secret(path, "rotated");
     azure_identity_invalidate(bar.identity, NULL, RESOURCE);
     get(&answer);
