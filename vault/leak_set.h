@@ -34,7 +34,9 @@ void leak_set_free(struct leak_set *set); /* NULL is fine */
 struct leak_scan {
     const struct leak_set *set;
     size_t ahead;   /* bytes at the front that belong to a form found already */
-    uint64_t found; /* forms masked so far */
+    size_t kept;    /* bytes kept back by the last call */
+    uint32_t lead;  /* what they may be the beginning of */
+    uint64_t found; /* forms masked so far; those that overlap count once */
 };
 
 void leak_scan_init(struct leak_scan *scan, const struct leak_set *set);
