@@ -31,6 +31,7 @@
     X(REASON_HEAD_TOO_LARGE, "head_too_large", 431, "The request head is too large")               \
     X(REASON_UPSTREAM_UNREACHABLE, "upstream_unreachable", 502, "The upstream cannot be reached")  \
     X(REASON_UPSTREAM_PROTOCOL, "upstream_protocol", 502, "The upstream's answer is malformed")    \
+    X(REASON_UPSTREAM_TLS, "upstream_tls", 502, "No trusted TLS connection to the upstream")       \
     X(REASON_UPSTREAM_CREDENTIAL_REFUSED, "upstream_credential_refused", 502,                      \
       "The upstream refused the injected credential")                                              \
     X(REASON_KEYS_UNAVAILABLE, "keys_unavailable", 503,                                            \

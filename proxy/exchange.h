@@ -104,6 +104,8 @@ struct exchange {
     size_t targets_left;                  /* others that may be tried while nothing was sent */
     size_t pool;                          /* its pool and address row */
     size_t address;                       /* which of its addresses is tried */
+    bool found_target;                    /* one that the credential may go to */
+    const char *tls_problem;              /* of the last handshake that failed; NULL: none did */
     size_t response_scanned;
     bool has_retried;
     bool wrote_request_head;
@@ -196,6 +198,12 @@ bool exchange_scrubs(const struct exchange *exchange);
 void exchange_on_credential_refused(struct exchange *exchange);
 /* The upstream answered something else. */
 void exchange_on_credential_taken(struct exchange *exchange);
+
+/* exchange_connect.c: *out_source is what the certificate is in that the upstream is shown: the
+ * granting rule's credential when it has one, else the route's; NULL when none is configured. False
+ * when it is configured and missing. */
+bool exchange_client_certificate(const struct exchange *exchange,
+                                 const struct rendered_credential **out_source);
 
 /* own_page.c: what is served to everyone, whatever the routes. */
 bool exchange_wants_own_page(const struct exchange *exchange);

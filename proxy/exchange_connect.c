@@ -1,6 +1,9 @@
 /* From a route to a connection: whose turn it is among its upstreams, an idle connection or a new
- * one, the next address or upstream when that fails before anything was sent. */
+ * one, the client certificate it presents, the next address or upstream when that fails before
+ * anything was sent. Under TLS nothing is sent before the upstream is known to be the one meant. */
+#include "core/log.h"
 #include "proxy/exchange.h"
+#include "proxy/tls_session.h"
 
 /* Draws the upstream whose turn it is. */
 static void exchange_choose_target(struct exchange *exchange) {
@@ -31,33 +34,125 @@ static bool exchange_choose_next_target(struct exchange *exchange) {
     return true;
 }
 
-static void exchange_refuse_unreachable(struct exchange *exchange, const char *detail) {
-    exchange_refuse(exchange, REASON_UPSTREAM_UNREACHABLE, 0, detail);
+/* How often the log repeats itself about one upstream. */
+enum { COMPLAINT_PAUSE_MS = 10000 };
+
+/* `text` lives for ever. */
+static void exchange_complain(struct exchange *exchange, const char *event, const char *text,
+                              const char *credential) {
+    struct upstream_pool *pool = &exchange->worker->upstream_pools[exchange->pool];
+    uint64_t now_ms = loop_now_ms(exchange->worker->loop);
+    if (pool->complaint == text && now_ms < pool->complained_ms + COMPLAINT_PAUSE_MS) {
+        return;
+    }
+    pool->complaint = text;
+    pool->complained_ms = now_ms;
+    LOG_EVENT(LOG_WARNING, event, LOG_STR("problem", text),
+              LOG_STR("route", exchange_route(exchange)->name), LOG_STR("credential", credential),
+              LOG_STR("upstream", exchange->target->text),
+              LOG_SLICE("request_id", slice_of(exchange->id, 32)));
+}
+
+/* By index into config->credentials, of where the client certificate comes from. */
+static size_t exchange_certificate_source(const struct exchange *exchange) {
+    if (exchange->credential && exchange->credential->certificate) {
+        return exchange->decision.credential;
+    }
+    return exchange_route(exchange)->tls.certificate;
+}
+
+bool exchange_client_certificate(const struct exchange *exchange,
+                                 const struct rendered_credential **out_source) {
+    const struct rendered_credential *source = exchange->credential;
+    if (!source || !source->certificate) {
+        size_t credential = exchange_route(exchange)->tls.certificate;
+        struct cabinet *cabinet = exchange->snapshot->cabinet;
+        source = NULL;
+        if (credential != CONFIG_NONE) {
+            source = cabinet ? cabinet_credential(cabinet, credential) : NULL;
+            if (!source || !source->is_available || !source->certificate) {
+                return false;
+            }
+        }
+    }
+    *out_source = source;
+    return true;
+}
+
+static const char *credential_name(const struct exchange *exchange, size_t credential) {
+    return credential == CONFIG_NONE ? "" : exchange_config(exchange)->credentials[credential].name;
+}
+
+/* The vault has the last word on where a secret goes, the client certificate's included. */
+static bool exchange_may_use_target(struct exchange *exchange,
+                                    const struct rendered_credential *certificate) {
+    const struct config_upstream *target = exchange->target;
+    const struct rendered_credential *credential = exchange->credential;
+    size_t bound = CONFIG_NONE;
+    if (credential && credential->bound_count &&
+        !rendered_credential_may_go_to(credential, target->host, target->port)) {
+        bound = exchange->decision.credential;
+    } else if (certificate && certificate->bound_count &&
+               !rendered_credential_may_go_to(certificate, target->host, target->port)) {
+        bound = exchange_certificate_source(exchange);
+    } else {
+        exchange->found_target = true;
+        return true;
+    }
+    exchange_complain(exchange, "secret", "the vault binds this secret to other hosts",
+                      credential_name(exchange, bound));
+    return false;
+}
+
+/* All targets were tried. */
+static void exchange_refuse_unconnected(struct exchange *exchange) {
+    if (!exchange->found_target) {
+        exchange_refuse(exchange, REASON_SECRET_UNAVAILABLE, 0,
+                        "the vault binds this secret to other hosts");
+    } else if (exchange->tls_problem) {
+        exchange_refuse(exchange, REASON_UPSTREAM_TLS, 0, exchange->tls_problem);
+    } else if (exchange->snapshot->addresses->upstreams[exchange->pool].count == 0) {
+        exchange_refuse(exchange, REASON_UPSTREAM_UNREACHABLE, 0,
+                        "the upstream's name does not resolve");
+    } else {
+        exchange_refuse(exchange, REASON_UPSTREAM_UNREACHABLE, 0,
+                        "no connection to the upstream could be made");
+    }
+}
+
+/* An idle connection to the target, or one to the first of its addresses that starts connecting. */
+static struct upstream *exchange_open_target(struct exchange *exchange,
+                                             const struct rendered_credential *certificate) {
+    struct worker *worker = exchange->worker;
+    struct upstream_pool *pool = &worker->upstream_pools[exchange->pool];
+    const struct upstream_addresses *addresses =
+        &exchange->snapshot->addresses->upstreams[exchange->pool];
+    uint64_t generation = certificate && exchange->target->is_tls ? certificate->generation : 0;
+    struct upstream *upstream = NULL;
+    if (exchange->address == 0 && !exchange->has_retried) {
+        upstream = upstream_take_idle(worker, pool, generation, exchange);
+    }
+    while (!upstream && exchange->address < addresses->count) {
+        upstream =
+            upstream_connect(worker, pool, generation, addresses, exchange->address, exchange);
+        if (!upstream) {
+            exchange->address++;
+        }
+    }
+    return upstream;
 }
 
 /* Tries addresses, then the other upstreams, until one starts connecting. False when the exchange
  * was refused. */
-static bool exchange_open_upstream(struct exchange *exchange) {
-    struct worker *worker = exchange->worker;
-    const struct upstream_addresses *addresses;
+static bool exchange_open_upstream(struct exchange *exchange,
+                                   const struct rendered_credential *certificate) {
     do {
-        struct upstream_pool *pool = &worker->upstream_pools[exchange->pool];
-        addresses = &exchange->snapshot->addresses->upstreams[exchange->pool];
-        if (exchange->address == 0 && !exchange->has_retried) {
-            exchange->upstream = upstream_take_idle(worker, pool, exchange);
-        }
-        while (!exchange->upstream && exchange->address < addresses->count) {
-            exchange->upstream =
-                upstream_connect(worker, pool, addresses, exchange->address, exchange);
-            if (!exchange->upstream) {
-                exchange->address++;
-            }
+        if (exchange_may_use_target(exchange, certificate)) {
+            exchange->upstream = exchange_open_target(exchange, certificate);
         }
     } while (!exchange->upstream && exchange_choose_next_target(exchange));
     if (!exchange->upstream) {
-        exchange_refuse_unreachable(exchange, addresses->count == 0
-                                                  ? "the upstream's name does not resolve"
-                                                  : "no connection to the upstream could be made");
+        exchange_refuse_unconnected(exchange);
         return false;
     }
     if (!exchange->upstream->is_connected) {
@@ -66,26 +161,67 @@ static bool exchange_open_upstream(struct exchange *exchange) {
     return true;
 }
 
+static enum io_result exchange_handshake(struct exchange *exchange) {
+    struct upstream *upstream = exchange->upstream;
+    enum io_result result = upstream_handshake(upstream);
+    if (result == IO_ERROR) {
+        exchange->tls_problem = tls_session_problem(upstream->conn.tls);
+        exchange_complain(exchange, "upstream_tls", exchange->tls_problem,
+                          credential_name(exchange, exchange_certificate_source(exchange)));
+    }
+    return result;
+}
+
+/* Goes on with the connection that is being made. IO_OK: requests may be sent on it. */
+static enum io_result exchange_go_on_connecting(struct exchange *exchange,
+                                                const struct rendered_credential *certificate) {
+    struct upstream *upstream = exchange->upstream;
+    struct conn *conn = &upstream->conn;
+    if (upstream->is_connected) {
+        return IO_OK;
+    }
+    if (conn->tls) {
+        return exchange_handshake(exchange);
+    }
+    if (!conn->can_write && !conn->is_broken) {
+        return IO_WAIT; /* the event will come */
+    }
+    if (!upstream_connect_succeeded(upstream)) {
+        return IO_ERROR;
+    }
+    conn->is_broken = false;
+    if (!exchange->target->is_tls) {
+        return IO_OK;
+    }
+    if (!upstream_start_tls(upstream, exchange->snapshot->rules->tls[exchange->route],
+                            exchange->target, certificate ? certificate->certificate : NULL)) {
+        return IO_ERROR;
+    }
+    return exchange_handshake(exchange);
+}
+
 void exchange_step_connect(struct exchange *exchange) {
+    const struct rendered_credential *certificate;
+    if (!exchange_client_certificate(exchange, &certificate)) {
+        exchange_refuse(exchange, REASON_SECRET_UNAVAILABLE, 0,
+                        "the client certificate for the upstream cannot be read now");
+        return;
+    }
     if (!exchange->target) {
         exchange_choose_target(exchange);
     }
     for (;;) {
-        if (!exchange->upstream && !exchange_open_upstream(exchange)) {
+        if (!exchange->upstream && !exchange_open_upstream(exchange, certificate)) {
             return;
         }
-        struct upstream *upstream = exchange->upstream;
-        if (upstream->is_connected) {
+        enum io_result result = exchange_go_on_connecting(exchange, certificate);
+        if (result == IO_WAIT) {
+            return;
+        }
+        if (result == IO_OK) {
             break;
         }
-        if (!upstream->conn.can_write && !upstream->conn.is_broken) {
-            return; /* the event will come */
-        }
-        if (upstream_connect_succeeded(upstream)) {
-            upstream->conn.is_broken = false;
-            break;
-        }
-        upstream_close(upstream);
+        upstream_close(exchange->upstream);
         exchange->upstream = NULL;
         exchange->address++;
     }

@@ -7,6 +7,7 @@
 #include "proxy/client.h"
 #include "proxy/exchange.h"
 #include "proxy/head_writer.h"
+#include "proxy/tls_session.h"
 
 enum { INFORMATIONAL_MAX = 16, UPSTREAM_IDLE_MS = 30000 };
 
@@ -167,6 +168,12 @@ static void exchange_on_upstream_gone(struct exchange *exchange) {
     bool may_retry = is_untouched && exchange->upstream->is_reused && !exchange->has_retried &&
                      exchange->kept_head_bytes > 0 && exchange_route(exchange)->retry_safe &&
                      method_is_idempotent(exchange->method);
+    const struct tls_session *tls = exchange->upstream->conn.tls;
+    if (!may_retry && is_untouched && tls && tls_session_was_refused(tls)) {
+        /* TLS 1.3 judges the client certificate when the request is on its way already */
+        exchange_refuse(exchange, REASON_UPSTREAM_TLS, 0, tls_session_problem(tls));
+        return;
+    }
     if (!may_retry) {
         exchange_refuse(exchange, REASON_UPSTREAM_PROTOCOL, 0,
                         is_untouched ? "the upstream closed the connection without an answer"

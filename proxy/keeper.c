@@ -345,12 +345,12 @@ static enum status keeper_make_assertions(struct keeper *keeper, struct error *e
 static enum status keeper_make_sources(struct keeper *keeper, struct error *err) {
     struct config *config = keeper->config;
     keeper->client = http_client_new(keeper->loop, NULL, err);
-    keeper->rules = ruleset_new(config);
     if (!keeper->client) {
         return STATUS_IO;
     }
+    keeper->rules = ruleset_new(config, err);
     if (!keeper->rules) {
-        return error_set(err, STATUS_NO_MEMORY, "out of memory");
+        return STATUS_INVALID;
     }
     keeper->keys = key_source_new(keeper->loop, keeper->client, config, on_ring, keeper, err);
     if (!keeper->keys) {

@@ -4,9 +4,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-struct ruleset *ruleset_new(struct config *config) {
+struct ruleset *ruleset_new(struct config *config, struct error *err) {
     struct ruleset *rules = calloc(1, sizeof *rules);
     if (!rules) {
+        error_set(err, STATUS_NO_MEMORY, "out of memory");
         return NULL;
     }
     atomic_init(&rules->refs, 1);
@@ -14,6 +15,12 @@ struct ruleset *ruleset_new(struct config *config) {
     rules->policy = policy_new(config);
     rules->router = router_new(config);
     if (!rules->policy || !rules->router) {
+        error_set(err, STATUS_NO_MEMORY, "out of memory");
+        ruleset_unref(rules);
+        return NULL;
+    }
+    rules->tls = tls_contexts_new(config, err);
+    if (!rules->tls) {
         ruleset_unref(rules);
         return NULL;
     }
@@ -31,6 +38,7 @@ void ruleset_unref(struct ruleset *rules) {
     }
     policy_free(rules->policy);
     router_free(rules->router);
+    tls_contexts_free(rules->tls, rules->config->route_count);
     config_unref(rules->config);
     free(rules);
 }

@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "proxy/resolver.h"
 #include "proxy/router.h"
+#include "proxy/tls.h"
 #include "vault/secret_store.h"
 
 /* The parts that change only when the configuration does. */
@@ -19,10 +20,12 @@ struct ruleset {
     struct config *config;
     struct policy *policy;
     struct router *router;
+    struct tls_context **tls; /* by route */
 };
 
-/* Takes its own reference to `config`. NULL without memory. */
-struct ruleset *ruleset_new(struct config *config);
+/* Takes its own reference to `config`, and reads the files of authorities it names. NULL with err.
+ */
+struct ruleset *ruleset_new(struct config *config, struct error *err);
 struct ruleset *ruleset_ref(struct ruleset *ruleset);
 void ruleset_unref(struct ruleset *ruleset);
 

@@ -12,8 +12,8 @@
 
 #include "proxy/exchange.h"
 
-/* Idle connections kept per pool. */
-enum { POOL_IDLE_MAX = 256 };
+/* Idle connections kept per pool; shelves that may wait empty for the next connection of theirs. */
+enum { POOL_IDLE_MAX = 256, POOL_SHELVES_KEPT = 8 };
 
 static struct route_metrics *pool_metrics(const struct upstream *upstream) {
     return &upstream->worker->metrics.routes[upstream->pool->route];
@@ -24,7 +24,7 @@ static void idle_unlink(struct upstream *upstream) {
     if (upstream->previous_idle) {
         upstream->previous_idle->next_idle = upstream->next_idle;
     } else {
-        pool->idle_first = upstream->next_idle;
+        upstream->shelf->idle_first = upstream->next_idle;
     }
     if (upstream->next_idle) {
         upstream->next_idle->previous_idle = upstream->previous_idle;
@@ -49,10 +49,16 @@ void upstream_close(struct upstream *upstream) {
     } else {
         idle_unlink(upstream);
     }
+    upstream->shelf->upstream_count--;
     loop_timer_cancel(upstream->worker->loop, &upstream->idle_timer);
     conn_close(&upstream->conn, upstream->worker->loop);
     upstream->grave.bury = upstream_bury;
     worker_bury(upstream->worker, &upstream->grave);
+}
+
+/* What TLS has to say for itself is no answer nobody asked for. */
+static bool has_more_to_say(struct conn *conn) {
+    return conn->can_read && !(conn->tls && conn_is_quiet(conn));
 }
 
 static void on_upstream_event(struct loop_watch *watch, uint32_t epoll_events) {
@@ -62,7 +68,7 @@ static void on_upstream_event(struct loop_watch *watch, uint32_t epoll_events) {
         exchange_on_upstream_event(upstream->exchange);
         return;
     }
-    if (upstream->conn.can_read || upstream->conn.is_broken) {
+    if (upstream->conn.is_broken || has_more_to_say(&upstream->conn)) {
         upstream_close(upstream); /* an idle upstream has nothing to say */
     }
 }
@@ -74,17 +80,56 @@ static void on_idle_timer(struct loop_timer *timer) {
     }
 }
 
-static bool is_quiet(const struct upstream *upstream) {
-    char byte;
-    return recv(upstream->conn.watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
-           (errno == EAGAIN || errno == EWOULDBLOCK);
+static struct upstream_shelf *shelf_find(struct upstream_pool *pool, uint64_t generation) {
+    struct upstream_shelf *shelf = &pool->shelf;
+    while (shelf && shelf->generation != generation) {
+        shelf = shelf->next;
+    }
+    return shelf;
+}
+
+static void shelf_remove_next(struct upstream_shelf *shelf) {
+    struct upstream_shelf *removed = shelf->next;
+    shelf->next = removed->next;
+    tls_ticket_done(&removed->ticket);
+    free(removed);
+}
+
+/* Certificates come and go: of shelves without a connection the newest are kept. */
+static void pool_tidy(struct upstream_pool *pool) {
+    size_t kept = 0;
+    struct upstream_shelf *shelf = &pool->shelf;
+    while (shelf->next) {
+        if (shelf->next->upstream_count == 0 && ++kept > POOL_SHELVES_KEPT) {
+            shelf_remove_next(shelf);
+        } else {
+            shelf = shelf->next;
+        }
+    }
+}
+
+/* NULL without memory. */
+static struct upstream_shelf *shelf_for(struct upstream_pool *pool, uint64_t generation) {
+    struct upstream_shelf *shelf = shelf_find(pool, generation);
+    if (shelf) {
+        return shelf;
+    }
+    pool_tidy(pool);
+    shelf = calloc(1, sizeof *shelf);
+    if (shelf) {
+        shelf->generation = generation;
+        shelf->next = pool->shelf.next;
+        pool->shelf.next = shelf;
+    }
+    return shelf;
 }
 
 struct upstream *upstream_take_idle(struct worker *worker, struct upstream_pool *pool,
-                                    struct exchange *exchange) {
-    while (pool->idle_first) {
-        struct upstream *upstream = pool->idle_first;
-        if (!is_quiet(upstream)) {
+                                    uint64_t generation, struct exchange *exchange) {
+    const struct upstream_shelf *shelf = shelf_find(pool, generation);
+    while (shelf && shelf->idle_first) {
+        struct upstream *upstream = shelf->idle_first;
+        if (!conn_is_quiet(&upstream->conn)) {
             upstream_close(upstream);
             continue;
         }
@@ -115,9 +160,10 @@ static int start_connecting(const struct upstream_addresses *addresses, size_t i
 }
 
 struct upstream *upstream_connect(struct worker *worker, struct upstream_pool *pool,
-                                  const struct upstream_addresses *addresses, size_t index,
-                                  struct exchange *exchange) {
-    int fd = start_connecting(addresses, index);
+                                  uint64_t generation, const struct upstream_addresses *addresses,
+                                  size_t index, struct exchange *exchange) {
+    struct upstream_shelf *shelf = shelf_for(pool, generation);
+    int fd = shelf ? start_connecting(addresses, index) : -1;
     if (fd < 0) {
         return NULL;
     }
@@ -128,6 +174,7 @@ struct upstream *upstream_connect(struct worker *worker, struct upstream_pool *p
     }
     upstream->worker = worker;
     upstream->pool = pool;
+    upstream->shelf = shelf;
     upstream->exchange = exchange;
     loop_timer_init(&upstream->idle_timer, on_idle_timer, upstream);
     if (conn_open(&upstream->conn, worker->loop, worker->io_pool, fd, on_upstream_event,
@@ -136,6 +183,7 @@ struct upstream *upstream_connect(struct worker *worker, struct upstream_pool *p
         free(upstream);
         return NULL;
     }
+    shelf->upstream_count++;
     metric_add(&worker->metrics.routes[pool->route].upstream_busy, 1);
     return upstream;
 }
@@ -151,10 +199,28 @@ bool upstream_connect_succeeded(struct upstream *upstream) {
     return true;
 }
 
+bool upstream_start_tls(struct upstream *upstream, const struct tls_context *context,
+                        const struct config_upstream *target,
+                        const struct client_certificate *certificate) {
+    struct tls_session *tls = tls_context_connect(context, target, upstream->conn.watch.fd,
+                                                  certificate, &upstream->shelf->ticket);
+    upstream->is_connected = false;
+    if (tls) {
+        conn_start_tls(&upstream->conn, tls);
+    }
+    return tls;
+}
+
+enum io_result upstream_handshake(struct upstream *upstream) {
+    enum io_result result = conn_handshake(&upstream->conn);
+    upstream->is_connected = result == IO_OK;
+    return result;
+}
+
 void upstream_release(struct upstream *upstream, uint32_t idle_ms) {
     struct upstream_pool *pool = upstream->pool;
     struct conn *conn = &upstream->conn;
-    bool is_clean = !conn->is_broken && !conn->peer_finished && !conn->can_read &&
+    bool is_clean = !conn->is_broken && !conn->peer_finished && !has_more_to_say(conn) &&
                     io_buffer_is_empty(&conn->in) && io_buffer_is_empty(&conn->out);
     if (!is_clean || idle_ms == 0 || pool->idle_count >= POOL_IDLE_MAX ||
         upstream->worker->is_draining ||
@@ -167,17 +233,27 @@ void upstream_release(struct upstream *upstream, uint32_t idle_ms) {
     upstream->exchange = NULL;
     upstream->is_reused = true;
     upstream->previous_idle = NULL;
-    upstream->next_idle = pool->idle_first;
-    if (pool->idle_first) {
-        pool->idle_first->previous_idle = upstream;
+    upstream->next_idle = upstream->shelf->idle_first;
+    if (upstream->next_idle) {
+        upstream->next_idle->previous_idle = upstream;
     }
-    pool->idle_first = upstream;
+    upstream->shelf->idle_first = upstream;
     pool->idle_count++;
     metric_add(&pool_metrics(upstream)->upstream_idle, 1);
 }
 
 void upstream_pool_clear(struct upstream_pool *pool) {
-    while (pool->idle_first) {
-        upstream_close(pool->idle_first);
+    for (struct upstream_shelf *shelf = &pool->shelf; shelf; shelf = shelf->next) {
+        while (shelf->idle_first) {
+            upstream_close(shelf->idle_first);
+        }
     }
+}
+
+void upstream_pool_done(struct upstream_pool *pool) {
+    upstream_pool_clear(pool);
+    while (pool->shelf.next) {
+        shelf_remove_next(&pool->shelf);
+    }
+    tls_ticket_done(&pool->shelf.ticket);
 }

@@ -1,41 +1,64 @@
-/* Connections to upstreams: opened without blocking, kept alive, never handed on unless clean. */
+/* Connections to upstreams: opened without blocking, kept alive, never handed on unless clean, and
+ * only to requests under the same client certificate. */
 #ifndef BARKEEP_PROXY_UPSTREAM_H
 #define BARKEEP_PROXY_UPSTREAM_H
 
 #include "proxy/conn.h"
+#include "proxy/tls.h"
 #include "proxy/worker.h"
+
+struct upstream_shelf;
 
 struct upstream {
     struct conn conn;
     struct grave grave;
     struct worker *worker;
     struct upstream_pool *pool;
+    struct upstream_shelf *shelf;
     struct exchange *exchange; /* NULL while idle */
-    bool is_connected;
-    bool is_reused; /* served an exchange before */
+    bool is_connected;         /* and, for https, verified */
+    bool is_reused;            /* served an exchange before */
     bool is_closed;
     struct upstream *previous_idle, *next_idle;
     struct loop_timer idle_timer;
 };
 
-/* One per configured upstream and worker. Idle connections: the last one used comes out first. */
+/* The connections of one pool that present the same client certificate: one takes another's place,
+ * and their handshakes may shorten each other's. */
+struct upstream_shelf {
+    uint64_t generation; /* of the rendering the certificate came from; 0: none is presented */
+    struct upstream *idle_first; /* the last one used comes out first */
+    size_t upstream_count;       /* idle or not */
+    struct tls_ticket ticket;
+    struct upstream_shelf *next;
+};
+
+/* One per configured upstream and worker. */
 struct upstream_pool {
     size_t route;
     size_t upstream;
     uint32_t turn; /* of a route's first pool: whose turn it is among the route's upstreams */
-    struct upstream *idle_first;
+    struct upstream_shelf shelf; /* generation 0; the others hang on it */
     size_t idle_count;
+    const char *complaint; /* what was logged last about connecting; lives for ever */
+    uint64_t complained_ms;
 };
 
-/* A clean idle connection that still lives, or NULL. */
+/* A clean idle connection of this generation that still lives, or NULL. */
 struct upstream *upstream_take_idle(struct worker *worker, struct upstream_pool *pool,
-                                    struct exchange *exchange);
+                                    uint64_t generation, struct exchange *exchange);
 /* Starts connecting to `addresses->items[index]`. NULL when that fails at once. */
 struct upstream *upstream_connect(struct worker *worker, struct upstream_pool *pool,
-                                  const struct upstream_addresses *addresses, size_t index,
-                                  struct exchange *exchange);
+                                  uint64_t generation, const struct upstream_addresses *addresses,
+                                  size_t index, struct exchange *exchange);
 /* After an event on a connecting socket. */
 bool upstream_connect_succeeded(struct upstream *upstream);
+/* The socket is connected: no longer counts as connected before upstream_handshake() gives IO_OK.
+ * False without memory. */
+bool upstream_start_tls(struct upstream *upstream, const struct tls_context *context,
+                        const struct config_upstream *target,
+                        const struct client_certificate *certificate);
+enum io_result upstream_handshake(struct upstream *upstream);
 /* Back to the pool, for at most `idle_ms`. Closes it instead when something about it is in doubt.
  */
 void upstream_release(struct upstream *upstream, uint32_t idle_ms);
@@ -43,5 +66,7 @@ void upstream_release(struct upstream *upstream, uint32_t idle_ms);
 void upstream_close(struct upstream *upstream);
 /* Closes every idle connection. */
 void upstream_pool_clear(struct upstream_pool *pool);
+/* The same, once no connection is left elsewhere, and gives the pool's memory back. */
+void upstream_pool_done(struct upstream_pool *pool);
 
 #endif

@@ -355,7 +355,7 @@ void worker_free(struct worker *worker) {
         listener_stop(&worker->listeners[i]);
     }
     for (size_t i = 0; worker->upstream_pools && i < worker->upstream_pool_count; i++) {
-        upstream_pool_clear(&worker->upstream_pools[i]);
+        upstream_pool_done(&worker->upstream_pools[i]);
     }
     bury_all(worker);
     exchange_free_list(worker);

@@ -12,7 +12,8 @@ static struct address_book *new_book(void) {
 
 static struct ruleset *new_rules(void) {
     struct config *config = case_good("");
-    struct ruleset *rules = ruleset_new(config);
+    struct error err;
+    struct ruleset *rules = ruleset_new(config, &err);
     assert_non_null(rules);
     config_unref(config); /* the rules hold their own */
     return rules;

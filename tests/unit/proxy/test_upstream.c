@@ -61,7 +61,7 @@ static void scene_open(struct scene *scene) {
 }
 
 static void scene_close(struct scene *scene) {
-    upstream_pool_clear(&scene->pool);
+    upstream_pool_done(&scene->pool);
     after_turn(&scene->worker);
     close(scene->listener);
     worker_metrics_done(&scene->worker.metrics);
@@ -79,7 +79,7 @@ static void assert_counts(const struct scene *scene, uint64_t idle, uint64_t bus
 /* A connected upstream; *out_peer is the server's end. */
 static struct upstream *connect_one(struct scene *scene, int *out_peer) {
     struct upstream *upstream =
-        upstream_connect(&scene->worker, &scene->pool, &scene->addresses, 0, exchange_of(scene));
+        upstream_connect(&scene->worker, &scene->pool, 0, &scene->addresses, 0, exchange_of(scene));
     assert_non_null(upstream);
     assert_false(upstream->is_connected);
     *out_peer = accept(scene->listener, NULL, NULL);
@@ -91,7 +91,7 @@ static struct upstream *connect_one(struct scene *scene, int *out_peer) {
 }
 
 static struct upstream *take(struct scene *scene) {
-    return upstream_take_idle(&scene->worker, &scene->pool, exchange_of(scene));
+    return upstream_take_idle(&scene->worker, &scene->pool, 0, exchange_of(scene));
 }
 
 /* Until what the peer did has arrived in the kernel, without a turn of the loop. */
@@ -330,7 +330,7 @@ static void says_when_nobody_listens(void **state) {
     close(scene.listener);
     scene.listener = -1;
     struct upstream *upstream =
-        upstream_connect(&scene.worker, &scene.pool, &scene.addresses, 0, exchange_of(&scene));
+        upstream_connect(&scene.worker, &scene.pool, 0, &scene.addresses, 0, exchange_of(&scene));
     if (upstream) { /* else the kernel said so at once */
         TURN_UNTIL(scene.worker.loop, upstream->conn.is_broken);
         assert_false(upstream_connect_succeeded(upstream));
