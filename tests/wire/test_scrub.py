@@ -103,7 +103,7 @@ class Scrub(SecretCase):
         self.door.upstream.on("/hints", response_bytes)
         with self.door.client() as client:
             client.send(raw.request("GET", "/plain/hints", token=self.token))
-            first = client.read_response()
+            first = client.read_head()
             self.assertEqual(103, first.status)
             self.assertNotIn(PLAIN.encode(), first.head)
             self.assertEqual(200, client.read_response().status)
@@ -156,7 +156,6 @@ class Scrub(SecretCase):
         self.assertEqual(["gzip"], self.door.upstream.since(mark)[-1].all("Accept-Encoding"))
 
     def test_without_a_credential_nothing_is_looked_for(self):
-        response = self.answered("public", recorder.answer(200, PLAIN.encode()), "/public/echo"[7:])
         self.door.upstream.on("/public/echo", recorder.answer(200, PLAIN.encode()))
         response = self.ask("/public/echo")
         self.assertEqual(PLAIN.encode(), response.body)
