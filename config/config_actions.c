@@ -39,6 +39,15 @@ static bool refuse_method(struct loader *loader, const struct node *node, struct
     return false;
 }
 
+/* GET PUT /a, and GET, PUT /a. */
+static bool has_spaced_methods(struct slice methods, struct slice path) {
+    struct slice word = slice_of(path.ptr, slice_index(path, ' '));
+    while (word.len > 0 && word.ptr[word.len - 1] == ',')
+        word.len--;
+    bool is_list = slice_ends_with(methods, SLICE(",")) || is_method(methods);
+    return is_list && (is_method(word) || slice_eq_str(word, "*"));
+}
+
 static bool read_methods(struct loader *loader, const struct node *node, struct slice list,
                          struct config_strings *out_methods) {
     if (slice_eq_str(list, "*"))
@@ -82,6 +91,13 @@ static bool read_action(struct loader *loader, const struct node *node,
     struct slice path = slice_trim(slice_skip(text, space));
     if (path.len == 0) {
         loader_error(loader, node, "must be %s; got %s", ACTION_FORM, QUOTE(node->source));
+        return false;
+    }
+    if (has_spaced_methods(slice_of(text.ptr, space), path)) {
+        loader_error(loader, node,
+                     "methods are separated by commas without spaces, as in \"GET,PUT /**\"; got "
+                     "%s",
+                     QUOTE(node->source));
         return false;
     }
     struct config_action action = {.text = loader_copy(loader, text)};

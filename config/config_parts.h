@@ -123,6 +123,12 @@ schema_read_value config_read_routes; /* into struct config */
 const char *config_read_path(struct loader *loader, const struct node *node, struct slice path,
                              bool is_pattern);
 
+/* config_route_checks.c: what concerns a route's upstreams and the credentials that reach them. */
+void config_check_routes(struct loader *loader);
+
+/* config_sharing.c: credentials that go to several backends. */
+void config_check_sharing(struct loader *loader);
+
 /* config_checks.c: what concerns several parts at once. */
 void config_check(struct loader *loader);
 

@@ -52,11 +52,14 @@ static void read_own_scope(struct loader *loader, const struct node *node, void 
         *(const char **)target = loader_copy(loader, text);
 }
 
-/* Takes the first word off `*text`. */
-static struct slice take_word(struct slice *text) {
-    struct slice word = slice_of(text->ptr, slice_index(*text, ' '));
-    *text = slice_skip(*text, word.len + 1);
-    return word;
+/* Takes the first word off `*text`. False when there is none, not even an empty one. */
+static bool take_word(struct slice *text, struct slice *out_word) {
+    if (!text->ptr)
+        return false;
+    size_t space = slice_index(*text, ' ');
+    *out_word = slice_of(text->ptr, space);
+    *text = space < text->len ? slice_skip(*text, space + 1) : (struct slice){0};
+    return true;
 }
 
 /* What stands before the last slash: "" when there is none. */
@@ -70,10 +73,10 @@ static struct slice resource_of(struct slice scope) {
 /* What is wrong with `scopes`, or NULL. */
 static const char *wrong_with_scopes(struct slice scopes) {
     struct slice first = resource_of(slice_of(scopes.ptr, slice_index(scopes, ' ')));
+    struct slice scope;
     size_t count = 0;
     bool has_default = false;
-    while (scopes.len > 0) {
-        struct slice scope = take_word(&scopes);
+    while (take_word(&scopes, &scope)) {
         struct slice resource = resource_of(scope);
         if (scope.len == resource.len + 1 || !is_uri_text(scope) || !is_resource(resource))
             return "must be RESOURCE/SCOPE, or several of one resource with single spaces between, "
@@ -125,19 +128,43 @@ static const struct schema_row ON_BEHALF_OF_ROWS[] = {
 
 const struct schema ON_BEHALF_OF_SCHEMA = {"on_behalf_of", ON_BEHALF_OF_ROWS};
 
+/* Entra exchanges only what was issued to the application that asks. URIs tell nothing about whose
+ * they are. */
+static bool is_foreign(const struct config *config) {
+    const struct config_strings *audiences = &config->entra.audiences;
+    const char *own = config->identity.client_id;
+    for (size_t i = 0; i < audiences->count; i++) {
+        struct slice audience = slice_of_str(audiences->items[i]);
+        if (!config_is_guid(audience) || (own && slice_eq_nocase(audience, slice_of_str(own))))
+            return false;
+    }
+    return own && audiences->count > 0;
+}
+
+static void check_exchange(struct loader *loader, const struct node *node) {
+    const struct config *config = loader->config;
+    if (config->identity.kind == IDENTITY_MANAGED)
+        loader_key_error(loader, node,
+                         "a managed identity cannot exchange callers' tokens; give barkeep an "
+                         "application of its own: identity: {client: ...} or {workload: ...}");
+    else if (is_foreign(config))
+        loader_key_warning(loader, node,
+                           "Entra exchanges only tokens that were issued to the application that "
+                           "asks; entra.audience does not list `identity`'s %s",
+                           config->identity.client_id);
+}
+
 void config_check_scope(struct loader *loader, const struct node *node,
                         const struct config_credential *credential) {
     bool is_exchange = credential->kind == CREDENTIAL_ON_BEHALF_OF;
-    const char *key = is_exchange ? "on_behalf_of" : "entra_token";
-    const struct node *kind = node_find(node, slice_of_str(key));
+    const struct node *kind =
+        node_find(node, slice_of_str(is_exchange ? "on_behalf_of" : "entra_token"));
     if (!kind)
         return;
     if (!node_find(loader->root, SLICE("identity")))
         loader_key_error(loader, kind,
                          "needs `identity:`, barkeep's own identity towards Azure, at the top "
                          "level");
-    else if (is_exchange && loader->config->identity.kind == IDENTITY_MANAGED)
-        loader_key_error(loader, kind,
-                         "a managed identity cannot exchange callers' tokens; give barkeep an "
-                         "application of its own: identity: {client: ...} or {workload: ...}");
+    else if (is_exchange)
+        check_exchange(loader, kind);
 }

@@ -49,8 +49,7 @@ static const char *guid_from(struct loader *loader, const struct node *node, con
         return NULL;
     if (config_is_guid(value))
         return loader_copy_lower(loader, value);
-    loader_error(loader, node, "the environment variable %s must be a GUID, got %s", variable,
-                 QUOTE(value));
+    loader_error(loader, node, "the environment variable %s must be a GUID", variable);
     return NULL;
 }
 

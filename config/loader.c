@@ -190,6 +190,39 @@ const char *loader_read_service_url(struct loader *loader, const struct node *no
     return loader_copy(loader, start);
 }
 
+enum { NAMES_LISTED = 4 };
+
+/* The names that come first in the file; returns how many. */
+static size_t first_names(const struct name_index *index,
+                          const struct name_index_slot *out_names[NAMES_LISTED]) {
+    size_t count = 0;
+    for (size_t i = 0; i < index->cap; i++) {
+        const struct name_index_slot *slot = &index->slots[i];
+        size_t at = count;
+        while (at > 0 && out_names[at - 1]->value > slot->value)
+            at--;
+        if (!slot->name.ptr || at == NAMES_LISTED)
+            continue;
+        count += count < NAMES_LISTED ? 1 : 0;
+        memmove(&out_names[at + 1], &out_names[at], (count - 1 - at) * sizeof *out_names);
+        out_names[at] = slot;
+    }
+    return count;
+}
+
+static void list_names(const struct name_index *index, struct loader_hint *out_hint) {
+    const struct name_index_slot *names[NAMES_LISTED] = {0};
+    size_t count = first_names(index, names);
+    size_t len = (size_t)snprintf(out_hint->text, sizeof out_hint->text,
+                                  count ? "; there are: " : "; there are none");
+    for (size_t i = 0; i < count; i++)
+        len += (size_t)snprintf(out_hint->text + len, sizeof out_hint->text - len, "%s%s",
+                                i ? ", " : "", QUOTE(names[i]->name));
+    if (index->count > count)
+        snprintf(out_hint->text + len, sizeof out_hint->text - len, " and %zu more",
+                 index->count - count);
+}
+
 const char *loader_hint(struct loader *loader, const struct name_index *index, struct slice name,
                         struct loader_hint *out_hint) {
     out_hint->text[0] = '\0';
@@ -204,5 +237,7 @@ const char *loader_hint(struct loader *loader, const struct name_index *index, s
     if (suggestion.best.ptr)
         snprintf(out_hint->text, sizeof out_hint->text, ", did you mean %s?",
                  QUOTE(suggestion.best));
+    else
+        list_names(index, out_hint);
     return out_hint->text;
 }

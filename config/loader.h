@@ -71,9 +71,9 @@ const char *loader_read_word(struct loader *loader, const struct node *item); /*
 /* https, or http on loopback, as it was written but for a trailing slash. NULL after a problem. */
 const char *loader_read_service_url(struct loader *loader, const struct node *node);
 
-/* ", did you mean `x`?" or "" for a name that `index` does not hold. */
+/* For a name that `index` does not hold: ", did you mean `x`?", or the names that there are. */
 struct loader_hint {
-    char text[96];
+    char text[320];
 };
 const char *loader_hint(struct loader *loader, const struct name_index *index, struct slice name,
                         struct loader_hint *out_hint);

@@ -54,9 +54,24 @@ static struct config_position position_of_offset(struct slice yaml, size_t offse
     return position;
 }
 
-/* What the two commonest slips need; libyaml's own words say where, not how. */
-static const char *syntax_advice(const yaml_parser_t *parser) {
-    if (parser->context && strstr(parser->context, "alias"))
+/* True when the line, counted from 0, is indented with a tab. */
+static bool is_indented_by_tab(struct slice yaml, size_t line) {
+    for (; line > 0 && yaml.len > 0; line--)
+        yaml = slice_skip(yaml, slice_index(yaml, '\n') + 1);
+    for (size_t i = 0; i < yaml.len && (yaml.ptr[i] == ' ' || yaml.ptr[i] == '\t'); i++) {
+        if (yaml.ptr[i] == '\t')
+            return true;
+    }
+    return false;
+}
+
+/* What the commonest slips need; libyaml's own words say where, not how. */
+static const char *syntax_advice(const yaml_parser_t *parser, struct slice yaml) {
+    const char *context = parser->context ? parser->context : "";
+    bool is_in_brackets = strstr(context, "flow"); /* where tabs are spaces */
+    if (!is_in_brackets && is_indented_by_tab(yaml, parser->problem_mark.line))
+        return "; indent with spaces, not with a tab";
+    if (strstr(context, "alias"))
         return "; put text that begins with `*` in quotes";
     if (strstr(parser->problem ? parser->problem : "", "cannot start any token"))
         return "; indent with spaces, and put text that begins with a special character in quotes";
@@ -74,7 +89,7 @@ static enum status report_syntax(struct builder *builder, struct slice yaml) {
                     text);
         return STATUS_INVALID;
     }
-    const char *advice = syntax_advice(parser);
+    const char *advice = syntax_advice(parser, yaml);
     if (parser->context)
         problem_add(builder->problems, PROBLEM_ERROR, position_of(parser->problem_mark), "",
                     "not valid YAML: %s, %s that began at %u:%u%s", text, parser->context,

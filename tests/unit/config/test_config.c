@@ -32,12 +32,13 @@ static const char FULL[] =
     "      audience: [shop, " CLIENT "]\n"
     "      tenant: 3F2B8C1A-6D4E-4B7F-9A21-5C0DE1F2A3B4\n"
     "identity:\n"
-    "  client: {id: 8D1E6F20-1B2C-4D3E-8F90-A1B2C3D4E5F6, secret_file: client-secret}\n"
+    "  client: {id: 8D1E6F20-1B2C-4D3E-8F90-A1B2C3D4E5F6, certificate_file: "
+    "client.pem}\n"
     "  tenant: " CLIENT "\n"
     "  authority: https://login.other.example\n"
     "  endpoint: http://127.0.0.1:4141/\n"
     "vaults:\n"
-    "  prod: https://contoso.vault.usgovcloudapi.net/\n"
+    "  prod: {url: \"https://contoso.vault.usgovcloudapi.net/\", api_version: 7.6-preview.2}\n"
     "  local: file:secrets/\n"
     "credentials:\n"
     "  admin: {basic: {username: root, password: prod/Db-Admin}}\n"
@@ -48,6 +49,11 @@ static const char FULL[] =
     "      X-Api-Key: \"{local/key}\"\n"
     "      X-Both: \"a{{{local/key}b}}c}{prod/db-admin}\"\n"
     "      X-Plain: plain\n"
+    "  asked: {query: {\"api key\": \"{local/key}\", \"a&b\": \"v1 {local/key}\"}}\n"
+    "  baked: {cookie: {__Host-session: \"v1.{local/key}\"}}\n"
+    "  own: {entra_token: {scope: https://storage.azure.com/.default}}\n"
+    "  theirs: {on_behalf_of: {scope: api://orders/Read api://orders/Write}}\n"
+    "  shown: {client_certificate: prod/gateway-tls}\n"
     "secrets:\n"
     "  prod/DB-ADMIN: {refresh: 1m, max_stale: 2h}\n"
     "roles:\n"
@@ -75,7 +81,11 @@ static const char FULL[] =
     "    preserve_host: true\n"
     "    retry: off\n"
     "    allow_plaintext_credential: true\n"
-    "  - {name: rest, upstream: \"http://127.0.0.1:81\"}\n"
+    "  - name: rest\n"
+    "    upstream: [https://rest.example, \"https://[2001:db8::1]:443/v1\", "
+    "https://10.0.0.9:8443]\n"
+    "    scrub: false\n"
+    "    tls: {ca: ca.pem, verify: false, server_name: Rest.Internal, certificate: shown}\n"
     "access:\n"
     "  - {role: Reader, to: {everyone: true}, credential: token}\n"
     "  - {role: Contributor, to: {app_role: Ops}, when: {acrs: [c1, c99], mfa: true}, "
@@ -173,10 +183,11 @@ static void reads_static_issuers(void **state) {
 static void reads_identity_and_vaults(void **state) {
     (void)state;
     const struct config_identity *identity = &full->identity;
-    assert_int_equal(identity->kind, IDENTITY_CLIENT_SECRET);
+    assert_int_equal(identity->kind, IDENTITY_CLIENT_CERTIFICATE);
     assert_null(identity->managed_client_id);
     assert_string_equal(identity->client_id, CLIENT);
-    assert_string_equal(identity->client_secret_file, "/etc/barkeep/client-secret");
+    assert_null(identity->client_secret_file);
+    assert_string_equal(identity->client_certificate_file, "/etc/barkeep/client.pem");
     assert_string_equal(identity->tenant, CLIENT);
     assert_string_equal(identity->authority, "https://login.other.example");
     assert_string_equal(identity->endpoint, "http://127.0.0.1:4141");
@@ -184,6 +195,7 @@ static void reads_identity_and_vaults(void **state) {
     assert_string_equal(full->vaults[0].name, "prod");
     assert_int_equal(full->vaults[0].kind, VAULT_KEY_VAULT);
     assert_string_equal(full->vaults[0].url, "https://contoso.vault.usgovcloudapi.net");
+    assert_string_equal(full->vaults[0].api_version, "7.6-preview.2");
     assert_string_equal(full->vaults[0].resource, "https://vault.usgovcloudapi.net");
     assert_string_equal(full->vaults[1].name, "local");
     assert_int_equal(full->vaults[1].kind, VAULT_FILE);
@@ -207,8 +219,8 @@ static void assert_secret(size_t index, size_t vault, const char *name, const ch
 static void reads_credentials_and_their_secrets(void **state) {
     (void)state;
     const struct config_credential *credentials = full->credentials;
-    assert_int_equal(full->credential_count, 4);
-    assert_int_equal(full->secret_count, 5);
+    assert_int_equal(full->credential_count, 9);
+    assert_int_equal(full->secret_count, 6);
 
     assert_string_equal(credentials[0].name, "admin");
     assert_int_equal(credentials[0].kind, CREDENTIAL_BASIC);
@@ -235,22 +247,53 @@ static void reads_header_templates(void **state) {
     (void)state;
     const struct config_credential *keyed = &full->credentials[3];
     assert_int_equal(keyed->kind, CREDENTIAL_HEADERS);
-    assert_int_equal(keyed->header_count, 3);
+    assert_int_equal(keyed->field_count, 3);
 
-    assert_string_equal(keyed->headers[0].name, "X-Api-Key");
-    assert_int_equal(keyed->headers[0].value.count, 1);
-    assert_secret(keyed->headers[0].value.parts[0].secret, 1, "key", NULL, 300, 86400);
+    assert_string_equal(keyed->fields[0].name, "X-Api-Key");
+    assert_int_equal(keyed->fields[0].value.count, 1);
+    assert_secret(keyed->fields[0].value.parts[0].secret, 1, "key", NULL, 300, 86400);
 
-    const struct config_template *both = &keyed->headers[1].value;
+    const struct config_template *both = &keyed->fields[1].value;
     assert_int_equal(both->count, 4);
     assert_true(slice_eq_str(both->parts[0].literal, "a{"));
-    assert_int_equal(both->parts[1].secret, keyed->headers[0].value.parts[0].secret);
+    assert_int_equal(both->parts[1].secret, keyed->fields[0].value.parts[0].secret);
     assert_true(slice_eq_str(both->parts[2].literal, "b}c}"));
     assert_int_equal(both->parts[3].secret, full->credentials[0].password);
 
-    assert_int_equal(keyed->headers[2].value.count, 1);
-    assert_int_equal(keyed->headers[2].value.parts[0].secret, CONFIG_NONE);
-    assert_true(slice_eq_str(keyed->headers[2].value.parts[0].literal, "plain"));
+    assert_int_equal(keyed->fields[2].value.count, 1);
+    assert_int_equal(keyed->fields[2].value.parts[0].secret, CONFIG_NONE);
+    assert_true(slice_eq_str(keyed->fields[2].value.parts[0].literal, "plain"));
+}
+
+static void reads_query_parameters_and_cookies(void **state) {
+    (void)state;
+    const struct config_credential *asked = &full->credentials[4];
+    size_t key = full->credentials[3].fields[0].value.parts[0].secret;
+    assert_int_equal(asked->kind, CREDENTIAL_QUERY);
+    assert_int_equal(asked->field_count, 2);
+    assert_string_equal(asked->fields[0].name, "api key");
+    assert_int_equal(asked->fields[0].value.parts[0].secret, key);
+    assert_string_equal(asked->fields[1].name, "a&b");
+    assert_int_equal(asked->fields[1].value.count, 2);
+    assert_true(slice_eq_str(asked->fields[1].value.parts[0].literal, "v1 "));
+
+    const struct config_credential *baked = &full->credentials[5];
+    assert_int_equal(baked->kind, CREDENTIAL_COOKIE);
+    assert_int_equal(baked->field_count, 1);
+    assert_string_equal(baked->fields[0].name, "__Host-session");
+    assert_int_equal(baked->fields[0].value.parts[1].secret, key);
+}
+
+static void reads_tokens_and_client_certificates(void **state) {
+    (void)state;
+    const struct config_credential *own = &full->credentials[6];
+    assert_int_equal(own->kind, CREDENTIAL_ENTRA_TOKEN);
+    assert_string_equal(own->scope, "https://storage.azure.com/.default");
+    assert_int_equal(own->certificate, CONFIG_NONE);
+    assert_int_equal(full->credentials[7].kind, CREDENTIAL_ON_BEHALF_OF);
+    assert_string_equal(full->credentials[7].scope, "api://orders/Read api://orders/Write");
+    assert_int_equal(full->credentials[8].kind, CREDENTIAL_CLIENT_CERTIFICATE);
+    assert_secret(full->credentials[8].certificate, 0, "gateway-tls", NULL, 300, 86400);
 }
 
 static void reads_roles_after_the_built_in_ones(void **state) {
@@ -279,7 +322,7 @@ static void reads_routes_and_upstreams(void **state) {
     assert_string_equal(db->name, "db");
     assert_string_equal(db->host, "db.example");
     assert_string_equal(db->path, "/db");
-    assert_int_equal(db->position.line, 47);
+    assert_int_equal(db->position.line, 52);
     assert_int_equal(db->position.column, 5);
     assert_true(db->pass_encoded_slashes);
     assert_int_equal(db->credential, 3);
@@ -312,6 +355,29 @@ static void reads_routes_and_upstreams(void **state) {
     assert_string_equal(upstreams[2].unix_path, "/run/db.sock");
 }
 
+static void reads_https_upstreams(void **state) {
+    (void)state;
+    const struct config_route *rest = &full->routes[1];
+    const struct config_upstream *upstreams = rest->upstreams;
+    assert_int_equal(rest->upstream_count, 3);
+    assert_true(upstreams[0].is_tls && upstreams[1].is_tls && upstreams[2].is_tls);
+    assert_int_equal(upstreams[0].port, 443);
+    assert_string_equal(upstreams[0].host_header, "rest.example");
+    assert_int_equal(upstreams[1].port, 443);
+    assert_string_equal(upstreams[1].host, "2001:db8::1");
+    assert_string_equal(upstreams[1].host_header, "[2001:db8::1]");
+    assert_string_equal(upstreams[1].base_path, "/v1");
+    assert_int_equal(upstreams[2].port, 8443);
+    assert_string_equal(upstreams[2].host_header, "10.0.0.9:8443");
+    assert_false(full->routes[0].upstreams[0].is_tls);
+
+    assert_false(rest->scrub);
+    assert_string_equal(rest->tls.ca_file, "/etc/barkeep/ca.pem");
+    assert_false(rest->tls.verify);
+    assert_string_equal(rest->tls.server_name, "rest.internal");
+    assert_int_equal(rest->tls.certificate, 8);
+}
+
 static void reads_rules(void **state) {
     (void)state;
     const struct config_route *db = &full->routes[0];
@@ -321,7 +387,7 @@ static void reads_rules(void **state) {
     assert_int_equal(first->role, 2);
     assert_int_equal(first->action_count, 0);
     assert_int_equal(first->credential, 0);
-    assert_int_equal(first->position.line, 54);
+    assert_int_equal(first->position.line, 59);
     assert_int_equal(first->to_count, 1);
     assert_strings(&first->to[0].groups, "Admins", "Domain Users");
     assert_strings(&first->to[0].tenants, CLIENT, NULL);
@@ -447,6 +513,11 @@ static void fills_in_the_defaults(void **state) {
     assert_false(route->preserve_host);
     assert_true(route->retry_safe);
     assert_false(route->allow_plaintext_credential);
+    assert_true(route->scrub);
+    assert_null(route->tls.ca_file);
+    assert_true(route->tls.verify);
+    assert_null(route->tls.server_name);
+    assert_int_equal(route->tls.certificate, CONFIG_NONE);
     assert_null(config->audit_file);
     assert_int_equal(config->log_level, LOG_INFO);
     assert_false(config->audit_full_drops);
@@ -683,8 +754,11 @@ int main(void) {
         cmocka_unit_test(reads_identity_and_vaults),
         cmocka_unit_test(reads_credentials_and_their_secrets),
         cmocka_unit_test(reads_header_templates),
+        cmocka_unit_test(reads_query_parameters_and_cookies),
+        cmocka_unit_test(reads_tokens_and_client_certificates),
         cmocka_unit_test(reads_roles_after_the_built_in_ones),
         cmocka_unit_test(reads_routes_and_upstreams),
+        cmocka_unit_test(reads_https_upstreams),
         cmocka_unit_test(reads_rules),
         cmocka_unit_test(asks_graph_by_default_once_there_is_an_identity),
         cmocka_unit_test(reads_conditions),

@@ -5,6 +5,10 @@
 #define PROD "identity: {managed: system}\nvaults: {prod: \"https://x.vault.azure.net\"}\n"
 #define GRANTED "access: [{role: Reader, to: {everyone: true}, credential: c}]\n"
 
+#define FAR_ROUTE(rest)                                                                            \
+    "routes:\n- {name: far, upstream: \"https://db.example:8443/base\", " rest "}\n"
+#define EXCHANGE "credentials: {c: {on_behalf_of: {scope: api://o/Read}}}\n"
+
 /* The one warning of each case, and nothing else. */
 static void warns_once_each(void **state) {
     (void)state;
@@ -50,6 +54,32 @@ static void warns_once_each(void **state) {
                "- name: b\n  upstream: unix:/x\n"
                "  access: [{role: Reader, to: {everyone: true}, credential: c}]",
          "7:61: routes[1].access[0].credential", "share a secret"},
+        {LOCAL "routes:\n- {name: a, path: /a, upstream: [\"http://127.0.0.1:1\", "
+               "\"http://127.0.0.1:2\"], credential: c}\n"
+               "- {name: b, path: /b, upstream: [\"http://127.0.0.1:1\", \"http://127.0.0.1:3\"], "
+               "credential: c}",
+         "5:91: routes[1].credential", "another upstream on route `a` too"},
+        {LOCAL FAR_ROUTE("tls: {verify: false}, credential: c"), "4:71: routes[0].tls.verify",
+         "is given the credential `c`"},
+        {FAR_ROUTE("tls: {verify: false}"), "2:71: routes[0].tls.verify",
+         "whoever answers in the upstream's place is believed"},
+        {"vaults: {a: {url: \"file:/x\", api_version: 7.5}}\n"
+         "credentials: {c: {bearer: a/x}}\n" GRANTED,
+         "1:30: vaults.a.api_version", "has no effect"},
+        {"identity: {workload: {client_id: " CLIENT ", token_file: f}, "
+         "endpoint: \"http://127.0.0.1\"}",
+         "1:98: identity.endpoint", "has no effect"},
+        {"identity: {client: {id: " CLIENT ", secret_file: f}}\n" EXCHANGE
+         "access: [{role: Reader, to: [{app: " GROUP "}, {app: " CLIENT "}], credential: c}]",
+         "3:29: access[0].to", "only applications match"},
+        {"identity: {client: {id: " CLIENT ", secret_file: f}}\n" EXCHANGE
+         "access: []\nroutes: [{name: r, upstream: \"https://a.example\", credential: c, "
+         "access: [{role: Reader, to: {app: " GROUP "}}]}]",
+         "4:94: routes[0].access[0].to", "use an entra_token"},
+        {"identity: {client: {id: " GROUP ", secret_file: f}}\n" EXCHANGE GRANTED,
+         "2:19: credentials.c.on_behalf_of", "does not list `identity`'s " GROUP},
+        {"credentials: {c: {query: {key: hunter2}}}\n" GRANTED, "1:18: credentials.c",
+         "holds no secret of a vault"},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         struct problem_list problems;
@@ -80,6 +110,15 @@ static void does_not_warn_of_what_is_fine(void **state) {
         "vaults: {local: \"file:/s\"}\n" GRANTED,
         LOCAL "routes:\n- {name: a, path: /a, upstream: \"http://127.0.0.1:1\", credential: c}\n"
               "- {name: b, path: /b, upstream: \"http://127.0.0.1:1/b\", credential: c}",
+        LOCAL "routes:\n- {name: a, path: /a, upstream: [\"http://127.0.0.1:1\", "
+              "\"http://127.0.0.1:2\"], credential: c}\n"
+              "- {name: b, path: /b, upstream: \"http://127.0.0.1:2\", credential: c}",
+        LOCAL FAR_ROUTE("tls: {ca: f, server_name: db.internal}, credential: c"),
+        "vaults: {local: \"file:/s\"}\ncredentials: {c: {client_certificate: local/x}}\nroutes:\n"
+        "- {name: a, path: /a, upstream: \"https://a.example\", tls: {certificate: c}}\n"
+        "- {name: b, path: /b, upstream: \"https://b.example\", credential: c}",
+        "identity: {client: {id: " CLIENT ", secret_file: f}}\n" EXCHANGE
+        "access: [{role: Reader, to: [{app: " GROUP "}, {user: " CLIENT "}], credential: c}]",
         "access: []\nroutes: [{name: r, upstream: \"http://127.0.0.1\", access: [{role: Reader, "
         "to: "
         "{everyone: true}}]}]",

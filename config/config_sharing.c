@@ -1,0 +1,121 @@
+/* One credential on several routes: a backend that is given another's secret can act as that one's
+ * caller. Routes whose upstreams are the same, or some of the same, share nothing new. */
+#include "config/config_parts.h"
+
+#include <stdlib.h>
+
+/* Where a route's requests go, as ascending numbers of places. */
+struct places {
+    size_t *numbers;
+    size_t count;
+};
+
+struct sharing {
+    struct loader *loader;
+    struct places *places; /* by route */
+    size_t *first_route;   /* by credential: where it was seen first, and last */
+    size_t *last_route;
+};
+
+static int compare_numbers(const void *left, const void *right) {
+    size_t a = *(const size_t *)left;
+    size_t b = *(const size_t *)right;
+    return (a > b) - (a < b);
+}
+
+static const char *place_of(struct loader *loader, const struct config_upstream *upstream) {
+    if (upstream->is_unix)
+        return LOADER_FORMAT(loader, "unix:%s", upstream->unix_path);
+    struct slice host = slice_of_str(upstream->host ? upstream->host : "");
+    return LOADER_FORMAT(loader, "%s %u", loader_copy_lower(loader, host), upstream->port);
+}
+
+static void number_places(struct loader *loader, const struct config_route *route,
+                          struct name_index *known, struct places *out_places) {
+    struct places places = {0};
+    places.numbers = loader_array(loader, route->upstream_count, sizeof *places.numbers);
+    for (size_t i = 0; places.numbers && i < route->upstream_count; i++) {
+        struct slice place = slice_of_str(place_of(loader, &route->upstreams[i]));
+        size_t number = name_index_find(known, place);
+        if (number == NAME_INDEX_ABSENT) {
+            number = known->count;
+            loader_index(loader, known, place, number);
+        }
+        places.numbers[places.count++] = number;
+    }
+    if (places.count > 1)
+        qsort(places.numbers, places.count, sizeof *places.numbers, compare_numbers);
+    *out_places = places;
+}
+
+static bool is_within(const struct places *inner, const struct places *outer) {
+    size_t at = 0;
+    for (size_t i = 0; i < inner->count; i++) {
+        while (at < outer->count && outer->numbers[at] < inner->numbers[i])
+            at++;
+        if (at == outer->count || outer->numbers[at] != inner->numbers[i])
+            return false;
+    }
+    return true;
+}
+
+static bool goes_elsewhere(const struct sharing *sharing, size_t left, size_t right) {
+    const struct places *a = &sharing->places[left];
+    const struct places *b = &sharing->places[right];
+    return !is_within(a, b) && !is_within(b, a);
+}
+
+static void note_credential(struct sharing *sharing, size_t route, size_t credential,
+                            const struct node *node) {
+    const struct config *config = sharing->loader->config;
+    if (credential == CONFIG_NONE || !node || sharing->last_route[credential] == route)
+        return;
+    sharing->last_route[credential] = route;
+    /* Who is shown a certificate cannot show it to anyone else. */
+    if (config->credentials[credential].kind == CREDENTIAL_CLIENT_CERTIFICATE)
+        return;
+    size_t first = sharing->first_route[credential];
+    if (first == CONFIG_NONE)
+        sharing->first_route[credential] = route;
+    else if (goes_elsewhere(sharing, first, route))
+        loader_warning(sharing->loader, node,
+                       "the credential goes to another upstream on route %s too; two backends "
+                       "that share a secret can each act as the other's caller",
+                       QUOTE(slice_of_str(config->routes[first].name)));
+}
+
+static void check_route(struct sharing *sharing, size_t index, const struct node *node) {
+    const struct config_route *route = &sharing->loader->config->routes[index];
+    note_credential(sharing, index, route->credential, node_find(node, SLICE("credential")));
+    const struct node *access = node_find(node, SLICE("access"));
+    const struct node *entry = access ? access->first : NULL;
+    for (size_t i = 0; entry && i < route->access.count; i++, entry = entry->next)
+        note_credential(sharing, index, route->access.items[i].credential,
+                        node_find(entry, SLICE("credential")));
+}
+
+static size_t *none_of(struct loader *loader, size_t count) {
+    size_t *values = loader_array(loader, count, sizeof *values);
+    for (size_t i = 0; values && i < count; i++)
+        values[i] = CONFIG_NONE;
+    return values;
+}
+
+void config_check_sharing(struct loader *loader) {
+    const struct config *config = loader->config;
+    struct name_index known = {0};
+    struct sharing sharing = {
+        .loader = loader,
+        .places = loader_array(loader, config->route_count, sizeof *sharing.places),
+        .first_route = none_of(loader, config->credential_count),
+        .last_route = none_of(loader, config->credential_count),
+    };
+    if (!sharing.places || !sharing.first_route || !sharing.last_route)
+        return;
+    for (size_t i = 0; i < config->route_count; i++)
+        number_places(loader, &config->routes[i], &known, &sharing.places[i]);
+    const struct node *node = node_find(loader->root, SLICE("routes"))->first;
+    for (size_t i = 0; i < config->route_count; i++, node = node->next)
+        check_route(&sharing, i, node);
+    name_index_done(&known);
+}
