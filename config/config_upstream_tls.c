@@ -52,7 +52,9 @@ static const struct schema_row UPSTREAM_TLS_ROWS[] = {
      .type = SCHEMA_OTHER,
      .read = read_certificate,
      OFFSET_IN(config_upstream_tls, certificate),
-     .summary = "the client_certificate credential that the upstream is shown"},
+     .summary =
+         "the client_certificate credential that the upstream is shown; an access entry's own "
+         "goes before it"},
     {0},
 };
 
