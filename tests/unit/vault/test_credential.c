@@ -1,40 +1,5 @@
-#include "vault/credential.h"
-
-#include "vault_case.h"
-
-#define VERSION "4f0c2a1b9d8e47c6a5b4c3d2e1f00918"
-
-/* Secrets 0 to 3; the tests put values where they need them. */
-static struct secret_view views[4] = {
-    {"prod", "zero", VERSION, NULL, NULL},
-    {"prod", "one", VERSION, NULL, NULL},
-    {"local", "two", "", NULL, NULL},
-    {"prod", "three", VERSION, NULL, NULL},
-};
-
-static void put_secret(size_t index, const char *bytes, size_t len) {
-    secret_unref(views[index].value);
-    views[index].value = bytes ? secret_new(slice_of(bytes, len)) : NULL;
-}
-
-static void put_text(size_t index, const char *text) {
-    put_secret(index, text, text ? strlen(text) : 0);
-}
-
-static int clear_secrets(void **state) {
-    (void)state;
-    for (size_t i = 0; i < COUNT_OF(views); i++)
-        put_secret(i, NULL, 0);
-    return 0;
-}
-
-static struct config_template_part literal(const char *text) {
-    return (struct config_template_part){.literal = slice_of_str(text), .secret = CONFIG_NONE};
-}
-
-static struct config_template_part of_secret(size_t index) {
-    return (struct config_template_part){.secret = index};
-}
+#include "credential_case.h"
+#include "vault/leak_set.h"
 
 static struct config_credential basic(struct config_template_part *username) {
     return (struct config_credential){
@@ -43,23 +8,11 @@ static struct config_credential basic(struct config_template_part *username) {
 
 static void assert_renders(const struct config_credential *credential, size_t header,
                            const char *name, const char *line) {
-    struct error err = {""};
-    struct rendering *rendering = rendering_new(credential, views, &err);
+    struct rendering *rendering = render_well(credential);
     const struct rendered_credential *rendered = rendering_credential(rendering);
-    assert_true(rendered->is_available);
     assert_true(header < rendered->header_count);
     assert_string_equal(rendered->headers[header].name, name);
     assert_secret_is(rendered->headers[header].line, line);
-    rendering_unref(rendering);
-}
-
-static void assert_is_unavailable(const struct config_credential *credential, const char *word) {
-    struct error err = {""};
-    struct rendering *rendering = rendering_new(credential, views, &err);
-    const struct rendered_credential *rendered = rendering_credential(rendering);
-    assert_false(rendered->is_available);
-    assert_int_equal(rendered->header_count, 0);
-    assert_non_null(strstr(err.text, word));
     rendering_unref(rendering);
 }
 
@@ -132,25 +85,55 @@ static void renders_header_templates(void **state) {
     assert_renders(&credential, 2, "X-Fixed", "X-Fixed: on\r\n");
 }
 
+/* The text names the secret and does not quote it. */
 static void refuses_control_bytes_everywhere(void **state) {
-    static const struct slice values[] = {{"a\rb", 3}, {"a\nb", 3}, {"a\0b", 3},
-                                          {"a\tb", 3}, {"\x7f", 1}, {"\x1f", 1}};
+    static const struct slice values[] = {{"hush\rb", 6}, {"hush\nb", 6},  {"hush\0b", 6},
+                                          {"hush\tb", 6}, {"hush\x7f", 5}, {"\x1fhush", 5}};
     struct config_template_part username = literal("admin");
+    struct config_template_part secret_username = of_secret(0);
     struct config_template_part parts[] = {literal("k="), of_secret(0)};
-    struct config_credential_field header = {"X-Key", {parts, 2}};
+    struct config_credential_field field = {"X-Key", {parts, 2}};
+    struct config_credential named = basic(&secret_username);
+    named.password = 1;
     const struct config_credential credentials[] = {
         basic(&username),
+        named,
         {.name = "b", .kind = CREDENTIAL_BEARER, .bearer = 0},
-        {.name = "h", .kind = CREDENTIAL_HEADERS, .fields = &header, .field_count = 1},
+        of_fields(CREDENTIAL_HEADERS, &field, 1),
+        of_fields(CREDENTIAL_QUERY, &field, 1),
+        of_fields(CREDENTIAL_COOKIE, &field, 1),
     };
     (void)state;
+    put_text(1, "fine");
     for (size_t i = 0; i < COUNT_OF(values) * COUNT_OF(credentials); i++) {
+        struct error err = {""};
         put_secret(0, values[i % COUNT_OF(values)].ptr, values[i % COUNT_OF(values)].len);
-        assert_is_unavailable(&credentials[i / COUNT_OF(values)], "control bytes");
+        assert_is_unavailable(&credentials[i / COUNT_OF(values)],
+                              "secret prod/zero holds control bytes");
+        rendering_unref(rendering_new(&credentials[i / COUNT_OF(values)], views, &err));
+        assert_null(strstr(err.text, "hush"));
     }
     put_text(0, "fine");
-    assert_renders(&credentials[1], 0, "Authorization", "Authorization: Bearer fine\r\n");
-    assert_renders(&credentials[2], 0, "X-Key", "X-Key: k=fine\r\n");
+    for (size_t i = 0; i < COUNT_OF(credentials); i++)
+        rendering_unref(render_well(&credentials[i]));
+}
+
+static void refuses_control_bytes_in_literal_text(void **state) {
+    struct config_template_part username = literal("ad\nmin");
+    struct config_template_part part = literal("a\nb");
+    struct config_credential_field field = {"X-Key", {&part, 1}};
+    const struct config_credential credential = basic(&username);
+    (void)state;
+    put_text(0, "pw");
+    assert_is_unavailable(&credential, "the username holds control bytes");
+    for (int kind = CREDENTIAL_HEADERS; kind <= CREDENTIAL_COOKIE; kind++) {
+        const struct config_credential fixed =
+            of_fields((enum config_credential_kind)kind, &field, 1);
+        assert_is_unavailable(&fixed, "the text of X-Key holds control bytes");
+        part = literal("ab");
+        rendering_unref(render_well(&fixed));
+        part = literal("a\nb");
+    }
 }
 
 static void is_available_only_with_all_its_secrets(void **state) {
@@ -198,6 +181,165 @@ static void takes_the_longest_secret(void **state) {
     free(text);
 }
 
+static void renders_a_token(void **state) {
+    struct error err = {""};
+    (void)state;
+    struct secret *token = secret_new(SLICE("aaa.bbb.ccc"));
+    struct rendering *rendering = rendering_of_token(token, &err);
+    secret_unref(token);
+    const struct rendered_credential *rendered = rendering_credential(rendering);
+    assert_true(rendered->is_available);
+    assert_int_equal(rendered->header_count, 1);
+    assert_string_equal(rendered->headers[0].name, "Authorization");
+    assert_secret_is(rendered->headers[0].line, "Authorization: Bearer aaa.bbb.ccc\r\n");
+    assert_int_equal(rendered->used_count, 0);
+    assert_int_equal(rendered->bound_count, 0);
+    rendering_unref(rendering);
+}
+
+static void is_unavailable_without_a_good_token(void **state) {
+    struct error err = {""};
+    (void)state;
+    struct rendering *none = rendering_of_token(NULL, &err);
+    assert_false(rendering_credential(none)->is_available);
+    assert_string_equal(err.text, "there is no token");
+    struct secret *token = secret_new(SLICE("aaa\r\nX: y"));
+    struct rendering *broken = rendering_of_token(token, &err);
+    assert_false(rendering_credential(broken)->is_available);
+    assert_int_equal(rendering_credential(broken)->header_count, 0);
+    assert_string_equal(err.text, "the token holds control bytes");
+    secret_unref(token);
+    rendering_unref(none);
+    rendering_unref(broken);
+}
+
+static void waits_for_a_token_where_there_is_no_secret(void **state) {
+    const struct config_credential own = {
+        .name = "c", .kind = CREDENTIAL_ENTRA_TOKEN, .scope = "api://x/.default"};
+    const struct config_credential callers = {
+        .name = "c", .kind = CREDENTIAL_ON_BEHALF_OF, .scope = "api://x/.default"};
+    (void)state;
+    assert_is_unavailable(&own, "no token yet");
+    assert_is_unavailable(&callers, "no token yet");
+}
+
+static void numbers_every_rendering(void **state) {
+    const struct config_credential credential = {
+        .name = "c", .kind = CREDENTIAL_BEARER, .bearer = 0};
+    struct rendering *renderings[3];
+    (void)state;
+    renderings[0] = rendering_new(&credential, views, NULL);
+    renderings[1] = rendering_of_token(NULL, NULL);
+    put_text(0, "abc");
+    renderings[2] = rendering_new(&credential, views, NULL);
+    for (size_t i = 0; i < 3; i++) {
+        const uint64_t generation = rendering_credential(renderings[i])->generation;
+        assert_true(generation > 0);
+        assert_true(generation != rendering_credential(renderings[(i + 1) % 3])->generation);
+    }
+    for (size_t i = 0; i < 3; i++)
+        rendering_unref(renderings[i]);
+}
+
+static void keeps_the_rendering_before(void **state) {
+    const struct config_credential credential = {
+        .name = "c", .kind = CREDENTIAL_BEARER, .bearer = 0};
+    (void)state;
+    put_text(0, "old");
+    struct rendering *old = render_well(&credential);
+    put_text(0, "new");
+    struct rendering *new = render_well(&credential);
+    assert_null(rendering_credential(new)->previous);
+    rendering_set_previous(new, old);
+    rendering_unref(old);
+    const struct rendered_credential *previous = rendering_credential(new)->previous;
+    assert_true(previous->is_available);
+    assert_secret_is(previous->headers[0].line, "Authorization: Bearer old\r\n");
+    rendering_set_previous(new, NULL);
+    assert_null(rendering_credential(new)->previous);
+    rendering_unref(new);
+}
+
+static void binds_to_the_hosts_of_every_secret(void **state) {
+    struct config_template_part parts[] = {of_secret(0), of_secret(1), of_secret(2)};
+    struct config_credential_field field = {"X-Key", {parts, 3}};
+    const struct config_credential credential = of_fields(CREDENTIAL_HEADERS, &field, 1);
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        put_text(i, "value");
+    struct rendering *free_one = render_well(&credential);
+    assert_int_equal(rendering_credential(free_one)->bound_count, 0);
+    assert_true(rendered_credential_may_go_to(rendering_credential(free_one), "a.example", 443));
+    assert_true(rendered_credential_may_go_to(rendering_credential(free_one), NULL, 0));
+    rendering_unref(free_one);
+
+    char tag[] = "a.example B.example:8443";
+    views[0].hosts = tag;
+    views[2].hosts = "b.example a.example:443";
+    struct rendering *bound = render_well(&credential);
+    memset(tag, 'x', sizeof tag - 1);
+    const struct rendered_credential *rendered = rendering_credential(bound);
+    assert_int_equal(rendered->bound_count, 2);
+    assert_true(rendered_credential_may_go_to(rendered, "a.example", 443));
+    assert_true(rendered_credential_may_go_to(rendered, "A.Example", 443));
+    assert_true(rendered_credential_may_go_to(rendered, "b.example", 8443));
+    assert_false(rendered_credential_may_go_to(rendered, "a.example", 80));
+    assert_false(rendered_credential_may_go_to(rendered, "b.example", 443));
+    assert_false(rendered_credential_may_go_to(rendered, "c.example", 443));
+    assert_false(rendered_credential_may_go_to(rendered, NULL, 0));
+    rendering_unref(bound);
+}
+
+static void assert_masks(const struct rendered_credential *rendered, const char *answer,
+                         const char *masked) {
+    struct leak_scan scan;
+    char bytes[256];
+    const size_t len = strlen(answer);
+    memcpy(bytes, answer, len + 1);
+    leak_scan_init(&scan, rendered->leaks);
+    assert_int_equal(leak_scan_bytes(&scan, bytes, len, true), len);
+    assert_string_equal(bytes, masked);
+}
+
+static void knows_what_answers_must_not_repeat(void **state) {
+    struct config_template_part username = of_secret(1);
+    const struct config_credential credential = basic(&username);
+    (void)state;
+    put_text(0, "open sesame");
+    put_text(1, "mr-viewer");
+    struct rendering *rendering = render_well(&credential);
+    const struct rendered_credential *rendered = rendering_credential(rendering);
+    assert_non_null(rendered->leaks);
+    assert_masks(rendered, "a=open sesame;", "a=***********;");
+    assert_masks(rendered, "u=mr-viewer;", "u=*********;");
+    assert_masks(rendered, "harmless words", "harmless words");
+    /* base64 of "mr-viewer:open sesame" */
+    assert_masks(rendered, "Basic bXItdmlld2VyOm9wZW4gc2VzYW1l!",
+                 "Basic ****************************!");
+    rendering_unref(rendering);
+}
+
+static void knows_a_token_that_answers_must_not_repeat(void **state) {
+    (void)state;
+    struct secret *token = secret_new(SLICE("eyJhbGciOi.eyJhdWQi.c2ln"));
+    struct rendering *rendering = rendering_of_token(token, NULL);
+    assert_masks(rendering_credential(rendering), "got eyJhbGciOi.eyJhdWQi.c2ln",
+                 "got ************************");
+    rendering_unref(rendering);
+    secret_unref(token);
+}
+
+static void looks_for_nothing_where_there_is_no_secret(void **state) {
+    struct config_template_part part = literal("a plain literal");
+    struct config_credential_field field = {"X-Tenant", {&part, 1}};
+    const struct config_credential credential = of_fields(CREDENTIAL_HEADERS, &field, 1);
+    (void)state;
+    struct rendering *rendering = render_well(&credential);
+    assert_null(rendering_credential(rendering)->leaks);
+    assert_int_equal(rendering_credential(rendering)->used_count, 0);
+    rendering_unref(rendering);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(renders_basic, clear_secrets),
@@ -206,6 +348,16 @@ int main(void) {
         cmocka_unit_test_teardown(renders_bearer, clear_secrets),
         cmocka_unit_test_teardown(renders_header_templates, clear_secrets),
         cmocka_unit_test_teardown(refuses_control_bytes_everywhere, clear_secrets),
+        cmocka_unit_test_teardown(refuses_control_bytes_in_literal_text, clear_secrets),
+        cmocka_unit_test_teardown(renders_a_token, clear_secrets),
+        cmocka_unit_test_teardown(is_unavailable_without_a_good_token, clear_secrets),
+        cmocka_unit_test_teardown(waits_for_a_token_where_there_is_no_secret, clear_secrets),
+        cmocka_unit_test_teardown(numbers_every_rendering, clear_secrets),
+        cmocka_unit_test_teardown(keeps_the_rendering_before, clear_secrets),
+        cmocka_unit_test_teardown(binds_to_the_hosts_of_every_secret, clear_secrets),
+        cmocka_unit_test_teardown(knows_what_answers_must_not_repeat, clear_secrets),
+        cmocka_unit_test_teardown(knows_a_token_that_answers_must_not_repeat, clear_secrets),
+        cmocka_unit_test_teardown(looks_for_nothing_where_there_is_no_secret, clear_secrets),
         cmocka_unit_test_teardown(is_available_only_with_all_its_secrets, clear_secrets),
         cmocka_unit_test_teardown(names_each_secret_once_with_its_version, clear_secrets),
         cmocka_unit_test_teardown(takes_the_longest_secret, clear_secrets),
