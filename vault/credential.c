@@ -255,6 +255,11 @@ void rendering_set_previous(struct rendering *rendering, struct rendering *previ
     rendering->credential.previous = previous ? &previous->credential : NULL;
 }
 
+void rendering_set_generation(struct rendering *rendering, const struct rendering *same) {
+    assert(atomic_load(&rendering->refs) == 1);
+    rendering->credential.generation = same->credential.generation;
+}
+
 struct rendering *rendering_ref(struct rendering *rendering) {
     atomic_fetch_add_explicit(&rendering->refs, 1, memory_order_relaxed);
     return rendering;

@@ -31,6 +31,8 @@ struct rendering *rendering_of_token(struct secret *token, struct error *err);
 /* Puts `previous`, of which it takes a reference, behind `rendering`, whose only reference the
  * caller holds. `previous` has none behind it: renderings are no history. NULL: there is none. */
 void rendering_set_previous(struct rendering *rendering, struct rendering *previous);
+/* `rendering` (as above) puts into requests what `same` does: it gets that one's generation. */
+void rendering_set_generation(struct rendering *rendering, const struct rendering *same);
 struct rendering *rendering_ref(struct rendering *rendering); /* thread-safe */
 void rendering_unref(struct rendering *rendering);            /* thread-safe; NULL is fine */
 const struct rendered_credential *rendering_credential(const struct rendering *rendering);

@@ -12,15 +12,7 @@
 #include "vault/azure_answer.h"
 #include "vault/cabinet.h"
 #include "vault/secret_store_pace.h"
-#include "vault/stored_secret.h"
-
-/* One credential: what it needs and what became of it. */
-struct shelf {
-    size_t *secrets; /* indexes */
-    size_t secret_count;
-    struct rendering *rendering;
-    uint64_t rendered_changes; /* sum of its secrets' change counts when it was rendered */
-};
+#include "vault/shelf.h"
 
 struct secret_store {
     struct loop *loop;
@@ -32,7 +24,7 @@ struct secret_store {
     struct vault_client **vaults;  /* as config->vaults */
     struct stored_secret *secrets; /* as config->secrets */
     struct shelf *shelves;         /* as config->credentials; one more for the assertion key */
-    struct secret_view *views;     /* as config->secrets; filled for rendering */
+    struct shelf_views views;      /* filled for rendering */
 
     struct credential_want *wants;
     bool is_starting; /* the first cabinet waits for the files */
@@ -40,60 +32,15 @@ struct secret_store {
     bool is_dirty; /* something changed since the last cabinet */
 };
 
-static void fill_views(struct secret_store *store) {
-    for (size_t i = 0; i < store->config->secret_count; i++) {
-        const struct stored_secret *secret = &store->secrets[i];
-        store->views[i] = (struct secret_view){
-            .vault = vault_client_name(secret->vault),
-            .name = secret->config->name,
-            .version = secret->version,
-            .value = secret->value,
-        };
-    }
-}
-
-static uint64_t change_sum(const struct secret_store *store, const struct shelf *shelf) {
-    uint64_t sum = 0;
-    for (size_t i = 0; i < shelf->secret_count; i++)
-        sum += store->secrets[shelf->secrets[i]].change_count;
-    return sum;
-}
-
-static bool has_values(const struct secret_store *store, const struct shelf *shelf) {
-    for (size_t i = 0; i < shelf->secret_count; i++)
-        if (!store->secrets[shelf->secrets[i]].value)
-            return false;
-    return true;
-}
-
-static bool render_shelf(struct secret_store *store, size_t index) {
-    struct shelf *shelf = &store->shelves[index];
-    const uint64_t changes = change_sum(store, shelf);
-    if (shelf->rendering && shelf->rendered_changes == changes)
-        return true;
-    const struct config_credential *credential = &store->config->credentials[index];
-    struct error err = {""};
-    struct rendering *rendering = rendering_new(credential, store->views, &err);
-    if (!rendering)
-        return false;
-    if (!rendering_credential(rendering)->is_available && has_values(store, shelf))
-        LOG_EVENT(LOG_WARNING, "secret", LOG_STR("credential", credential->name),
-                  LOG_STR("what", "unusable"), LOG_STR("error", err.text));
-    rendering_unref(shelf->rendering);
-    shelf->rendering = rendering;
-    shelf->rendered_changes = changes;
-    return true;
-}
-
 static struct cabinet *make_cabinet(struct secret_store *store) {
     const size_t count = store->config->credential_count;
     struct rendering **renderings = calloc(count ? count : 1, sizeof *renderings);
     struct cabinet *cabinet = NULL;
     if (!renderings)
         return NULL;
-    fill_views(store);
+    shelf_views_fill(&store->views, store->secrets, store->config->secret_count);
     for (size_t i = 0; i < count; i++) {
-        if (!render_shelf(store, i))
+        if (!shelf_render(&store->shelves[i], store->secrets, &store->views))
             goto out;
         renderings[i] = store->shelves[i].rendering;
     }
@@ -114,19 +61,25 @@ static void publish(struct secret_store *store) {
     store->on_cabinet(store->owner, cabinet);
 }
 
+/* The rendering that an upstream refused is still the one that is published. */
+static bool is_refused(const struct shelf *shelf, const struct credential_want *want) {
+    return want->refused_generation && shelf_generation(shelf) == want->refused_generation;
+}
+
 /* A want waits only while everything that it lacks is on its way. */
 static bool must_wait(const struct secret_store *store, const struct credential_want *want) {
     const struct shelf *shelf = &store->shelves[want->credential];
-    bool is_missing = false;
+    bool is_waiting = false;
+    if (shelf_has_token(shelf))
+        return shelf->token.is_asking && (!shelf->token.value || is_refused(shelf, want));
     for (size_t i = 0; i < shelf->secret_count; i++) {
         const struct stored_secret *secret = &store->secrets[shelf->secrets[i]];
-        if (secret->value)
-            continue;
-        if (!stored_secret_is_reading(secret))
+        const bool is_reading = stored_secret_is_reading(secret);
+        if (!secret->current.value && !is_reading)
             return false;
-        is_missing = true;
+        is_waiting |= is_reading && (!secret->current.value || is_refused(shelf, want));
     }
-    return is_missing;
+    return is_waiting;
 }
 
 /* on_done may bring new wants: they go onto a list of their own and are not looked at twice. */
@@ -146,14 +99,32 @@ static void answer_wants(struct secret_store *store) {
     }
 }
 
-static void on_settled(struct stored_secret *secret, bool is_changed) {
-    struct secret_store *store = secret->owner;
+static void on_settled(struct secret_store *store, bool is_changed) {
     store->is_dirty |= is_changed;
     if (store->is_starting)
         return;
     if (store->is_dirty)
         publish(store);
     answer_wants(store);
+}
+
+static void on_secret_settled(struct stored_secret *secret, bool is_changed) {
+    on_settled(secret->owner, is_changed);
+}
+
+static void on_token_settled(struct held_token *token, bool is_changed) {
+    on_settled(token->owner, is_changed);
+}
+
+/* Certificates and keys are PEM, and go into no request line. */
+static bool takes_lines(const struct config *config, size_t secret) {
+    if (config->assertion.has_key && config->assertion.key == secret)
+        return true;
+    for (size_t i = 0; i < config->credential_count; i++)
+        if (config->credentials[i].kind == CREDENTIAL_CLIENT_CERTIFICATE &&
+            config->credentials[i].certificate == secret)
+            return true;
+    return false;
 }
 
 static void init_secret(struct secret_store *store, size_t index) {
@@ -163,7 +134,8 @@ static void init_secret(struct secret_store *store, size_t index) {
     secret->vault = store->vaults[config->vault];
     secret->loop = store->loop;
     secret->second_ms = &store->second_ms;
-    secret->on_settled = on_settled;
+    secret->takes_lines = takes_lines(store->config, index);
+    secret->on_settled = on_secret_settled;
     secret->owner = store;
     stored_secret_init(secret);
 }
@@ -186,21 +158,29 @@ static bool shelve_assertion_key(struct secret_store *store) {
     return true;
 }
 
+static bool shelve(struct secret_store *store, size_t credential, struct azure_identity *identity) {
+    struct shelf *shelf = &store->shelves[credential];
+    shelf->token.on_settled = on_token_settled;
+    shelf->token.owner = store;
+    return shelf_init(shelf, &store->config->credentials[credential], identity);
+}
+
 static bool make_rooms(struct secret_store *store, struct http_client *client,
                        struct azure_identity *identity) {
     const struct config *config = store->config;
     store->vaults = array_of(config->vault_count, sizeof *store->vaults);
     store->secrets = array_of(config->secret_count, sizeof *store->secrets);
     store->shelves = array_of(config->credential_count + 1, sizeof *store->shelves);
-    store->views = array_of(config->secret_count, sizeof *store->views);
-    if (!store->vaults || !store->secrets || !store->shelves || !store->views)
+    store->views.current = array_of(config->secret_count, sizeof *store->views.current);
+    store->views.previous = array_of(config->secret_count, sizeof *store->views.previous);
+    if (!store->vaults || !store->secrets || !store->shelves || !store->views.current ||
+        !store->views.previous)
         return false;
     for (size_t i = 0; i < config->vault_count; i++)
         if (!(store->vaults[i] = vault_client_new(client, identity, &config->vaults[i])))
             return false;
     for (size_t i = 0; i < config->credential_count; i++)
-        if (!credential_secrets(&config->credentials[i], &store->shelves[i].secrets,
-                                &store->shelves[i].secret_count))
+        if (!shelve(store, i, identity))
             return false;
     for (size_t i = 0; i < config->secret_count; i++)
         init_secret(store, i);
@@ -209,16 +189,15 @@ static bool make_rooms(struct secret_store *store, struct http_client *client,
 
 static void free_rooms(struct secret_store *store) {
     const struct config *config = store->config;
-    for (size_t i = 0; store->shelves && i <= config->credential_count; i++) {
-        free(store->shelves[i].secrets);
-        rendering_unref(store->shelves[i].rendering);
-    }
+    for (size_t i = 0; store->shelves && i <= config->credential_count; i++)
+        shelf_done(&store->shelves[i]);
     for (size_t i = 0; store->vaults && i < config->vault_count; i++)
         vault_client_free(store->vaults[i]);
     free(store->vaults);
     free(store->secrets);
     free(store->shelves);
-    free(store->views);
+    free(store->views.current);
+    free(store->views.previous);
     free(store);
 }
 
@@ -264,18 +243,32 @@ void secret_store_start(struct secret_store *store) {
     store->is_starting = true;
     for (size_t i = 0; i < config->secret_count; i++)
         stored_secret_read(&store->secrets[i]);
+    for (size_t i = 0; i < config->credential_count; i++)
+        if (shelf_has_token(&store->shelves[i]))
+            held_token_start(&store->shelves[i].token);
     store->is_starting = false;
     publish(store);
     answer_wants(store);
 }
 
-void secret_store_want(struct secret_store *store, struct credential_want *want) {
-    const struct shelf *shelf = &store->shelves[want->credential];
-    for (size_t i = 0; i < shelf->secret_count && !store->is_closing; i++) {
+/* Everything of it that is missing or was refused is asked for. */
+static void ask_for(struct secret_store *store, const struct credential_want *want) {
+    struct shelf *shelf = &store->shelves[want->credential];
+    const bool was_refused = is_refused(shelf, want);
+    if (shelf_has_token(shelf))
+        held_token_ask(&shelf->token, was_refused);
+    for (size_t i = 0; i < shelf->secret_count; i++) {
         struct stored_secret *secret = &store->secrets[shelf->secrets[i]];
-        if (!secret->value && !stored_secret_is_backing_off(secret))
+        if (!secret->current.value && !stored_secret_is_backing_off(secret))
             stored_secret_read(secret);
+        else if (was_refused)
+            stored_secret_reread(secret);
     }
+}
+
+void secret_store_want(struct secret_store *store, struct credential_want *want) {
+    if (!store->is_closing)
+        ask_for(store, want);
     want->next = NULL;
     if (store->is_closing || !must_wait(store, want)) {
         want->on_done(want);
@@ -286,7 +279,7 @@ void secret_store_want(struct secret_store *store, struct credential_want *want)
 }
 
 struct secret *secret_store_value(const struct secret_store *store, size_t secret) {
-    return store->secrets[secret].value;
+    return store->secrets[secret].current.value;
 }
 
 size_t secret_store_state_count(const struct secret_store *store) {
@@ -299,7 +292,7 @@ void secret_store_state(const struct secret_store *store, size_t index,
     *out_state = (struct secret_state){
         .vault = vault_client_name(secret->vault),
         .name = secret->config->name,
-        .is_ready = secret->value != NULL,
+        .is_ready = secret->current.value != NULL,
         .age_sec =
             secret->was_read ? (int64_t)((clock_monotonic_ms() - secret->good_ms) / 1000) : -1,
         .last_error = secret->last_error.text,

@@ -41,7 +41,9 @@ struct leak_set;
 /* What one credential puts into a request. */
 struct rendered_credential {
     bool is_available;   /* every secret it needs is there and usable */
-    uint64_t generation; /* of all renderings of this process no two have the same; never 0 */
+    /* Never 0. No two renderings of this process have the same, but those that differ in `previous`
+     * alone. */
+    uint64_t generation;
     struct rendered_header *headers;
     size_t header_count;
     struct rendered_pair *query;

@@ -1,5 +1,5 @@
 /* Reads secrets from one vault. A fetch moves IDLE -> QUEUED -> TOKEN -> CALL -> IDLE; a 401 leads
- * back to TOKEN once, with the old token given up. */
+ * back to TOKEN once, with the old token given up, and once more when it demands claims. */
 #include "vault/vault_client.h"
 
 #include <assert.h>
@@ -11,7 +11,8 @@
 #define MAX_IN_FLIGHT 8
 #define TIMEOUT_MS 10000
 #define MAX_URL_BYTES 4096
-/* A value of 25 KiB may be escaped to six times that; tags and attributes stand beside it. */
+/* A value of 25 KiB may be escaped to six times that; tags and attributes stand beside it. A page
+ * of a list is shorter. */
 #define MAX_ANSWER_BYTES (256 * 1024)
 
 struct vault_client {
@@ -57,8 +58,10 @@ static void finish(struct vault_fetch *fetch, const struct fetch_outcome *outcom
 }
 
 static void fail(struct vault_fetch *fetch, enum fetch_verdict verdict, const char *error) {
-    finish(fetch, &(struct fetch_outcome){
-                      .verdict = verdict, .version = "", .retry_after_sec = -1, .error = error});
+    finish(
+        fetch,
+        &(struct fetch_outcome){
+            .verdict = verdict, .version = "", .retry_after_sec = -1, .code = "", .error = error});
 }
 
 static void count(struct vault_client *client, int http_status) {
@@ -66,28 +69,66 @@ static void count(struct vault_client *client, int http_status) {
     client->counts[is_known ? http_status : 0]++;
 }
 
+static struct key_vault_question question_of(const struct vault_fetch *fetch) {
+    const struct config_vault *config = fetch->client->config;
+    return (struct key_vault_question){.vault_url = config->url,
+                                       .api_version = config->api_version,
+                                       .name = fetch->name,
+                                       .version = fetch->version};
+}
+
+static enum fetch_verdict verdict_on(enum status status) {
+    switch (status) {
+    case STATUS_OK:
+        return FETCH_GOOD;
+    case STATUS_DENIED:
+        return FETCH_BARRED;
+    case STATUS_NO_MEMORY:
+        return FETCH_FAILED;
+    default:
+        return FETCH_UNUSABLE;
+    }
+}
+
 static void take_secret(struct vault_fetch *fetch, struct slice body) {
     struct key_vault_secret secret = {0};
     struct error err = {""};
+    const struct key_vault_question question = question_of(fetch);
     const enum status status =
-        key_vault_parse_secret(body, fetch->name, fetch->version, clock_wall_sec(), &secret, &err);
+        key_vault_parse_secret(body, &question, clock_wall_sec(), &secret, &err);
     const struct fetch_outcome outcome = {
-        .verdict = status == STATUS_OK          ? FETCH_GOOD
-                   : status == STATUS_NO_MEMORY ? FETCH_FAILED
-                                                : FETCH_UNUSABLE,
+        .verdict = verdict_on(status),
         .value = secret.value,
         .version = secret.version,
+        .hosts = secret.has_hosts ? secret.hosts : NULL,
         .expires_sec = secret.expires_sec,
+        .valid_from_sec = secret.valid_from_sec,
         .retry_after_sec = -1,
+        .code = "",
         .error = err.text,
     };
     finish(fetch, &outcome);
     secret_unref(secret.value);
 }
 
-static enum fetch_verdict verdict_of(int http_status) {
+static void take_page(struct vault_fetch *fetch, struct slice body) {
+    char *page = NULL;
+    struct error err = {""};
+    const struct key_vault_question question = question_of(fetch);
+    const enum status status =
+        key_vault_parse_versions(body, &question, clock_wall_sec(), fetch->versions, &page, &err);
+    finish(fetch, &(struct fetch_outcome){.verdict = verdict_on(status),
+                                          .version = "",
+                                          .retry_after_sec = -1,
+                                          .code = "",
+                                          .error = err.text,
+                                          .next_page = page});
+    free(page);
+}
+
+static enum fetch_verdict verdict_of(int http_status, const char *code) {
     if (http_status == 403)
-        return FETCH_DENIED;
+        return strcmp(code, KEY_VAULT_SECRET_DISABLED) == 0 ? FETCH_BARRED : FETCH_DENIED;
     if (http_status == 404)
         return FETCH_MISSING;
     return FETCH_FAILED;
@@ -95,11 +136,35 @@ static enum fetch_verdict verdict_of(int http_status) {
 
 static void take_refusal(struct vault_fetch *fetch, const struct http_client_response *response) {
     struct error err = {""};
-    key_vault_refusal(response->body, response->http_status, &err);
-    finish(fetch, &(struct fetch_outcome){.verdict = verdict_of(response->http_status),
+    const char *code = key_vault_refusal(response->body, response->http_status, &err);
+    finish(fetch, &(struct fetch_outcome){.verdict = verdict_of(response->http_status, code),
                                           .version = "",
                                           .retry_after_sec = response->retry_after_sec,
+                                          .code = code,
                                           .error = err.text});
+}
+
+/* True when a request with another token follows: once for a refused token, and once more when the
+ * vault demands claims of it. */
+static bool tries_another_token(struct vault_fetch *fetch,
+                                const struct http_client_response *response) {
+    const char *resource = fetch->client->config->resource;
+    struct azure_identity *identity = fetch->client->identity;
+    struct slice claims;
+    key_vault_refusal(response->body, response->http_status, &fetch->refusal);
+    if (key_vault_demands_claims(response->www_authenticate, &claims)) {
+        if (fetch->was_challenged)
+            return false;
+        fetch->was_challenged = true;
+        azure_identity_challenge(identity, NULL, resource, claims);
+    } else {
+        if (fetch->has_new_token || fetch->was_challenged)
+            return false;
+        fetch->has_new_token = true;
+        azure_identity_invalidate(identity, NULL, resource);
+    }
+    ask_for_token(fetch);
+    return true;
 }
 
 static void on_answer(void *owner, const struct http_client_response *response) {
@@ -113,16 +178,12 @@ static void on_answer(void *owner, const struct http_client_response *response) 
         return;
     }
     count(client, response->http_status);
-    if (response->http_status == 200) {
+    if (response->http_status == 200 && fetch->versions)
+        take_page(fetch, response->body);
+    else if (response->http_status == 200)
         take_secret(fetch, response->body);
-    } else if (response->http_status == 401 && !fetch->has_new_token) {
-        fetch->has_new_token = true;
-        key_vault_refusal(response->body, response->http_status, &fetch->refusal);
-        azure_identity_invalidate(client->identity, NULL, client->config->resource);
-        ask_for_token(fetch);
-    } else {
+    else if (response->http_status != 401 || !tries_another_token(fetch, response))
         take_refusal(fetch, response);
-    }
 }
 
 /* The header is built in secret memory, the terminating NUL included. */
@@ -143,9 +204,13 @@ static struct http_call *send_request(struct vault_fetch *fetch, const struct se
                                       struct error *err) {
     struct vault_client *client = fetch->client;
     const char *const headers[] = {secret_bytes(header).ptr, "Accept: application/json", NULL};
+    const struct key_vault_question question = question_of(fetch);
     struct buf url;
     buf_init(&url, MAX_URL_BYTES);
-    key_vault_append_url(&url, client->config->url, fetch->name, fetch->version);
+    if (fetch->versions)
+        key_vault_append_versions_url(&url, &question, fetch->page);
+    else
+        key_vault_append_url(&url, &question);
     struct http_call *call = NULL;
     if (buf_ok(&url)) {
         const struct http_client_request request = {
@@ -185,7 +250,8 @@ static void on_token(void *owner, struct secret *token, const struct error *err)
     struct vault_fetch *fetch = owner;
     if (!token)
         fail(fetch, FETCH_FAILED, err->text);
-    else if (fetch->has_new_token && fetch->token && secret_eq(token, fetch->token))
+    else if ((fetch->has_new_token || fetch->was_challenged) && fetch->token &&
+             secret_eq(token, fetch->token))
         fail(fetch, FETCH_FAILED, fetch->refusal.text);
     else
         send_with_token(fetch, token);
@@ -198,6 +264,16 @@ static void ask_for_token(struct vault_fetch *fetch) {
         azure_identity_get(client->identity, NULL, client->config->resource, on_token, fetch);
     else
         fail(fetch, FETCH_FAILED, "no identity is configured");
+}
+
+static void read_vault(struct vault_fetch *fetch) {
+    if (!key_vault_is_name(fetch->name) ||
+        (fetch->version && !key_vault_is_version(fetch->version)))
+        fail(fetch, FETCH_UNUSABLE, "no secret of Key Vault has such a name or version");
+    else if (vault_client_held_ms(fetch->client) > 0)
+        fail(fetch, FETCH_FAILED, "the vault asked to be left alone for a while");
+    else
+        ask_for_token(fetch);
 }
 
 static void read_file(struct vault_fetch *fetch) {
@@ -217,6 +293,7 @@ static void read_file(struct vault_fetch *fetch) {
                                           .value = value,
                                           .version = "",
                                           .retry_after_sec = -1,
+                                          .code = "",
                                           .error = err.text});
     secret_unref(value);
 }
@@ -235,10 +312,8 @@ static void pump(struct vault_client *client) {
         client->in_flight++;
         if (client->config->kind == VAULT_FILE)
             read_file(fetch);
-        else if (vault_client_held_ms(client) > 0)
-            fail(fetch, FETCH_FAILED, "the vault asked to be left alone for a while");
         else
-            ask_for_token(fetch);
+            read_vault(fetch);
     }
     client->is_pumping = false;
 }
@@ -272,11 +347,16 @@ const char *vault_client_name(const struct vault_client *client) {
     return client->config->name;
 }
 
+bool vault_client_has_versions(const struct vault_client *client) {
+    return client->config->kind == VAULT_KEY_VAULT;
+}
+
 void vault_client_fetch(struct vault_client *client, struct vault_fetch *fetch) {
     enter(fetch, FETCH_QUEUED);
     fetch->client = client;
     fetch->next = NULL;
     fetch->has_new_token = false;
+    fetch->was_challenged = false;
     *client->queue_end = fetch;
     client->queue_end = &fetch->next;
     pump(client);

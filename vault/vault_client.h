@@ -11,7 +11,8 @@
 
 enum fetch_verdict {
     FETCH_GOOD,
-    FETCH_UNUSABLE, /* an answer, but none we take; also a version that may not be used */
+    FETCH_UNUSABLE, /* an answer, but none we take */
+    FETCH_BARRED,   /* a version that may not be used: disabled, not yet valid, expired */
     FETCH_DENIED,   /* 403 */
     FETCH_MISSING,  /* 404, no such file */
     FETCH_FAILED,   /* 429, 5xx, 401, no token, no connection, too late */
@@ -19,11 +20,15 @@ enum fetch_verdict {
 
 struct fetch_outcome {
     enum fetch_verdict verdict;
-    struct secret *value;    /* good only; the receiver refs it */
+    struct secret *value;    /* good only, not of a list; the receiver refs it */
     const char *version;     /* as far as the answer named one, else "" */
+    const char *hosts;       /* the tag barkeep-hosts; NULL: there is none */
     int64_t expires_sec;     /* wall clock; 0 for never */
+    int64_t valid_from_sec;  /* barred: when that ends by itself; 0: not at all */
     int64_t retry_after_sec; /* -1 when the vault did not say */
+    const char *code;        /* the inner code of a 403, else "" */
     const char *error;       /* "" when good */
+    const char *next_page;   /* of a list; NULL after the last */
 };
 
 struct vault_client;
@@ -33,10 +38,12 @@ typedef void vault_fetch_on_done(struct vault_fetch *fetch, const struct fetch_o
 
 enum fetch_phase { FETCH_IDLE, FETCH_QUEUED, FETCH_TOKEN, FETCH_CALL };
 
-/* One read. Embed; zero-initialise; set the first four members once. */
+/* One read. Embed; zero-initialise. What it asks is set before each start. */
 struct vault_fetch {
     const char *name;
-    const char *version; /* NULL: latest */
+    const char *version;                 /* NULL: latest */
+    struct key_vault_versions *versions; /* not NULL: a page of the list goes in here instead */
+    const char *page;                    /* of the list; NULL: the first */
     vault_fetch_on_done *on_done;
     void *owner;
 
@@ -47,6 +54,7 @@ struct vault_fetch {
     struct http_call *call;
     struct secret *token;
     bool has_new_token;   /* the one try after a 401 */
+    bool was_challenged;  /* the one try after a 401 that demands claims */
     struct error refusal; /* what that 401 said */
 };
 
@@ -56,6 +64,8 @@ struct vault_client *vault_client_new(struct http_client *http, struct azure_ide
 /* After every fetch has been cancelled. */
 void vault_client_free(struct vault_client *client);
 const char *vault_client_name(const struct vault_client *client);
+/* False for folders: what lies there has one version only. */
+bool vault_client_has_versions(const struct vault_client *client);
 
 /* Starts an idle fetch. on_done comes once, perhaps before this returns; the fetch is idle again
  * when it does. */

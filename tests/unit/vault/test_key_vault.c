@@ -7,21 +7,61 @@
 #define ID "\"id\":\"https://kv.vault.azure.net/secrets/rabbit-admin/" VERSION "\""
 #define ON "\"attributes\":{\"enabled\":true}"
 
+#define VAULT "https://kv.vault.azure.net"
+
+static enum status parse(const char *body, const char *version, struct key_vault_secret *out_secret,
+                         struct error *err) {
+    const struct key_vault_question question = {
+        .vault_url = VAULT, .name = "rabbit-admin", .version = version};
+    return key_vault_parse_secret(slice_of_str(body), &question, NOW, out_secret, err);
+}
+
 static void builds_the_url(void **state) {
+    static const struct {
+        struct key_vault_question question;
+        const char *url;
+    } rows[] = {
+        {{VAULT, NULL, "a-b", NULL}, VAULT "/secrets/a-b?api-version=7.4"},
+        {{VAULT, NULL, "a-b", VERSION}, VAULT "/secrets/a-b/" VERSION "?api-version=7.4"},
+        {{VAULT, "2025-07-01", "a-b", NULL}, VAULT "/secrets/a-b?api-version=2025-07-01"},
+        {{VAULT, "7.6&x=y", "../x?y#z", NULL},
+         VAULT "/secrets/..%2Fx%3Fy%23z?api-version=7.6%26x%3Dy"},
+    };
     (void)state;
     struct buf url;
     buf_init(&url, 1024);
-    key_vault_append_url(&url, "https://kv.vault.azure.net", "a-b", NULL);
-    assert_string_equal(url.ptr, "https://kv.vault.azure.net/secrets/a-b?api-version=7.4");
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        buf_clear(&url);
+        key_vault_append_url(&url, &rows[i].question);
+        assert_string_equal(url.ptr, rows[i].url);
+    }
     buf_clear(&url);
-    key_vault_append_url(&url, "https://kv.vault.azure.net", "a-b", VERSION);
-    assert_string_equal(url.ptr,
-                        "https://kv.vault.azure.net/secrets/a-b/" VERSION "?api-version=7.4");
+    key_vault_append_versions_url(&url, &rows[2].question, NULL);
+    assert_string_equal(url.ptr, VAULT "/secrets/a-b/versions?api-version=2025-07-01");
     buf_clear(&url);
-    key_vault_append_url(&url, "https://kv.vault.azure.net", "../x?y#z", NULL);
-    assert_string_equal(url.ptr,
-                        "https://kv.vault.azure.net/secrets/..%2Fx%3Fy%23z?api-version=7.4");
+    key_vault_append_versions_url(&url, &rows[2].question, "/secrets/a-b/versions?x");
+    assert_string_equal(url.ptr, VAULT "/secrets/a-b/versions?x");
     buf_done(&url);
+}
+
+static void knows_names_and_versions(void **state) {
+    (void)state;
+    char *longest = repeated('n', 127), *longer = repeated('n', 128);
+    assert_true(key_vault_is_name("a"));
+    assert_true(key_vault_is_name("Rabbit-Admin-2"));
+    assert_true(key_vault_is_name(longest));
+    assert_false(key_vault_is_name(longer));
+    assert_false(key_vault_is_name(""));
+    assert_false(key_vault_is_name("a_b"));
+    assert_false(key_vault_is_name("a/b"));
+    assert_false(key_vault_is_name("..") || key_vault_is_name("p\xc3\xa4ss"));
+    assert_true(key_vault_is_version(VERSION));
+    assert_true(key_vault_is_version("4F0C2A1B9D8E47C6A5B4C3D2E1F00918"));
+    assert_false(key_vault_is_version(VERSION "0"));
+    assert_false(key_vault_is_version("zf0c2a1b9d8e47c6a5b4c3d2e1f00918"));
+    assert_false(key_vault_is_version(""));
+    free(longest);
+    free(longer);
 }
 
 static void reads_a_bundle(void **state) {
@@ -44,9 +84,8 @@ static void reads_a_bundle(void **state) {
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct key_vault_secret secret = {0};
         struct error err = {""};
-        assert_int_equal(key_vault_parse_secret(slice_of_str(rows[i].body), "rabbit-admin",
-                                                rows[i].version, NOW, &secret, &err),
-                         STATUS_OK);
+        assert_int_equal(parse(rows[i].body, rows[i].version, &secret, &err), STATUS_OK);
+        assert_false(secret.has_hosts);
         assert_secret_is(secret.value, "s3cr3t");
         assert_string_equal(secret.version, VERSION);
         assert_int_equal(secret.expires_sec, rows[i].expires_sec);
@@ -103,8 +142,7 @@ static void refuses_answers_that_are_not_to_the_question(void **state) {
     for (size_t i = 0; i < COUNT_OF(bodies); i++) {
         struct key_vault_secret secret = {0};
         struct error err = {""};
-        const enum status status = key_vault_parse_secret(slice_of_str(bodies[i]), "rabbit-admin",
-                                                          NULL, NOW, &secret, &err);
+        const enum status status = parse(bodies[i], NULL, &secret, &err);
         if (status != STATUS_INVALID)
             fail_msg("taken: %s", bodies[i]);
         assert_null(secret.value);
@@ -116,9 +154,8 @@ static void refuses_answers_that_are_not_to_the_question(void **state) {
 static void refuses_another_version_than_the_pinned_one(void **state) {
     (void)state;
     struct key_vault_secret secret = {0};
-    assert_int_equal(key_vault_parse_secret(slice_of_str("{\"value\":\"s3cr3t\"," ID "," ON "}"),
-                                            "rabbit-admin", "00000000000000000000000000000000", NOW,
-                                            &secret, NULL),
+    assert_int_equal(parse("{\"value\":\"s3cr3t\"," ID "," ON "}",
+                           "00000000000000000000000000000000", &secret, NULL),
                      STATUS_INVALID);
     assert_null(secret.value);
 }
@@ -127,12 +164,15 @@ static void says_which_version_may_not_be_used(void **state) {
     static const struct {
         const char *attributes;
         const char *word;
+        int64_t valid_from_sec;
     } rows[] = {
-        {"{\"enabled\":false}", "disabled"},
-        {"{\"enabled\":true,\"nbf\":1795424101}", "not yet valid"},
-        {"{\"enabled\":true,\"exp\":1795424100}", "expired"},
-        {"{\"enabled\":true,\"exp\":-1}", "expired"},
-        {"{\"enabled\":true,\"exp\":0}", "expired"},
+        {"{\"enabled\":false}", "disabled", 0},
+        {"{\"enabled\":false,\"nbf\":1795424101}", "disabled", 0},
+        {"{\"enabled\":true,\"nbf\":1795424101}", "not yet valid", 1795424101},
+        {"{\"enabled\":true,\"nbf\":1795424103,\"exp\":1795424102}", "not yet valid", 0},
+        {"{\"enabled\":true,\"exp\":1795424100}", "expired", 0},
+        {"{\"enabled\":true,\"exp\":-1}", "expired", 0},
+        {"{\"enabled\":true,\"exp\":0}", "expired", 0},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -141,9 +181,8 @@ static void says_which_version_may_not_be_used(void **state) {
         struct error err = {""};
         snprintf(body, sizeof body, "{\"value\":\"s3cr3t\"," ID ",\"attributes\":%s}",
                  rows[i].attributes);
-        assert_int_equal(
-            key_vault_parse_secret(slice_of_str(body), "rabbit-admin", NULL, NOW, &secret, &err),
-            STATUS_DENIED);
+        assert_int_equal(parse(body, NULL, &secret, &err), STATUS_DENIED);
+        assert_int_equal(secret.valid_from_sec, rows[i].valid_from_sec);
         assert_null(secret.value);
         assert_string_equal(secret.version, VERSION);
         assert_non_null(strstr(err.text, rows[i].word));
@@ -161,13 +200,50 @@ static void bounds_the_value(void **state) {
         char *body = malloc(rows[i].len + 512);
         struct key_vault_secret secret = {0};
         sprintf(body, "{\"value\":\"%s\"," ID "," ON "}", value);
-        assert_int_equal(
-            key_vault_parse_secret(slice_of_str(body), "rabbit-admin", NULL, NOW, &secret, NULL),
-            rows[i].status);
+        assert_int_equal(parse(body, NULL, &secret, NULL), rows[i].status);
         secret_unref(secret.value);
         free(value);
         free(body);
     }
+}
+
+static void reads_where_a_secret_may_go(void **state) {
+    static const struct {
+        const char *tags;
+        const char *hosts; /* NULL: may go anywhere */
+    } rows[] = {
+        {"{}", NULL},
+        {"null", NULL},
+        {"{\"owner\":\"orders\"}", NULL},
+        {"{\"barkeep-hosts\":\"db:5432 [::1]\"}", "db:5432 [::1]"},
+        {"{\"Barkeep-Hosts\":\"db\"}", "db"},
+        {"{\"barkeep-hosts\":\"\"}", ""},
+        {"{\"barkeep-hosts\":7}", ""},
+        {"{\"barkeep-hosts\":null}", ""},
+        {"{\"barkeep-hosts\":[\"db\"]}", ""},
+        {"{\"barkeep-hosts\":\"db\",\"BARKEEP-HOSTS\":\"db\"}", ""},
+    };
+    char body[4096];
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct key_vault_secret secret = {0};
+        snprintf(body, sizeof body, "{\"value\":\"s3cr3t\"," ID "," ON ",\"tags\":%s}",
+                 rows[i].tags);
+        assert_int_equal(parse(body, NULL, &secret, NULL), STATUS_OK);
+        assert_int_equal(secret.has_hosts, rows[i].hosts != NULL);
+        assert_string_equal(secret.hosts, rows[i].hosts ? rows[i].hosts : "");
+        secret_unref(secret.value);
+    }
+    struct key_vault_secret secret = {0};
+    char *hosts = repeated('h', KEY_VAULT_HOSTS_SIZE);
+    snprintf(body, sizeof body,
+             "{\"value\":\"s3cr3t\"," ID "," ON ",\"tags\":{\"barkeep-hosts\":\"%s\"}}", hosts);
+    assert_int_equal(parse(body, NULL, &secret, NULL), STATUS_OK);
+    assert_true(secret.has_hosts && secret.hosts[0] == '\0');
+    secret_unref(secret.value);
+    free(hosts);
+    assert_int_equal(parse("{\"value\":\"s3cr3t\"," ID "," ON ",\"tags\":[]}", NULL, &secret, NULL),
+                     STATUS_INVALID);
 }
 
 static void tells_refusals_apart(void **state) {
@@ -202,22 +278,56 @@ static void tells_refusals_apart(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct error text = {""};
-        key_vault_refusal(slice_of_str(rows[i].body), rows[i].status, &text);
+        const char *code = key_vault_refusal(slice_of_str(rows[i].body), rows[i].status, &text);
+        assert_non_null(strstr(text.text, code));
+        assert_int_equal(code[0] != '\0', strstr(rows[i].body, "Forbidden\"") != NULL);
         if (!strstr(text.text, rows[i].text))
             fail_msg("%s does not hold %s", text.text, rows[i].text);
         assert_null(strstr(text.text, "canary"));
     }
 }
 
+static void hears_a_challenge_for_claims_and_nothing_else(void **state) {
+    static const char *const others[] = {
+        "",
+        "Bearer",
+        "Bearer ",
+        "Basic realm=\"x\", error=\"insufficient_claims\", claims=\"e30=\"",
+        "Bearer authorization=\"https://evil.example/t\", resource=\"https://evil.example\"",
+        "Bearer error=\"insufficient_claims\"",
+        "Bearer claims=\"e30=\"",
+        "Bearer error=\"invalid_token\", claims=\"e30=\"",
+        "Bearer error=\"insufficient_claims\", claims=\"e30=\", claims=\"e30=\"",
+        "Bearer realm=\"x, error=insufficient_claims, claims=e30=\"",
+    };
+    static const char *const demands[] = {
+        "Bearer error=\"insufficient_claims\", claims=\"e30=\"",
+        "bearer authorization=\"https://x/t\", error=\"insufficient_claims\",  claims=\"e30=\"",
+        "Bearer claims=e30=,error=insufficient_claims",
+    };
+    struct slice claims;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        if (key_vault_demands_claims(slice_of_str(others[i]), &claims))
+            fail_msg("heard in: %s", others[i]);
+    for (size_t i = 0; i < COUNT_OF(demands); i++) {
+        assert_true(key_vault_demands_claims(slice_of_str(demands[i]), &claims));
+        assert_true(slice_eq_str(claims, "e30="));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(builds_the_url),
+        cmocka_unit_test(knows_names_and_versions),
         cmocka_unit_test(reads_a_bundle),
         cmocka_unit_test(refuses_answers_that_are_not_to_the_question),
         cmocka_unit_test(refuses_another_version_than_the_pinned_one),
         cmocka_unit_test(says_which_version_may_not_be_used),
         cmocka_unit_test(bounds_the_value),
+        cmocka_unit_test(reads_where_a_secret_may_go),
         cmocka_unit_test(tells_refusals_apart),
+        cmocka_unit_test(hears_a_challenge_for_claims_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, start_secret_memory, NULL);
 }

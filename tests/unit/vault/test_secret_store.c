@@ -17,6 +17,7 @@
     "\",\"attributes\":" attributes "}"
 #define BUNDLE(name, version, value) BUNDLE_AS(name, version, value, "{\"enabled\":true}")
 #define ADMIN "/secrets/admin"
+#define VERSIONS "/secrets/admin/versions" /* to be scripted before ADMIN, whose prefix it has */
 #define BASIC(encoded) "Authorization: Basic " encoded "\r\n"
 #define BASIC_ONE BASIC("cm9vdDpvbmU=") /* root:one */
 #define BASIC_TWO BASIC("cm9vdDp0d28=") /* root:two */
@@ -318,6 +319,7 @@ static void drops_at_once_what_the_vault_denies(void **state) {
         {200, BUNDLE_AS("admin", V1, "one", "{\"enabled\":true,\"exp\":1700000000}"), "expired"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        reply(VERSIONS, 200, NULL, "{\"value\":[],\"nextLink\":null}");
         reply(ADMIN, 200, NULL, BUNDLE("admin", V1, "one"));
         reply(ADMIN, rows[i].status, NULL, rows[i].body);
         start_store();
@@ -411,7 +413,7 @@ static void drops_a_value_when_its_version_expires(void **state) {
     RUN_UNTIL(bar.loop, is_available(0));
     RUN_UNTIL(bar.loop, !is_available(0));
     assert_non_null(strstr(state_of(0).last_error, "expired"));
-    assert_int_equal(hits(ADMIN), 1);
+    RUN_UNTIL(bar.loop, hits(ADMIN) == 2); /* there may be a newer one */
 }
 
 static void leaves_the_whole_vault_alone_as_long_as_it_asks(void **state) {
@@ -705,6 +707,7 @@ static size_t copies_in_memory(const char *needle) {
 static void leaves_no_copy_of_a_rotated_value(void **state) {
     static const char *const forms[] = {"c4n4ry-old", "cm9vdDpjNG40cnktb2xk"};
     (void)state;
+    bar.secrets[0].max_stale_sec = 40;
     reply(ADMIN, 200, NULL, BUNDLE("admin", V1, "c4n4ry-old"));
     start_store();
     RUN_UNTIL(bar.loop, line_is(0, BASIC("cm9vdDpjNG40cnktb2xk")));
@@ -712,6 +715,7 @@ static void leaves_no_copy_of_a_rotated_value(void **state) {
     assert_true(copies_in_memory(forms[1]) > 0);
     reply_from_now(ADMIN, 200, BUNDLE("admin", V2, "two"));
     RUN_UNTIL(bar.loop, line_is(0, BASIC_TWO));
+    RUN_UNTIL(bar.loop, !cabinet_credential(bar.cabinet, 0)->previous);
     for (size_t i = 0; i < COUNT_OF(forms); i++)
         assert_int_equal(copies_in_memory(forms[i]), 0);
 }
