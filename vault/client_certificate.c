@@ -80,6 +80,17 @@ static enum status check_time(const X509 *leaf, struct error *err) {
     return STATUS_OK;
 }
 
+/* All but the leaf, of which some exports have two. */
+static bool add_chain(struct client_certificate *certificate,
+                      const struct certificate_parts *parts) {
+    for (size_t i = 0; i < parts->count; i++)
+        if (X509_cmp(parts->certificates[i], certificate->leaf) != 0 &&
+            X509_add_cert(certificate->chain, parts->certificates[i],
+                          X509_ADD_FLAG_UP_REF | X509_ADD_FLAG_NO_DUP) != 1)
+            return false;
+    return true;
+}
+
 static enum status take_parts(struct client_certificate *certificate,
                               struct certificate_parts *parts, struct error *err) {
     if (!parts->key)
@@ -90,14 +101,12 @@ static enum status take_parts(struct client_certificate *certificate,
     if (leaf == parts->count)
         return error_set(err, STATUS_INVALID,
                          "the private key belongs to none of the certificates");
-    for (size_t i = 0; i < parts->count; i++)
-        if (i != leaf && X509_add_cert(certificate->chain, parts->certificates[i],
-                                       X509_ADD_FLAG_UP_REF | X509_ADD_FLAG_NO_DUP) != 1)
-            return error_set(err, STATUS_NO_MEMORY, "no memory left");
     certificate->leaf = parts->certificates[leaf];
     certificate->key = parts->key;
     X509_up_ref(certificate->leaf);
     EVP_PKEY_up_ref(certificate->key);
+    if (!add_chain(certificate, parts))
+        return error_set(err, STATUS_NO_MEMORY, "no memory left");
     return check_time(certificate->leaf, err);
 }
 
