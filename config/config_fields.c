@@ -29,7 +29,7 @@ static bool is_token(struct slice text) {
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
         bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        if (!is_letter && !(c >= '0' && c <= '9') && !memchr("!#$%&'*+-.^_`|~", c, 15))
+        if (!is_letter && !(c >= '0' && c <= '9') && !(c && strchr("!#$%&'*+-.^_`|~", c)))
             return false;
     }
     return text.len > 0;

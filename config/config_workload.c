@@ -1,6 +1,6 @@
 /* `identity: {workload: ...}`: barkeep proves itself with a token that the platform keeps writing
  * into a file. What the configuration leaves out comes from the variables that Azure's webhook sets
- * in a pod (azure.md C.3), as Azure's own libraries take it. */
+ * in a pod (azure.md C.4), as Azure's own libraries take it. */
 #include "config/config_parts.h"
 
 #include <stdlib.h>
