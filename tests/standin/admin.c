@@ -103,7 +103,7 @@ static const struct admin_route routes[] = {
     {NULL, {NULL}, NULL},
 };
 
-static const struct admin_route *const tables[] = {routes, vault_knobs};
+static const struct admin_route *const tables[] = {routes, directory_knobs, vault_knobs};
 
 static bool read_document(struct admin_call *call) {
     struct slice body = call->request->body;

@@ -20,6 +20,7 @@ struct admin_route {
 };
 
 extern const struct admin_route vault_knobs[];
+extern const struct admin_route directory_knobs[];
 
 /* An empty object. */
 void admin_done(const struct admin_call *call);

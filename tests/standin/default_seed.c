@@ -13,13 +13,18 @@ const char default_seed[] = JSON({
         {"name": "orders-gw", "client_id": "8d1e6f20-1b2c-4d3e-8f90-a1b2c3d4e5f6",
          "oid": "5e6f7081-92a3-4b4c-8d5e-6f70a1b2c3d4", "uris": ["api://orders-gw"],
          "token_version": 2, "secret": "canary-orders-gw-client-secret",
+         "federated": [{"issuer": "https://oidc.cluster.example/7d2e0c41",
+                        "subject": "system:serviceaccount:edge:barkeep"}],
          "roles": {"00000003-0000-0000-c000-000000000000":
                    ["User.Read.All", "Application.Read.All", "GroupMember.Read.All"]}},
         {"name": "caller", "client_id": "c5a1b2d3-4e5f-4a6b-8c7d-9e0f1a2b3c4d",
          "oid": "17b9e4f2-0c3d-4e5a-b6c7-d8e9f0a1b2c3", "secret": "canary-caller-client-secret~1",
          "roles": {"8d1e6f20-1b2c-4d3e-8f90-a1b2c3d4e5f6": ["Orders.Read.All"]}},
         {"name": "deployer", "client_id": "d3b0c1a2-5f6e-4d7c-9b8a-0f1e2d3c4b5a",
-         "oid": "a6d5c4b3-f2e1-4d0c-8b9a-7f6e5d4c3b2a", "secret": "canary-deployer-client-secret"}
+         "oid": "a6d5c4b3-f2e1-4d0c-8b9a-7f6e5d4c3b2a", "secret": "canary-deployer-client-secret"},
+        {"name": "stock", "client_id": "e4f50617-2839-4a5b-8c6d-7e8f9a0b1c2d",
+         "oid": "f5061728-394a-4b5c-9d6e-8f9a0b1c2d3e", "uris": ["api://stock"],
+         "token_version": 2, "scopes": ["Stock.Read", "Stock.Write"]}
     ],
     "users": [
         {"oid": "e0d1c2b3-a495-4867-9588-776655443322", "name": "Mira Okafor",
@@ -48,6 +53,8 @@ const char default_seed[] = JSON({
             },
             "assignments": [
                 {"principal": "94a5b6c7-d8e9-4f0a-8b1c-2d3e4f506172",
+                 "role": "Key Vault Secrets User", "scope": "/"},
+                {"principal": "5e6f7081-92a3-4b4c-8d5e-6f70a1b2c3d4",
                  "role": "Key Vault Secrets User", "scope": "/"},
                 {"principal": "a6d5c4b3-f2e1-4d0c-8b9a-7f6e5d4c3b2a",
                  "role": "Key Vault Secrets Officer", "scope": "/"}

@@ -5,13 +5,28 @@
 #include <string.h>
 #include <strings.h>
 
+#include "must.h"
+
 static const char *const azure_resources[] = {
     RESOURCE_VAULT,
     RESOURCE_GRAPH,
     "https://management.azure.com",
 };
 
+static void app_done(struct app *app) {
+    json_decref(app->secrets);
+    json_decref(app->federated);
+    for (size_t i = 0; i < app->certificate_count; i++)
+        app_certificate_free(app->certificates[i]);
+    free(app->certificates);
+    sign_in_rule_done(&app->rule);
+}
+
 void directory_done(struct directory *directory) {
+    for (size_t i = 0; i < directory->app_count; i++)
+        app_done(&directory->apps[i]);
+    for (size_t i = 0; i < directory->user_count; i++)
+        sign_in_rule_done(&directory->users[i].rule);
     free(directory->tenants);
     free(directory->apps);
     free(directory->users);
@@ -39,11 +54,32 @@ const struct tenant *directory_tenant(const struct directory *directory, const c
     return NULL;
 }
 
-const struct app *directory_app(const struct directory *directory, const char *client_id) {
+struct app *directory_app_to_change(struct directory *directory, const char *client_id) {
     for (size_t i = 0; i < directory->app_count; i++)
         if (is_same(directory->apps[i].client_id, client_id))
             return &directory->apps[i];
     return NULL;
+}
+
+const struct app *directory_app(const struct directory *directory, const char *client_id) {
+    return directory_app_to_change((struct directory *)directory, client_id);
+}
+
+enum status app_add_certificate(struct app *app, const char *pem, struct error *err) {
+    struct app_certificate *certificate = app_certificate_parse(pem, err);
+    if (!certificate)
+        return STATUS_INVALID;
+    struct app_certificate **place =
+        must_grow(&app->certificates, &app->certificate_count, sizeof(certificate));
+    *place = certificate;
+    return STATUS_OK;
+}
+
+void app_add_federated(struct app *app, const char *issuer, const char *subject,
+                       const char *audience) {
+    json_array_append_new(app->federated,
+                          must(json_pack("{s:s, s:s, s:s}", "issuer", issuer, "subject", subject,
+                                         "audience", audience ? audience : FEDERATED_AUDIENCE)));
 }
 
 static const struct app *first_app(const struct directory *directory, bool is_api) {
@@ -61,10 +97,22 @@ const struct app *directory_default_client(const struct directory *directory) {
     return first_app(directory, false);
 }
 
-const struct user *directory_user(const struct directory *directory, const char *oid) {
+struct user *directory_user_to_change(struct directory *directory, const char *oid) {
     for (size_t i = 0; i < directory->user_count; i++)
         if (is_same(directory->users[i].oid, oid))
             return &directory->users[i];
+    return NULL;
+}
+
+const struct user *directory_user(const struct directory *directory, const char *oid) {
+    return directory_user_to_change((struct directory *)directory, oid);
+}
+
+struct managed_identity *directory_identity_to_change(struct directory *directory,
+                                                      const char *client_id) {
+    for (size_t i = 0; i < directory->identity_count; i++)
+        if (is_same(directory->identities[i].client_id, client_id))
+            return &directory->identities[i];
     return NULL;
 }
 
@@ -73,7 +121,7 @@ const struct managed_identity *directory_identity(const struct directory *direct
                                                   const char *resource_id) {
     for (size_t i = 0; i < directory->identity_count; i++) {
         const struct managed_identity *identity = &directory->identities[i];
-        if ((!client_id || is_same(identity->client_id, client_id)) &&
+        if (!identity->is_gone && (!client_id || is_same(identity->client_id, client_id)) &&
             (!oid || is_same(identity->oid, oid)) &&
             (!resource_id || is_same(identity->resource_id, resource_id)))
             return identity;

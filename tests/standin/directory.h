@@ -1,13 +1,17 @@
-/* The tenant's directory: tenants, applications, users, managed identities. Read from a seed,
- * immutable afterwards. Strings belong to the directory. Ids compare without regard to case. */
+/* The tenant's directory: tenants, applications, users, managed identities. Read from a seed; knobs
+ * change how principals may sign in, nothing else. Strings belong to the seed. Ids compare without
+ * regard to case. */
 #ifndef BARKEEP_STANDIN_DIRECTORY_H
 #define BARKEEP_STANDIN_DIRECTORY_H
 
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "app_certificate.h"
 #include "core/status.h"
+#include "sign_in_rule.h"
 
+#define FEDERATED_AUDIENCE "api://AzureADTokenExchange"
 #define RESOURCE_VAULT "https://vault.azure.net"
 #define RESOURCE_GRAPH "https://graph.microsoft.com"
 /* Microsoft Graph's own application: app roles of it are permissions. */
@@ -23,12 +27,18 @@ struct app {
     const char *client_id;
     const char *oid; /* its service principal */
     const char *tenant;
-    const json_t *secrets;
-    const json_t *uris;  /* App ID URIs; an app with one is an API */
-    const json_t *roles; /* what it was granted: {client id of the API: [app role, ...]} */
+    json_t *secrets;      /* own reference; NULL: none */
+    json_t *federated;    /* own reference: [{issuer, subject, audience}], never NULL */
+    const json_t *uris;   /* App ID URIs; an app with one is an API */
+    const json_t *scopes; /* that it has as an API; NULL: access_as_user */
+    const json_t *roles;  /* what it was granted: {client id of the API: [app role, ...]} */
     const json_t *groups;
     int token_version; /* of tokens issued for this app as a resource */
+    struct app_certificate **certificates;
+    size_t certificate_count;
+    struct sign_in_rule rule;
     bool is_disabled;
+    bool has_expired_secrets;
 };
 
 struct user {
@@ -37,6 +47,7 @@ struct user {
     const char *upn;
     const char *tenant;
     const json_t *groups;
+    struct sign_in_rule rule;
 };
 
 struct managed_identity {
@@ -46,6 +57,7 @@ struct managed_identity {
     const char *tenant;
     const json_t *roles;
     const json_t *groups;
+    bool is_gone; /* unassigned from the machine: no endpoint knows it */
 };
 
 struct directory {
@@ -65,13 +77,24 @@ void directory_done(struct directory *directory);
 /* By GUID or domain name; NULL if unknown. */
 const struct tenant *directory_tenant(const struct directory *directory, const char *name);
 const struct app *directory_app(const struct directory *directory, const char *client_id);
+/* For knobs. */
+struct app *directory_app_to_change(struct directory *directory, const char *client_id);
+struct user *directory_user_to_change(struct directory *directory, const char *oid);
+struct managed_identity *directory_identity_to_change(struct directory *directory,
+                                                      const char *client_id);
+/* Registers what app_certificate_parse() takes; azure.md C.3. */
+enum status app_add_certificate(struct app *app, const char *pem, struct error *err);
+/* Trusts a foreign issuer's tokens for `subject`; `audience` NULL is api://AzureADTokenExchange.
+ * azure.md C.4. */
+void app_add_federated(struct app *app, const char *issuer, const char *subject,
+                       const char *audience);
 /* The first app with an App ID URI: what tokens are minted for unless told otherwise. NULL if the
  * seed has none. */
 const struct app *directory_default_api(const struct directory *directory);
 /* The first app without one: the client of minted tokens. */
 const struct app *directory_default_client(const struct directory *directory);
 const struct user *directory_user(const struct directory *directory, const char *oid);
-/* NULL selector: the first. */
+/* NULL selector: the first that is not gone. */
 const struct managed_identity *directory_identity(const struct directory *directory,
                                                   const char *client_id, const char *oid,
                                                   const char *resource_id);

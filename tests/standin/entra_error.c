@@ -3,6 +3,7 @@
 #include "entra_error.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "encoding.h"
@@ -13,6 +14,7 @@ struct error_row {
     int code;
     const char *error;
     const char *description;
+    const char *suberror; /* NULL: none */
 };
 
 static const struct error_row rows[] = {
@@ -23,9 +25,38 @@ static const struct error_row rows[] = {
     [ENTRA_NO_SECRET] = {401, 7000218, "invalid_client",
                          "The request body must contain the following parameter: "
                          "'client_assertion' or 'client_secret'"},
-    [ENTRA_BAD_ASSERTION] = {401, 700027, "invalid_client",
-                             "The certificate with identifier used to sign the client assertion "
-                             "is not registered on application"},
+    [ENTRA_EXPIRED_SECRET] = {401, 7000222, "invalid_client",
+                              "The provided client secret keys for the app are expired. Create new "
+                              "keys, or consider using certificate credentials. App"},
+    [ENTRA_ASSERTION_MALFORMED] = {400, 50027, "invalid_request",
+                                   "JWT token is invalid or malformed"},
+    [ENTRA_ASSERTION_TYPE] = {400, 900144, "invalid_request",
+                              "The request body must contain the following parameter: "
+                              "'client_assertion_type', as of RFC 7523"},
+    [ENTRA_ASSERTION_CERTIFICATE] = {401, 700027, "invalid_client",
+                                     "The certificate with identifier used to sign the client "
+                                     "assertion is not registered on application"},
+    [ENTRA_ASSERTION_SIGNATURE] = {401, 700027, "invalid_client",
+                                   "Client assertion failed signature validation. Client"},
+    [ENTRA_ASSERTION_AUDIENCE] = {401, 700023, "invalid_client",
+                                  "Client assertion audience claim does not match Realm issuer:"},
+    [ENTRA_ASSERTION_APP] = {401, 700021, "invalid_client",
+                             "Client assertion application identifier doesn't match 'client_id' "
+                             "parameter:"},
+    [ENTRA_ASSERTION_TIME] = {401, 700024, "invalid_client",
+                              "Client assertion is not within its valid time range. Client"},
+    [ENTRA_NOT_FEDERATED] = {400, 70021, "invalid_request",
+                             "No matching federated identity record found for presented assertion "
+                             "of app"},
+    [ENTRA_FEDERATED_ISSUER] = {400, 700211, "invalid_request",
+                                "No matching federated identity record found for presented "
+                                "assertion issuer"},
+    [ENTRA_FEDERATED_AUDIENCE] = {400, 700212, "invalid_request",
+                                  "No matching federated identity record found for presented "
+                                  "assertion audience"},
+    [ENTRA_FEDERATED_SUBJECT] = {400, 700213, "invalid_request",
+                                 "No matching federated identity record found for presented "
+                                 "assertion subject"},
     [ENTRA_UNKNOWN_APP] = {400, 700016, "unauthorized_client",
                            "Application was not found in the directory: identifier"},
     [ENTRA_DISABLED_APP] = {400, 7000112, "unauthorized_client", "Application is disabled:"},
@@ -54,35 +85,108 @@ static const struct error_row rows[] = {
                               "The 'resource' request parameter is not supported"},
     [ENTRA_UNKNOWN_RESOURCE] = {400, 500011, "invalid_resource",
                                 "The resource principal was not found in the tenant:"},
+    [ENTRA_UNKNOWN_SCOPE] = {400, 70011, "invalid_scope",
+                             "The provided value for the input parameter 'scope' is not valid. The "
+                             "resource has no scope"},
+    [ENTRA_USER_ASSERTION] = {400, 50013, "invalid_grant", "Assertion failed validation:"},
+    [ENTRA_USER_ASSERTION_TIME] = {400, 500133, "invalid_grant",
+                                   "Assertion is not within its valid time range. Ensure that the "
+                                   "access token is not expired "
+                                   "before using it for user assertion, or request a new token"},
+    [ENTRA_USER_ASSERTION_IS_APP] = {400, 700229, "invalid_grant",
+                                     "The assertion is an app token; an access token of a user is "
+                                     "needed"},
+    [ENTRA_USER_ASSERTION_IS_ID] = {400, 240002, "unauthorized_client",
+                                    "Input id_token cannot be used as "
+                                    "'urn:ietf:params:oauth:grant-type:jwt-bearer' grant"},
+    [ENTRA_NO_ON_BEHALF_OF] = {400, 7000114, "invalid_request",
+                               "Application is not allowed to make application on-behalf-of calls"},
+    [ENTRA_CONSENT_REQUIRED] = {400, 65001, "invalid_grant",
+                                "The user or administrator has not consented to use the "
+                                "application. Send an interactive authorization request for this "
+                                "user and resource",
+                                "consent_required"},
+    [ENTRA_INTERACTION_REQUIRED] = {400, 50076, "interaction_required",
+                                    "Due to a configuration change made by your administrator, or "
+                                    "because you moved to a new location, you must use "
+                                    "multi-factor authentication to access the resource",
+                                    "basic_action"},
+    [ENTRA_CONDITIONAL_ACCESS] = {400, 53003, "interaction_required",
+                                  "Access has been blocked by Conditional Access policies. The "
+                                  "access policy does not allow token issuance",
+                                  "message_only"},
+    [ENTRA_GRANT_REVOKED] = {400, 50173, "invalid_grant",
+                             "The provided grant has expired due to it being revoked, a fresh auth "
+                             "token is needed",
+                             "bad_token"},
+    [ENTRA_THROTTLED] = {429, 90055, "temporarily_unavailable",
+                         "The request was throttled because of too many requests"},
+    [ENTRA_UNAVAILABLE] = {503, 90033, "temporarily_unavailable",
+                           "A transient error has occurred. Please try again"},
 };
+
+/* What every error document says of the request it answers. */
+struct error_trailer {
+    char trace_id[GUID_SIZE];
+    char correlation_id[GUID_SIZE];
+    char timestamp[32];
+};
+
+static void make_trailer(struct error_trailer *trailer, const struct request *request) {
+    const char *asked_id = form_get(&request->query, "client-request-id");
+    guid_random(trailer->trace_id);
+    guid_random(trailer->correlation_id);
+    if (guid_is_valid(asked_id))
+        memcpy(trailer->correlation_id, asked_id, GUID_SIZE);
+    time_t now = time(NULL);
+    struct tm parts;
+    strftime(trailer->timestamp, sizeof(trailer->timestamp), "%Y-%m-%d %H:%M:%SZ",
+             gmtime_r(&now, &parts));
+}
+
+static json_t *error_document(const struct error_row *row, const struct error_trailer *trailer,
+                              const char *origin, const char *about) {
+    char *description =
+        must_printf("AADSTS%d: %s%s%.200s. Trace ID: %s Correlation ID: %s "
+                    "Timestamp: %s",
+                    row->code, row->description, about ? " " : "", about ? about : "",
+                    trailer->trace_id, trailer->correlation_id, trailer->timestamp);
+    char *uri = must_printf("%s/error?code=%d", origin, row->code);
+    json_t *document =
+        must(json_pack("{s:s, s:o, s:[i], s:s, s:s, s:s, s:s}", "error", row->error,
+                       "error_description", json_lossy(description), "error_codes", row->code,
+                       "timestamp", trailer->timestamp, "trace_id", trailer->trace_id,
+                       "correlation_id", trailer->correlation_id, "error_uri", uri));
+    if (row->suberror)
+        json_object_set_new(document, "suberror", must(json_string(row->suberror)));
+    free(uri);
+    free(description);
+    return document;
+}
+
+static void send_error(struct reply *reply, const struct request *request, enum entra_error error,
+                       const char *about, const json_t *claims) {
+    const struct error_row *row = &rows[error];
+    struct error_trailer trailer;
+    make_trailer(&trailer, request);
+    json_t *document = error_document(row, &trailer, request->origin, about);
+    if (claims) {
+        char *text = must(json_dumps(claims, JSON_COMPACT));
+        json_object_set_new(document, "claims", must(json_string(text)));
+        free(text);
+    }
+    reply_header(reply, "Cache-Control", "no-store, no-cache");
+    reply_header(reply, "Pragma", "no-cache");
+    reply_header(reply, "x-ms-request-id", "%s", trailer.trace_id);
+    reply_json(reply, row->status, document);
+}
 
 void entra_error(struct reply *reply, const struct request *request, enum entra_error error,
                  const char *about) {
-    const struct error_row *row = &rows[error];
-    char trace_id[GUID_SIZE];
-    char correlation_id[GUID_SIZE];
-    const char *asked_id = form_get(&request->query, "client-request-id");
-    guid_random(trace_id);
-    guid_random(correlation_id);
-    if (!guid_is_valid(asked_id))
-        asked_id = correlation_id;
-    char timestamp[32];
-    time_t now = time(NULL);
-    struct tm parts;
-    strftime(timestamp, sizeof(timestamp), "%Y-%m-%d %H:%M:%SZ", gmtime_r(&now, &parts));
-    char *description = must_printf("AADSTS%d: %s%s%.200s. Trace ID: %s Correlation ID: %s "
-                                    "Timestamp: %s",
-                                    row->code, row->description, about ? " " : "",
-                                    about ? about : "", trace_id, asked_id, timestamp);
-    char *uri = must_printf("%s/error?code=%d", request->origin, row->code);
-    reply_header(reply, "Cache-Control", "no-store, no-cache");
-    reply_header(reply, "Pragma", "no-cache");
-    reply_header(reply, "x-ms-request-id", "%s", trace_id);
-    reply_json(reply, row->status,
-               json_pack("{s:s, s:o, s:[i], s:s, s:s, s:s, s:s}", "error", row->error,
-                         "error_description", json_lossy(description), "error_codes", row->code,
-                         "timestamp", timestamp, "trace_id", trace_id, "correlation_id", asked_id,
-                         "error_uri", uri));
-    free(uri);
-    free(description);
+    send_error(reply, request, error, about, NULL);
+}
+
+void entra_error_challenge(struct reply *reply, const struct request *request,
+                           enum entra_error error, const json_t *claims) {
+    send_error(reply, request, error, NULL, claims);
 }

@@ -8,7 +8,18 @@
 enum entra_error {
     ENTRA_WRONG_SECRET,
     ENTRA_NO_SECRET,
-    ENTRA_BAD_ASSERTION,
+    ENTRA_EXPIRED_SECRET,
+    ENTRA_ASSERTION_MALFORMED,
+    ENTRA_ASSERTION_TYPE,
+    ENTRA_ASSERTION_CERTIFICATE,
+    ENTRA_ASSERTION_SIGNATURE,
+    ENTRA_ASSERTION_AUDIENCE,
+    ENTRA_ASSERTION_APP,
+    ENTRA_ASSERTION_TIME,
+    ENTRA_NOT_FEDERATED,
+    ENTRA_FEDERATED_ISSUER,
+    ENTRA_FEDERATED_AUDIENCE,
+    ENTRA_FEDERATED_SUBJECT,
     ENTRA_UNKNOWN_APP,
     ENTRA_DISABLED_APP,
     ENTRA_UNKNOWN_TENANT,
@@ -21,10 +32,25 @@ enum entra_error {
     ENTRA_SEVERAL_RESOURCES,
     ENTRA_RESOURCE_ON_V2,
     ENTRA_UNKNOWN_RESOURCE,
+    ENTRA_UNKNOWN_SCOPE,
+    ENTRA_USER_ASSERTION,
+    ENTRA_USER_ASSERTION_TIME,
+    ENTRA_USER_ASSERTION_IS_APP,
+    ENTRA_USER_ASSERTION_IS_ID,
+    ENTRA_NO_ON_BEHALF_OF,
+    ENTRA_CONSENT_REQUIRED,
+    ENTRA_INTERACTION_REQUIRED,
+    ENTRA_CONDITIONAL_ACCESS,
+    ENTRA_GRANT_REVOKED,
+    ENTRA_THROTTLED,
+    ENTRA_UNAVAILABLE,
 };
 
 /* `about` completes the description (an app id, a parameter's name); may be NULL. */
 void entra_error(struct reply *reply, const struct request *request, enum entra_error error,
                  const char *about);
+/* With a claims challenge, which travels as a string; may be NULL. */
+void entra_error_challenge(struct reply *reply, const struct request *request,
+                           enum entra_error error, const json_t *claims);
 
 #endif

@@ -14,8 +14,10 @@
 #define UNTIL_CLEARED (-1)
 
 static const char *const endpoint_names[ENDPOINT_COUNT] = {
-    [ENDPOINT_METADATA] = "metadata", [ENDPOINT_KEYS] = "keys", [ENDPOINT_TOKEN] = "token",
-    [ENDPOINT_VAULT] = "vault",       [ENDPOINT_IMDS] = "imds", [ENDPOINT_GRAPH] = "graph",
+    [ENDPOINT_METADATA] = "metadata", [ENDPOINT_KEYS] = "keys",
+    [ENDPOINT_TOKEN] = "token",       [ENDPOINT_VAULT] = "vault",
+    [ENDPOINT_IMDS] = "imds",         [ENDPOINT_GRAPH] = "graph",
+    [ENDPOINT_ARC] = "arc",           [ENDPOINT_APP_SERVICE] = "app_service",
     [ENDPOINT_OTHER] = "other",
 };
 
@@ -169,9 +171,11 @@ static enum status read_endpoint(const json_t *document, enum endpoint *out_endp
             *out_endpoint = (enum endpoint)i;
             return STATUS_OK;
         }
-    return error_set(err, STATUS_INVALID,
-                     "endpoint must be metadata, keys, token, vault, imds or graph, got \"%.40s\"",
-                     name);
+    return error_set(
+        err, STATUS_INVALID,
+        "endpoint must be metadata, keys, token, vault, imds, arc, app_service or graph, "
+        "got \"%.40s\"",
+        name);
 }
 
 static enum status read_number(const json_t *document, const char *name, int64_t min, int64_t max,

@@ -1,13 +1,12 @@
-/* The managed identity endpoint of Azure's instance metadata service. azure.md C.5: numbers are
- * strings, the Metadata header is a must, `aud` is what was asked. */
+/* The managed identity endpoints of Azure's instance metadata service and of Azure Arc's agent,
+ * which asks the caller to read a file first. azure.md C.5, C.7: numbers are strings, the Metadata
+ * header is a must, `aud` is what was asked. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "issue.h"
+#include "managed_token.h"
 #include "must.h"
 #include "standin.h"
-
-#define LIFETIME_SEC (24 * 60 * 60 - 1)
 
 static bool refuse_shape(const struct request *request, struct reply *reply) {
     const char *metadata = request_header(request, "Metadata");
@@ -35,53 +34,70 @@ static bool refuse_shape(const struct request *request, struct reply *reply) {
     return false;
 }
 
-static const struct managed_identity *select_identity(const struct directory *directory,
-                                                      const struct form *query) {
-    const char *client_id = form_get(query, "client_id");
-    const char *oid = form_get(query, "object_id");
-    const char *resource_id = form_get(query, "msi_res_id");
-    if ((client_id != NULL) + (oid != NULL) + (resource_id != NULL) > 1)
-        return NULL;
-    return directory_identity(directory, client_id, oid, resource_id);
-}
-
 static json_t *number_text(int64_t number) {
     char text[24];
     snprintf(text, sizeof(text), "%lld", (long long)number);
     return must(json_string(text));
 }
 
-void imds(struct standin *standin, const struct request *request, struct reply *reply) {
-    if (refuse_shape(request, reply))
-        return;
-    const struct directory *directory = &standin->world.seed.directory;
-    const char *name = form_get(&request->query, "resource");
-    const struct managed_identity *identity = select_identity(directory, &request->query);
-    struct resource resource;
-    if (!identity) {
+static void answer(const struct standin *standin, const struct request *request,
+                   struct reply *reply) {
+    static const struct selector_names names = {
+        .client_id = "client_id", .oids = {"object_id"}, .resource_id = "msi_res_id"};
+    const char *resource = form_get(&request->query, "resource");
+    struct managed_token token;
+    switch (managed_token_issue(&standin->world, &names, &request->query, &token)) {
+    case MANAGED_TOKEN_NO_IDENTITY:
         reply_error(reply, 400, "invalid_request", "Identity not found");
         return;
-    }
-    if (!issue_find_resource(&standin->world, name, &resource)) {
+    case MANAGED_TOKEN_NO_RESOURCE:
         reply_error(reply, 400, "invalid_resource",
-                    "AADSTS50001: The application named %.200s was not found in the tenant", name);
+                    "AADSTS50001: The application named %.200s was not found in the tenant",
+                    resource);
+        return;
+    case MANAGED_TOKEN_GOOD:
+        break;
+    }
+    json_t *lifetime = number_text(token.issued.lifetime_sec);
+    reply_json(reply, 200,
+               json_pack("{s:s, s:s, s:O, s:o, s:o, s:o, s:s, s:s}", "access_token",
+                         token.issued.text, "client_id", token.identity->client_id, "expires_in",
+                         lifetime, "expires_on", number_text(token.issued.expires),
+                         "ext_expires_in", lifetime, "not_before",
+                         number_text(token.issued.not_before), "resource", resource, "token_type",
+                         "Bearer"));
+    free(token.issued.text);
+}
+
+void imds(struct standin *standin, const struct request *request, struct reply *reply) {
+    if (!refuse_shape(request, reply))
+        answer(standin, request, reply);
+}
+
+/* The key that the caller read; NULL when there is none. */
+static const char *presented_key(const struct request *request) {
+    const char *header = request_header(request, "Authorization");
+    return header && strncmp(header, "Basic ", 6) == 0 ? header + 6 : NULL;
+}
+
+static void challenge(struct machine *machine, struct reply *reply) {
+    const char *path = NULL;
+    struct error err = {0};
+    if (machine_make_key(machine, &path, &err) != STATUS_OK) {
+        reply_error(reply, 500, "internal_server_error", "%s", err.text);
         return;
     }
-    struct issued_token token = issue_token(&standin->world, &resource,
-                                            &(struct issue_order){
-                                                .tenant = identity->tenant,
-                                                .client_id = identity->client_id,
-                                                .oid = identity->oid,
-                                                .client_auth = "2",
-                                                .resource_id = identity->resource_id,
-                                                .roles = identity->roles,
-                                                .lifetime_sec = LIFETIME_SEC,
-                                            });
-    reply_json(reply, 200,
-               json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s}", "access_token", token.text,
-                         "client_id", identity->client_id, "expires_in", number_text(LIFETIME_SEC),
-                         "expires_on", number_text(token.expires), "ext_expires_in",
-                         number_text(LIFETIME_SEC), "not_before", number_text(token.not_before),
-                         "resource", name, "token_type", "Bearer"));
-    free(token.text);
+    reply_header(reply, "WWW-Authenticate", "Basic realm=%s",
+                 machine->arc_realm ? machine->arc_realm : path);
+    reply_error(reply, 401, "unauthorized_client", "Missing Basic Authorization header");
+}
+
+void arc(struct standin *standin, const struct request *request, struct reply *reply) {
+    if (refuse_shape(request, reply))
+        return;
+    const char *key = presented_key(request);
+    if (key && machine_use_key(&standin->machine, key))
+        answer(standin, request, reply);
+    else
+        challenge(&standin->machine, reply);
 }

@@ -1,4 +1,4 @@
-/* Access tokens for applications and managed identities. As in real ones, nbf and iat lie five
+/* Tokens of the endpoints. As in real ones, nbf and iat lie five
  * minutes back. */
 #include "issue.h"
 
@@ -18,33 +18,55 @@ bool issue_find_resource(const struct world *world, const char *name,
     return directory_resource(&world->seed.directory, name, NULL, out_resource);
 }
 
-struct issued_token issue_token(const struct world *world, const struct resource *resource,
-                                const struct issue_order *order) {
+static struct claims_order order_claims(const struct world *world,
+                                        const struct issue_order *order) {
     int64_t now = clock_wall_sec();
-    const json_t *roles =
-        resource->client_id ? json_object_get(order->roles, resource->client_id) : NULL;
-    struct claims_order claims_order = {
+    int64_t lifetime_sec =
+        world->token_lifetime_sec ? world->token_lifetime_sec : order->lifetime_sec;
+    return (struct claims_order){
         .origin = world->origin,
         .tenant = order->tenant,
-        .audience = resource->audience,
-        .version = resource->token_version,
         .issued = now - BACKDATED_SEC,
         .not_before = now - BACKDATED_SEC,
-        .expires = now + order->lifetime_sec,
+        .expires = now + lifetime_sec,
         .client_id = order->client_id,
         .client_auth = order->client_auth,
         .oid = order->oid,
-        .resource_id = resource->api ? NULL : order->resource_id,
-        .roles = roles,
+        .name = order->name,
+        .upn = order->upn,
+        .scopes = order->scopes,
         .is_cae_capable = order->is_cae_capable,
     };
-    json_t *claims = claims_make(&claims_order);
+}
+
+static struct issued_token sign(const struct world *world, const struct claims_order *order) {
+    json_t *claims = claims_make(order);
     struct issued_token token = {
-        .text = must(token_sign(key_ring_at(world->keys, 0), TOKEN_RS256, resource->token_version,
-                                claims, NULL)),
-        .not_before = claims_order.not_before,
-        .expires = claims_order.expires,
+        .text = must(
+            token_sign(key_ring_at(world->keys, 0), TOKEN_RS256, order->version, claims, NULL)),
+        .not_before = order->not_before,
+        .expires = order->expires,
+        .lifetime_sec = order->expires - order->issued - BACKDATED_SEC,
     };
     json_decref(claims);
     return token;
+}
+
+struct issued_token issue_token(const struct world *world, const struct resource *resource,
+                                const struct issue_order *order) {
+    struct claims_order claims_order = order_claims(world, order);
+    claims_order.audience = resource->audience;
+    claims_order.version = resource->token_version;
+    claims_order.resource_id = resource->api ? NULL : order->resource_id;
+    if (resource->client_id)
+        claims_order.roles = json_object_get(order->roles, resource->client_id);
+    return sign(world, &claims_order);
+}
+
+struct issued_token issue_id_token(const struct world *world, const struct issue_order *order) {
+    struct claims_order claims_order = order_claims(world, order);
+    claims_order.audience = order->client_id;
+    claims_order.version = 2;
+    claims_order.is_id_token = true;
+    return sign(world, &claims_order);
 }

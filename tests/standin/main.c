@@ -10,30 +10,45 @@
 #include "http_server.h"
 #include "must.h"
 #include "options.h"
+#include "service_account_command.h"
 #include "standin.h"
 #include "token_command.h"
 
 #define EXIT_USAGE 2
 #define EXIT_START 3
 
-enum serve_option { OPTION_PORT, OPTION_HTTP_PORT, OPTION_STATE, OPTION_SEED, OPTION_HELP };
+enum serve_option {
+    OPTION_PORT,
+    OPTION_HTTP_PORT,
+    OPTION_STATE,
+    OPTION_SEED,
+    OPTION_ARC_FOLDER,
+    OPTION_HELP,
+};
 
 static const struct option_row option_rows[] = {
-    [OPTION_PORT] = {"port", true},   [OPTION_HTTP_PORT] = {"http-port", true},
-    [OPTION_STATE] = {"state", true}, [OPTION_SEED] = {"seed", true},
-    [OPTION_HELP] = {"help", false},  {NULL, false},
+    [OPTION_PORT] = {"port", true},
+    [OPTION_HTTP_PORT] = {"http-port", true},
+    [OPTION_STATE] = {"state", true},
+    [OPTION_SEED] = {"seed", true},
+    [OPTION_ARC_FOLDER] = {"arc-folder", true},
+    [OPTION_HELP] = {"help", false},
+    {NULL, false},
 };
 
 static const char help_text[] =
     "usage: barkeep-standin [--port 18443] [--http-port 18080] [--state DIR] [--seed FILE]\n"
     "       barkeep-standin token [--help | options]\n"
-    "Serves a stand-in for Entra ID, Key Vault and IMDS on 127.0.0.1 until SIGTERM or SIGINT.\n"
+    "       barkeep-standin service-account [--help | options]\n"
+    "Serves a stand-in for Entra ID, Key Vault and managed identities on 127.0.0.1 until SIGTERM "
+    "or SIGINT.\n"
     "\n"
     "  --port N        https (default 18443; 0 picks one)\n"
     "  --http-port N   plain http, IMDS too (default 18080; 0 picks one)\n"
     "  --state DIR     keys and certificates (default "
     "${XDG_RUNTIME_DIR:-/tmp}/barkeep-standin-UID)\n"
     "  --seed FILE     tenants, apps, users, vaults (tests/standin/SEED.md)\n"
+    "  --arc-folder DIR  where Azure Arc's endpoint puts its key files (default " ARC_FOLDER ")\n"
     "\n"
     "When it serves it prints one line: {\"ready\": true, \"https\": URL, \"http\": URL, \"ca\": "
     "FILE, ...}\n";
@@ -43,6 +58,7 @@ struct serve_request {
     int64_t http_port;
     const char *state_dir;
     const char *seed_path;
+    const char *arc_folder;
     bool wants_help;
 };
 
@@ -59,6 +75,9 @@ static enum status take_option(struct serve_request *request, enum serve_option 
         return STATUS_OK;
     case OPTION_SEED:
         request->seed_path = value;
+        return STATUS_OK;
+    case OPTION_ARC_FOLDER:
+        request->arc_folder = value;
         return STATUS_OK;
     case OPTION_HELP:
         request->wants_help = true;
@@ -202,6 +221,7 @@ static int serve(const struct serve_request *request) {
     if (world_open(&standin.world, request->state_dir, &err) != STATUS_OK)
         return fail(EXIT_START, &err);
     faults_init(&standin.faults);
+    machine_init(&standin.machine, request->arc_folder);
     enum status status = listen_on_both(&listeners, request, &err);
     if (status == STATUS_OK) {
         status = world_use_seed(&standin.world, request->seed_path, &err);
@@ -222,6 +242,7 @@ static int serve(const struct serve_request *request) {
     }
     listeners_done(&listeners);
     faults_done(&standin.faults);
+    machine_done(&standin.machine);
     world_done(&standin.world);
     return exit_code;
 }
@@ -229,6 +250,8 @@ static int serve(const struct serve_request *request) {
 int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "token") == 0)
         return token_command(argc - 2, argv + 2);
+    if (argc > 1 && strcmp(argv[1], "service-account") == 0)
+        return service_account_command(argc - 2, argv + 2);
     struct serve_request request = {.port = DEFAULT_HTTPS_PORT, .http_port = DEFAULT_HTTP_PORT};
     struct error err = {0};
     if (read_request(&request, argc - 1, argv + 1, &err) != STATUS_OK)

@@ -5,7 +5,7 @@
 
 enum route_listener {
     ON_BOTH,
-    ON_PLAIN, /* IMDS exists without TLS only */
+    ON_PLAIN, /* a machine's own endpoints are without TLS */
 };
 
 struct route {
@@ -18,6 +18,8 @@ struct route {
 /* The first match counts, so the fixed names come before the tenant's "*". */
 static const struct route routes[] = {
     {ENDPOINT_IMDS, ON_PLAIN, {"metadata", "identity", "oauth2", "token"}, imds},
+    {ENDPOINT_ARC, ON_PLAIN, {"arc", "metadata", "identity", "oauth2", "token"}, arc},
+    {ENDPOINT_APP_SERVICE, ON_PLAIN, {"msi", "token"}, app_service},
     {ENDPOINT_GRAPH, ON_BOTH, {"v1.0", "*", "*", "*"}, graph},
     {ENDPOINT_VAULT, ON_BOTH, {"secrets"}, key_vault},
     {ENDPOINT_VAULT, ON_BOTH, {"secrets", "*"}, key_vault},

@@ -35,7 +35,16 @@ static const struct json_member app_members[] = {
     {"secret", MEMBER_STRING, 0},  {"secrets", MEMBER_STRINGS, 0},
     {"uris", MEMBER_STRINGS, 0},   {"token_version", MEMBER_INTEGER, 0},
     {"roles", MEMBER_OBJECT, 0},   {"groups", MEMBER_GUIDS, 0},
-    {"disabled", MEMBER_BOOL, 0},  {NULL, MEMBER_ANY, 0},
+    {"disabled", MEMBER_BOOL, 0},  {"certificates", MEMBER_STRINGS, 0},
+    {"scopes", MEMBER_STRINGS, 0}, {"federated", MEMBER_ARRAY, 0},
+    {NULL, MEMBER_ANY, 0},
+};
+
+static const struct json_member federated_members[] = {
+    {"issuer", MEMBER_STRING, 1},
+    {"subject", MEMBER_STRING, 1},
+    {"audience", MEMBER_STRING, 0},
+    {NULL, MEMBER_ANY, 0},
 };
 
 static const struct json_member user_members[] = {
@@ -77,11 +86,40 @@ static void read_tenant(struct seed *seed, const json_t *object) {
 }
 
 /* `secret` is the short form of a list of one. */
-static const json_t *secrets_of(json_t *object) {
+static json_t *secrets_of(json_t *object) {
     json_t *single = json_object_get(object, "secret");
     if (single && !json_object_get(object, "secrets"))
         json_object_set_new(object, "secrets", must(json_pack("[O]", single)));
     return json_object_get(object, "secrets");
+}
+
+static enum status read_app_certificates(struct app *app, const json_t *object, const char *path,
+                                         struct error *err) {
+    const json_t *certificates = json_object_get(object, "certificates");
+    for (size_t i = 0; i < json_array_size(certificates); i++) {
+        struct error reason = {0};
+        const char *pem = json_string_value(json_array_get(certificates, i));
+        enum status status = app_add_certificate(app, pem, &reason);
+        if (status != STATUS_OK)
+            return error_set(err, status, "%s.certificates[%zu]: %s", path, i, reason.text);
+    }
+    return STATUS_OK;
+}
+
+static enum status read_federated(struct app *app, const json_t *object, const char *path,
+                                  struct error *err) {
+    const json_t *federated = json_object_get(object, "federated");
+    for (size_t i = 0; i < json_array_size(federated); i++) {
+        const json_t *entry = json_array_get(federated, i);
+        char place[PATH_SIZE];
+        snprintf(place, sizeof(place), "%.100s.federated[%zu]", path, i);
+        enum status status = json_shape_check(entry, place, federated_members, err);
+        if (status != STATUS_OK)
+            return status;
+        app_add_federated(app, text_of(entry, "issuer"), text_of(entry, "subject"),
+                          text_of(entry, "audience"));
+    }
+    return STATUS_OK;
 }
 
 static enum status read_app(struct seed *seed, json_t *object, const char *path,
@@ -97,14 +135,17 @@ static enum status read_app(struct seed *seed, json_t *object, const char *path,
         .client_id = text_of(object, "client_id"),
         .oid = text_of(object, "oid"),
         .tenant = seed_tenant_of(seed, object),
-        .secrets = secrets_of(object),
+        .secrets = json_incref(secrets_of(object)),
+        .federated = must(json_array()),
+        .scopes = json_object_get(object, "scopes"),
         .uris = json_object_get(object, "uris"),
         .roles = json_object_get(object, "roles"),
         .groups = json_object_get(object, "groups"),
         .token_version = version ? (int)json_integer_value(version) : 1,
         .is_disabled = json_is_true(json_object_get(object, "disabled")),
     };
-    return STATUS_OK;
+    enum status status = read_app_certificates(app, object, path, err);
+    return status == STATUS_OK ? read_federated(app, object, path, err) : status;
 }
 
 static void read_user(struct seed *seed, const json_t *object) {

@@ -5,11 +5,13 @@
 #include <pthread.h>
 
 #include "faults.h"
+#include "machine.h"
 #include "world.h"
 
 struct standin {
     pthread_mutex_t lock; /* held while a request is answered, never while it waits */
     struct world world;
+    struct machine machine;
     struct faults faults;
 };
 
@@ -24,6 +26,8 @@ void entra_token(struct standin *standin, const struct request *request, struct 
 void key_vault(struct standin *standin, const struct request *request, struct reply *reply);
 void graph(struct standin *standin, const struct request *request, struct reply *reply);
 void imds(struct standin *standin, const struct request *request, struct reply *reply);
+void arc(struct standin *standin, const struct request *request, struct reply *reply);
+void app_service(struct standin *standin, const struct request *request, struct reply *reply);
 void admin(struct standin *standin, const struct request *request, struct reply *reply);
 
 /* The http_handler: counts, lets faults have their way, and finds the one that answers. */

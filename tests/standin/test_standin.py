@@ -391,9 +391,6 @@ class TokenEndpoint(WithStandin):
         self.refused({**self.GOOD, "client_secret": ""}, 401, "invalid_client", 7000218)
         self.refused({**self.GOOD, "client_id": "99999999-9999-4999-8999-999999999999"}, 400, "unauthorized_client",
                      700016)
-        fields = {**self.GOOD, "client_assertion": "x.y.z"}
-        del fields["client_secret"]
-        self.refused(fields, 401, "invalid_client", 700027)
 
     def test_wrong_requests_are_refused(self):
         self.refused({**self.GOOD, "scope": API_URI}, 400, "invalid_scope", 70011)

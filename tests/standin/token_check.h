@@ -3,6 +3,7 @@
 #define BARKEEP_STANDIN_TOKEN_CHECK_H
 
 #include "core/status.h"
+#include "jws.h"
 #include "key_ring.h"
 
 struct token_expectation {
@@ -16,5 +17,8 @@ struct token_expectation {
  * into the vault's answer. */
 json_t *token_check(struct slice token, const struct token_expectation *expected,
                     struct error *err);
+
+/* RS256 by one of the published keys. */
+bool token_signature_is_good(const struct key_ring *keys, const struct jws *jws);
 
 #endif

@@ -13,7 +13,8 @@ struct world {
     struct state state;
     struct key_ring *keys;
     struct seed seed;
-    char *origin; /* https://127.0.0.1:PORT, what every issuer starts with */
+    char *origin;               /* https://127.0.0.1:PORT, what every issuer starts with */
+    int64_t token_lifetime_sec; /* of tokens issued by endpoints; 0: what each usually gives */
 };
 
 /* State, keys and origin as the last server left them, or as the first one will find them; the seed
