@@ -9,6 +9,8 @@ from lib import process
 from lib.audit import Audit
 from lib.net import free_port, wait_until
 
+IDENTITY_HEADER = "canary-identity-header-5d20"  # App Service's secret, until a knob rotates it
+
 
 def get(port, target, method="GET", headers=None):
     """One request to a well-behaved http server on loopback: (status, headers, body)."""
@@ -88,10 +90,12 @@ class Barkeep:
 
 
 class Standin:
-    """The local Azure: Entra, Key Vault, IMDS on loopback."""
+    """The local Azure: Entra, Key Vault and managed identities on loopback. `options` go on the
+    command line: ("--arc-folder", DIR)."""
 
-    def __init__(self, folder, seed=None):
+    def __init__(self, folder, seed=None, options=()):
         self.folder = pathlib.Path(folder)
+        self.options = options
         self.state = self.folder / "standin-state"
         self.state.mkdir(exist_ok=True)
         self.port = free_port()
@@ -101,7 +105,7 @@ class Standin:
 
     def start(self):
         argv = [process.standin_binary(), "--port", self.port, "--http-port", self.http_port,
-                "--state", self.state]
+                "--state", self.state, *self.options]
         if self.seed is not None:
             seed_path = self.folder / "seed.json"
             seed_path.write_text(json.dumps(self.seed))
@@ -112,6 +116,55 @@ class Standin:
 
     def url(self, path=""):
         return f"http://127.0.0.1:{self.http_port}{path}"
+
+    def https(self, path=""):
+        return f"https://127.0.0.1:{self.port}{path}"
+
+    def ca(self):
+        """File of the authority that its https certificate comes from."""
+        return self.state / "ca.pem"
+
+    def identity_env(self, kind):
+        """What a machine's environment says of its identity endpoint: "imds", "app_service" (the
+        secret is the stand-in's first one) or "arc"."""
+        return {
+            "imds": {"AZURE_POD_IDENTITY_AUTHORITY_HOST": self.url()},
+            "app_service": {"IDENTITY_ENDPOINT": self.url("/msi/token"),
+                            "IDENTITY_HEADER": IDENTITY_HEADER},
+            "arc": {"IDENTITY_ENDPOINT": self.url("/arc/metadata/identity/oauth2/token"),
+                    "IMDS_ENDPOINT": self.url("/arc")},
+        }[kind]
+
+    def knob(self, path, document=None):
+        """What KNOBS.md lists: changes the running stand-in, gives its answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=10)
+        try:
+            connection.request("POST", f"/standin/{path}", json.dumps(document or {}))
+            answer = connection.getresponse()
+            body = answer.read()
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise AssertionError(f"knob {path}: {answer.status} {body.decode()}")
+        return json.loads(body)
+
+    def counters(self):
+        return json.loads(get(self.http_port, "/standin/counters")[2])
+
+    def mint(self, *options):
+        """A caller's token, by `barkeep-standin token`."""
+        return self._print("token", options)
+
+    def service_account(self, *options):
+        """What a platform projects into a workload's file, by `barkeep-standin service-account`."""
+        return self._print("service-account", options)
+
+    def _print(self, command, options):
+        argv = [process.standin_binary(), command, "--state", str(self.state), *options]
+        code, stdout, stderr = process.run(argv, 30)
+        if code != 0:
+            raise AssertionError(f"barkeep-standin {command}: {stderr}")
+        return stdout.strip()
 
     def stop(self):
         if self.process:

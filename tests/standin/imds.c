@@ -40,8 +40,16 @@ static json_t *number_text(int64_t number) {
     return must(json_string(text));
 }
 
+/* Azure Arc's agent says which identity it used by the name it was asked for. */
+static void echo_selector(json_t *document, const struct form *query) {
+    static const char *const names[] = {"object_id", "msi_res_id"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (form_get(query, names[i]))
+            json_object_set_new(document, names[i], json_lossy(form_get(query, names[i])));
+}
+
 static void answer(const struct standin *standin, const struct request *request,
-                   struct reply *reply) {
+                   struct reply *reply, bool is_arc) {
     static const struct selector_names names = {
         .client_id = "client_id", .oids = {"object_id"}, .resource_id = "msi_res_id"};
     const char *resource = form_get(&request->query, "resource");
@@ -59,19 +67,20 @@ static void answer(const struct standin *standin, const struct request *request,
         break;
     }
     json_t *lifetime = number_text(token.issued.lifetime_sec);
-    reply_json(reply, 200,
-               json_pack("{s:s, s:s, s:O, s:o, s:o, s:o, s:s, s:s}", "access_token",
-                         token.issued.text, "client_id", token.identity->client_id, "expires_in",
-                         lifetime, "expires_on", number_text(token.issued.expires),
-                         "ext_expires_in", lifetime, "not_before",
-                         number_text(token.issued.not_before), "resource", resource, "token_type",
-                         "Bearer"));
+    json_t *document = must(json_pack(
+        "{s:s, s:s, s:O, s:o, s:o, s:o, s:s, s:s}", "access_token", token.issued.text, "client_id",
+        token.identity->client_id, "expires_in", lifetime, "expires_on",
+        number_text(token.issued.expires), "ext_expires_in", lifetime, "not_before",
+        number_text(token.issued.not_before), "resource", resource, "token_type", "Bearer"));
+    if (is_arc)
+        echo_selector(document, &request->query);
+    reply_json(reply, 200, document);
     free(token.issued.text);
 }
 
 void imds(struct standin *standin, const struct request *request, struct reply *reply) {
     if (!refuse_shape(request, reply))
-        answer(standin, request, reply);
+        answer(standin, request, reply, false);
 }
 
 /* The key that the caller read; NULL when there is none. */
@@ -97,7 +106,7 @@ void arc(struct standin *standin, const struct request *request, struct reply *r
         return;
     const char *key = presented_key(request);
     if (key && machine_use_key(&standin->machine, key))
-        answer(standin, request, reply);
+        answer(standin, request, reply, true);
     else
         challenge(&standin->machine, reply);
 }

@@ -447,6 +447,13 @@ class Machines(SignIn):
         self.assertFalse(os.path.exists(path))
         self.assertEqual(self.with_key(key).status, 401)
 
+    def test_arc_says_which_identity_it_used(self):
+        with open(self.challenge(), encoding="utf-8") as file:
+            key = file.read()
+        answer = self.standin.get(self.ARC + "&object_id=" + IDENTITY_OID,
+                                  headers={**self.METADATA, "Authorization": "Basic " + key})
+        self.assertEqual((answer.status, answer.json["object_id"]), (200, IDENTITY_OID))
+
     def test_arcs_keys_rotate(self):
         paths = [self.challenge() for _ in range(20)]
         self.assertEqual(len(set(paths)), 20)
