@@ -1,5 +1,7 @@
 /* Key pairs and certificates. The extensions are those that strict verifiers ask for (RFC 5280:
  * key identifiers, key usage), because Node, Python and Go each check another subset. */
+#define _DEFAULT_SOURCE /* timegm */
+
 #include "certificates.h"
 
 #include <openssl/err.h>
@@ -12,6 +14,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/slice.h"
+#include "encoding.h"
 #include "must.h"
 
 #define DAY_SEC (24L * 60 * 60)
@@ -33,19 +37,34 @@ static const struct extension server_extensions[] = {
     {NID_key_usage, "critical,digitalSignature"},
     {NID_ext_key_usage, "serverAuth"},
     {NID_subject_key_identifier, "hash"},
-    {NID_authority_key_identifier, "keyid"},
     {NID_subject_alt_name, "IP:127.0.0.1,DNS:localhost,DNS:*.vault.localhost"},
+    {NID_undef, NULL},
+};
+
+static const struct extension client_extensions[] = {
+    {NID_basic_constraints, "critical,CA:FALSE"},
+    {NID_key_usage, "critical,digitalSignature,keyEncipherment"},
+    {NID_ext_key_usage, "clientAuth"},
+    {NID_subject_key_identifier, "hash"},
+    {NID_undef, NULL},
+};
+
+static const struct extension issued_extensions[] = {
+    {NID_authority_key_identifier, "keyid"},
     {NID_undef, NULL},
 };
 
 static const struct extension no_extensions[] = {{NID_undef, NULL}};
 
 struct certificate_order {
-    const char *common_name;
+    const char *subject;     /* "CN=name,O=organization" */
+    const char *alternative; /* NULL, or "DNS:name" */
     EVP_PKEY *key;
     X509 *issuer; /* NULL: self-signed */
     EVP_PKEY *issuer_key;
     const struct extension *extensions;
+    int64_t not_before; /* seconds since the epoch; 0: since yesterday */
+    int64_t expires;    /* 0: `days` from now */
     long days;
 };
 
@@ -82,23 +101,56 @@ static bool set_random_serial(X509 *certificate) {
     return is_set;
 }
 
+/* No escapes: names of tests have no commas. */
+static bool set_subject(X509 *certificate, const char *subject) {
+    X509_NAME *name = X509_get_subject_name(certificate);
+    struct slice rest = slice_of_str(subject);
+    while (!slice_is_empty(rest)) {
+        size_t len = slice_index(rest, ',');
+        struct slice part = slice_trim(slice_of(rest.ptr, len));
+        size_t type_len = slice_index(part, '=');
+        struct slice value = slice_skip(part, type_len + 1);
+        char *type = must_printf("%.*s", (int)type_len, part.ptr);
+        bool is_added =
+            !slice_is_empty(value) &&
+            X509_NAME_add_entry_by_txt(name, type, MBSTRING_UTF8, (const unsigned char *)value.ptr,
+                                       (int)value.len, -1, 0) == 1;
+        free(type);
+        if (!is_added)
+            return false;
+        rest = slice_skip(rest, len + 1);
+    }
+    return X509_NAME_entry_count(name) > 0;
+}
+
+static bool set_validity(X509 *certificate, const struct certificate_order *order) {
+    time_t now = time(NULL);
+    time_t from = order->not_before ? (time_t)order->not_before : now - DAY_SEC;
+    time_t until = order->expires ? (time_t)order->expires : now + order->days * DAY_SEC;
+    return ASN1_TIME_set(X509_getm_notBefore(certificate), from) &&
+           ASN1_TIME_set(X509_getm_notAfter(certificate), until);
+}
+
+static bool add_alternative(X509 *certificate, X509 *issuer, const char *alternative) {
+    const struct extension extensions[] = {{NID_subject_alt_name, alternative}, {NID_undef, NULL}};
+    return !alternative || add_extensions(certificate, issuer, extensions);
+}
+
 static X509 *make_certificate(const struct certificate_order *order) {
     X509 *certificate = X509_new();
     if (!certificate)
         return NULL;
-    X509_NAME *name = X509_get_subject_name(certificate);
     X509 *issuer = order->issuer ? order->issuer : certificate;
-    bool is_made =
-        X509_set_version(certificate, X509_VERSION_3) == 1 && set_random_serial(certificate) &&
-        X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-                                   (const unsigned char *)order->common_name, -1, -1, 0) == 1 &&
-        X509_set_issuer_name(certificate, X509_get_subject_name(issuer)) == 1 &&
-        X509_gmtime_adj(X509_getm_notBefore(certificate), -DAY_SEC) &&
-        X509_gmtime_adj(X509_getm_notAfter(certificate), order->days * DAY_SEC) &&
-        X509_set_pubkey(certificate, order->key) == 1 &&
-        add_extensions(certificate, issuer, order->extensions) &&
-        X509_sign(certificate, order->issuer_key ? order->issuer_key : order->key, EVP_sha256()) >
-            0;
+    bool is_made = X509_set_version(certificate, X509_VERSION_3) == 1 &&
+                   set_random_serial(certificate) && set_subject(certificate, order->subject) &&
+                   X509_set_issuer_name(certificate, X509_get_subject_name(issuer)) == 1 &&
+                   set_validity(certificate, order) &&
+                   X509_set_pubkey(certificate, order->key) == 1 &&
+                   add_extensions(certificate, issuer, order->extensions) &&
+                   (!order->issuer || add_extensions(certificate, issuer, issued_extensions)) &&
+                   add_alternative(certificate, issuer, order->alternative) &&
+                   X509_sign(certificate, order->issuer_key ? order->issuer_key : order->key,
+                             EVP_sha256()) > 0;
     if (is_made)
         return certificate;
     X509_free(certificate);
@@ -133,7 +185,7 @@ enum status certificate_make_signing(char **out_pem, struct error *err) {
     char *pem = NULL;
     if (key)
         certificate = make_certificate(&(struct certificate_order){
-            .common_name = "accounts.accesscontrol.windows.net",
+            .subject = "CN=accounts.accesscontrol.windows.net",
             .key = key,
             .extensions = no_extensions,
             .days = 5 * 365,
@@ -156,14 +208,14 @@ enum status tls_identity_make(struct tls_identity *out_identity, struct error *e
     EVP_PKEY *server_key = EVP_EC_gen("P-256");
     if (ca_key && server_key)
         ca = make_certificate(&(struct certificate_order){
-            .common_name = "barkeep stand-in CA",
+            .subject = "CN=barkeep stand-in CA",
             .key = ca_key,
             .extensions = ca_extensions,
             .days = 10 * 365,
         });
     if (ca)
         server = make_certificate(&(struct certificate_order){
-            .common_name = "barkeep stand-in",
+            .subject = "CN=barkeep stand-in",
             .key = server_key,
             .issuer = ca,
             .issuer_key = ca_key,
@@ -194,13 +246,117 @@ void tls_identity_done(struct tls_identity *identity) {
     *identity = (struct tls_identity){0};
 }
 
-bool certificate_is_current(const char *pem) {
+enum status client_ca_make(struct client_ca *out_ca, struct error *err) {
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *certificate = NULL;
+    struct client_ca ca = {0};
+    if (key)
+        certificate = make_certificate(&(struct certificate_order){
+            .subject = "CN=barkeep stand-in client CA",
+            .key = key,
+            .extensions = ca_extensions,
+            .days = 10 * 365,
+        });
+    if (certificate) {
+        ca.key_pem = to_pem(key, NULL, NULL);
+        ca.certificate_pem = to_pem(NULL, certificate, NULL);
+    }
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    if (!ca.key_pem || !ca.certificate_pem) {
+        client_ca_done(&ca);
+        return openssl_failed(err, "cannot make the CA of client certificates");
+    }
+    *out_ca = ca;
+    return STATUS_OK;
+}
+
+void client_ca_done(struct client_ca *ca) {
+    free(ca->key_pem);
+    free(ca->certificate_pem);
+    *ca = (struct client_ca){0};
+}
+
+static X509 *read_certificate(const char *pem) {
     BIO *bio = must(BIO_new_mem_buf(pem, -1));
     X509 *certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+    BIO_free(bio);
+    return certificate;
+}
+
+static EVP_PKEY *read_key(const char *pem) {
+    BIO *bio = must(BIO_new_mem_buf(pem, -1));
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+    BIO_free(bio);
+    return key;
+}
+
+enum status client_certificate_make(const struct client_certificate_order *order,
+                                    char **out_chain_pem, struct error *err) {
+    EVP_PKEY *key = read_key(order->key_pem);
+    X509 *issuer = order->ca ? read_certificate(order->ca->certificate_pem) : NULL;
+    EVP_PKEY *issuer_key = order->ca ? read_key(order->ca->key_pem) : NULL;
+    char *alternative = order->dns_name ? must_printf("DNS:%s", order->dns_name) : NULL;
+    X509 *certificate = NULL;
+    char *pem = NULL;
+    if (key && (!order->ca || (issuer && issuer_key)))
+        certificate = make_certificate(&(struct certificate_order){
+            .subject = order->subject,
+            .alternative = alternative,
+            .key = key,
+            .issuer = issuer,
+            .issuer_key = issuer_key,
+            .extensions = client_extensions,
+            .not_before = order->not_before,
+            .expires = order->expires,
+            .days = 365,
+        });
+    if (certificate)
+        pem = to_pem(NULL, certificate, issuer);
+    free(alternative);
+    X509_free(certificate);
+    X509_free(issuer);
+    EVP_PKEY_free(issuer_key);
+    EVP_PKEY_free(key);
+    if (!pem)
+        return openssl_failed(err, "cannot make this certificate");
+    *out_chain_pem = pem;
+    return STATUS_OK;
+}
+
+void certificate_describe(const char *pem, struct certificate_facts *out_facts) {
+    X509 *certificate = must(read_certificate(pem));
+    unsigned char thumbprint[EVP_MAX_MD_SIZE];
+    unsigned thumbprint_len = 0;
+    unsigned char *der = NULL;
+    int der_len = i2d_X509(certificate, &der);
+    must_hold(der_len > 0 &&
+              X509_digest(certificate, EVP_sha1(), thumbprint, &thumbprint_len) == 1);
+    *out_facts = (struct certificate_facts){
+        .der_base64 = base64_encode(der, (size_t)der_len),
+        .thumbprint = base64url_encode(thumbprint, thumbprint_len),
+    };
+    struct tm from;
+    struct tm until;
+    must_hold(ASN1_TIME_to_tm(X509_get0_notBefore(certificate), &from) == 1 &&
+              ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &until) == 1);
+    out_facts->not_before = timegm(&from);
+    out_facts->expires = timegm(&until);
+    OPENSSL_free(der);
+    X509_free(certificate);
+}
+
+void certificate_facts_done(struct certificate_facts *facts) {
+    free(facts->der_base64);
+    free(facts->thumbprint);
+    *facts = (struct certificate_facts){0};
+}
+
+bool certificate_is_current(const char *pem) {
+    X509 *certificate = read_certificate(pem);
     time_t tomorrow = time(NULL) + DAY_SEC;
     bool is_current = certificate && X509_cmp_time(X509_get0_notAfter(certificate), &tomorrow) > 0;
     X509_free(certificate);
-    BIO_free(bio);
     ERR_clear_error();
     return is_current;
 }

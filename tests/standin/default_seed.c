@@ -51,6 +51,12 @@ const char default_seed[] = JSON({
                 "retired-key": {"value": "canary-retired-key-40aa", "enabled": false},
                 "expired-key": {"value": "canary-expired-key-e812", "exp": 1577836800}
             },
+            "keys": {"gw-signing": {"kty": "RSA"}, "gw-ec": {"kty": "EC"}},
+            "certificates": {
+                "gw-client": {"subject": "CN=orders-gw,O=Fabrikam"},
+                "gw-client-pem": {"subject": "CN=orders-gw-pem,O=Fabrikam", "kty": "EC",
+                                  "contentType": "application/x-pem-file", "issuer": "self"}
+            },
             "assignments": [
                 {"principal": "94a5b6c7-d8e9-4f0a-8b1c-2d3e4f506172",
                  "role": "Key Vault Secrets User", "scope": "/"},

@@ -127,6 +127,29 @@ static enum status load_tls(struct state *state, struct tls_identity *out_tls, s
     return status;
 }
 
+/* The CA of client certificates, kept likewise, so that an upstream may go on trusting it. */
+static enum status load_client_ca(struct state *state, struct client_ca *out_ca,
+                                  struct error *err) {
+    struct client_ca ca = {0};
+    if (state_read(state, "client-ca-key.pem", &ca.key_pem, NULL) == STATUS_OK &&
+        state_read(state, "client-ca.pem", &ca.certificate_pem, NULL) == STATUS_OK &&
+        certificate_is_current(ca.certificate_pem)) {
+        *out_ca = ca;
+        return STATUS_OK;
+    }
+    client_ca_done(&ca);
+    enum status status = client_ca_make(&ca, err);
+    if (status == STATUS_OK)
+        status = state_write(state, "client-ca-key.pem", ca.key_pem, err);
+    if (status == STATUS_OK)
+        status = state_write(state, "client-ca.pem", ca.certificate_pem, err);
+    if (status == STATUS_OK)
+        *out_ca = ca;
+    else
+        client_ca_done(&ca);
+    return status;
+}
+
 static void announce(const struct standin *standin, unsigned http_port) {
     const struct seed *seed = &standin->world.seed;
     char *ca = state_path(&standin->world.state, "ca.pem");
@@ -232,6 +255,8 @@ static int serve(const struct serve_request *request) {
     if (status == STATUS_OK)
         status = load_tls(&standin.world.state, &listeners.tls, &err);
     if (status == STATUS_OK)
+        status = load_client_ca(&standin.world.state, &standin.client_ca, &err);
+    if (status == STATUS_OK)
         status = start_servers(&listeners, &standin, &err);
     if (status == STATUS_OK) {
         announce(&standin, listeners.http_port);
@@ -242,6 +267,7 @@ static int serve(const struct serve_request *request) {
     }
     listeners_done(&listeners);
     faults_done(&standin.faults);
+    client_ca_done(&standin.client_ca);
     machine_done(&standin.machine);
     world_done(&standin.world);
     return exit_code;

@@ -7,9 +7,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/clock.h"
 #include "must.h"
 
-#define VAULTS "Microsoft.KeyVault/vaults/"
+#define VAULTS RBAC_VAULTS
 
 struct built_in_role {
     const char *name;
@@ -54,7 +55,7 @@ static const struct built_in_role built_in_roles[] = {
 
 static void assignment_done(struct rbac_assignment *assignment) {
     free(assignment->principal);
-    free(assignment->secret);
+    free(assignment->object);
     json_decref(assignment->permission.data_actions);
     json_decref(assignment->permission.not_data_actions);
 }
@@ -95,52 +96,58 @@ static bool custom_permission(const json_t *custom_roles, const char *role,
     return true;
 }
 
-/* NULL name for the vault as a whole. There is no version level (azure.md D.14.3). */
-static enum status parse_scope(const char *scope, const char **out_secret, struct error *err) {
-    static const char prefix[] = "/secrets/";
+/* NULL for the vault as a whole. There is no version level (azure.md D.14.3). */
+static enum status parse_scope(const char *scope, const char **out_object, struct error *err) {
+    static const char *const prefixes[] = {"/secrets/", "/keys/", "/certificates/"};
     if (strcmp(scope, "/") == 0) {
-        *out_secret = NULL;
+        *out_object = NULL;
         return STATUS_OK;
     }
-    const char *name = scope + sizeof(prefix) - 1;
-    if (strncmp(scope, prefix, sizeof(prefix) - 1) != 0 || !*name || strchr(name, '/'))
-        return error_set(err, STATUS_INVALID,
-                         "scope must be \"/\" or \"/secrets/NAME\", got \"%s\"", scope);
-    *out_secret = name;
-    return STATUS_OK;
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++) {
+        size_t len = strlen(prefixes[i]);
+        if (strncmp(scope, prefixes[i], len) != 0 || !scope[len] || strchr(scope + len, '/'))
+            continue;
+        *out_object = scope + 1;
+        return STATUS_OK;
+    }
+    return error_set(err, STATUS_INVALID,
+                     "scope must be \"/\" or \"/secrets/NAME\", /keys/ or /certificates/, got "
+                     "\"%.200s\"",
+                     scope);
 }
 
 static void add(struct rbac_assignment **list, size_t *count, const char *principal,
-                const char *secret, struct rbac_permission permission) {
+                const char *object, int64_t delay_ms, struct rbac_permission permission) {
     struct rbac_assignment *assignment = must_grow(list, count, sizeof(**list));
     guid_random(assignment->id);
     assignment->principal = must_strdup(principal);
-    assignment->secret = secret ? must_strdup(secret) : NULL;
+    assignment->object = object ? must_strdup(object) : NULL;
+    assignment->effective_ms = delay_ms > 0 ? clock_monotonic_ms() + (uint64_t)delay_ms : 0;
     assignment->permission = permission;
 }
 
 enum status rbac_grant(struct rbac_policy *policy, const json_t *custom_roles,
-                       const char *principal, const char *role, const char *scope,
+                       const char *principal, const char *role, const char *scope, int64_t delay_ms,
                        struct error *err) {
-    const char *secret = NULL;
-    enum status status = parse_scope(scope, &secret, err);
+    const char *object = NULL;
+    enum status status = parse_scope(scope, &object, err);
     if (status != STATUS_OK)
         return status;
     struct rbac_permission permission;
     if (!custom_permission(custom_roles, role, &permission) &&
         !built_in_permission(role, &permission))
         return error_set(err, STATUS_INVALID, "unknown role \"%s\"", role);
-    add(&policy->grants, &policy->grant_count, principal, secret, permission);
+    add(&policy->grants, &policy->grant_count, principal, object, delay_ms, permission);
     return STATUS_OK;
 }
 
 enum status rbac_deny(struct rbac_policy *policy, const char *principal, json_t *data_actions,
                       json_t *not_data_actions, const char *scope, struct error *err) {
-    const char *secret = NULL;
-    enum status status = parse_scope(scope, &secret, err);
+    const char *object = NULL;
+    enum status status = parse_scope(scope, &object, err);
     if (status != STATUS_OK)
         return status;
-    add(&policy->denies, &policy->deny_count, principal, secret,
+    add(&policy->denies, &policy->deny_count, principal, object, 0,
         (struct rbac_permission){json_incref(data_actions), json_incref(not_data_actions)});
     return STATUS_OK;
 }
@@ -202,22 +209,22 @@ static bool holds_group(const json_t *groups, const char *oid) {
     return false;
 }
 
-static bool is_about(const struct rbac_assignment *assignment,
-                     const struct rbac_principal *principal) {
-    return strcmp(assignment->principal, "*") == 0 ||
-           strcasecmp(assignment->principal, principal->oid) == 0 ||
-           holds_group(principal->token_groups, assignment->principal) ||
-           holds_group(principal->directory_groups, assignment->principal);
+bool rbac_principal_is(const struct rbac_principal *principal, const char *oid) {
+    return strcmp(oid, "*") == 0 || strcasecmp(oid, principal->oid) == 0 ||
+           holds_group(principal->token_groups, oid) ||
+           holds_group(principal->directory_groups, oid);
 }
 
 static const struct rbac_assignment *first_match(const struct rbac_assignment *list, size_t count,
                                                  const struct rbac_principal *principal,
-                                                 const char *action, const char *secret) {
+                                                 const char *action, const char *object) {
+    uint64_t now_ms = clock_monotonic_ms();
     for (size_t i = 0; i < count; i++) {
         const struct rbac_assignment *assignment = &list[i];
         bool is_in_scope =
-            !assignment->secret || (secret && strcasecmp(assignment->secret, secret) == 0);
-        if (is_in_scope && is_about(assignment, principal) &&
+            !assignment->object || (object && strcasecmp(assignment->object, object) == 0);
+        if (is_in_scope && assignment->effective_ms <= now_ms &&
+            rbac_principal_is(principal, assignment->principal) &&
             any_matches(assignment->permission.data_actions, action) &&
             !any_matches(assignment->permission.not_data_actions, action))
             return assignment;
@@ -227,10 +234,10 @@ static const struct rbac_assignment *first_match(const struct rbac_assignment *l
 
 struct rbac_verdict rbac_decide(const struct rbac_policy *policy,
                                 const struct rbac_principal *principal, const char *action,
-                                const char *secret) {
+                                const char *object) {
     struct rbac_verdict verdict = {0};
-    verdict.deny = first_match(policy->denies, policy->deny_count, principal, action, secret);
-    verdict.grant = first_match(policy->grants, policy->grant_count, principal, action, secret);
+    verdict.deny = first_match(policy->denies, policy->deny_count, principal, action, object);
+    verdict.grant = first_match(policy->grants, policy->grant_count, principal, action, object);
     verdict.is_allowed = verdict.grant && !verdict.deny;
     return verdict;
 }

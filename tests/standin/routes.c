@@ -21,12 +21,6 @@ static const struct route routes[] = {
     {ENDPOINT_ARC, ON_PLAIN, {"arc", "metadata", "identity", "oauth2", "token"}, arc},
     {ENDPOINT_APP_SERVICE, ON_PLAIN, {"msi", "token"}, app_service},
     {ENDPOINT_GRAPH, ON_BOTH, {"v1.0", "*", "*", "*"}, graph},
-    {ENDPOINT_VAULT, ON_BOTH, {"secrets"}, key_vault},
-    {ENDPOINT_VAULT, ON_BOTH, {"secrets", "*"}, key_vault},
-    {ENDPOINT_VAULT, ON_BOTH, {"secrets", "*", "*"}, key_vault},
-    {ENDPOINT_VAULT, ON_BOTH, {"vaults", "*", "secrets"}, key_vault},
-    {ENDPOINT_VAULT, ON_BOTH, {"vaults", "*", "secrets", "*"}, key_vault},
-    {ENDPOINT_VAULT, ON_BOTH, {"vaults", "*", "secrets", "*", "*"}, key_vault},
     {ENDPOINT_METADATA,
      ON_BOTH,
      {"*", "v2.0", ".well-known", "openid-configuration"},
@@ -43,15 +37,10 @@ static const struct route routes[] = {
     {ENDPOINT_TOKEN, ON_BOTH, {"*", "oauth2", "token"}, entra_token},
 };
 
-static bool is_vault_host(const char *host) {
-    const char *suffix = strstr(host, ".vault.localhost");
-    return suffix && strcmp(suffix, ".vault.localhost") == 0;
-}
-
 static const struct route *find_route(const struct request *request) {
-    static const struct route vault_by_host = {ENDPOINT_VAULT, ON_BOTH, {NULL}, key_vault};
-    if (is_vault_host(request->host))
-        return &vault_by_host;
+    static const struct route vault = {ENDPOINT_VAULT, ON_BOTH, {NULL}, key_vault};
+    if (key_vault_owns(request))
+        return &vault;
     for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++)
         if (request_path_is(request, 0, routes[i].path) &&
             (routes[i].listener == ON_BOTH || !request->is_tls))

@@ -9,6 +9,8 @@
 #include "encoding.h"
 #include "json_shape.h"
 #include "must.h"
+#include "vault_certificate.h"
+#include "vault_secret.h"
 
 static const struct json_member role_members[] = {
     {"dataActions", MEMBER_STRINGS, 1},
@@ -17,8 +19,15 @@ static const struct json_member role_members[] = {
 };
 
 static const struct json_member vault_members[] = {
-    {"tenant", MEMBER_GUID, 0},       {"resource", MEMBER_STRING, 0}, {"secrets", MEMBER_OBJECT, 0},
-    {"assignments", MEMBER_ARRAY, 0}, {"deny", MEMBER_ARRAY, 0},      {NULL, MEMBER_ANY, 0},
+    {"tenant", MEMBER_GUID, 0},
+    {"resource", MEMBER_STRING, 0},
+    {"secrets", MEMBER_OBJECT, 0},
+    {"keys", MEMBER_OBJECT, 0},
+    {"certificates", MEMBER_OBJECT, 0},
+    {"assignments", MEMBER_ARRAY, 0},
+    {"deny", MEMBER_ARRAY, 0},
+    {"access_policies", MEMBER_ARRAY, 0},
+    {NULL, MEMBER_ANY, 0},
 };
 
 static const struct json_member secret_members[] = {
@@ -63,7 +72,7 @@ static enum status read_secret(struct vault *vault, const char *path, const char
         if (json_object_get(document, flat[i]))
             json_object_set(attributes, flat[i], json_object_get(document, flat[i]));
     json_object_set_new(document, "attributes", attributes);
-    struct secret_version *version;
+    struct vault_version *version;
     struct error reason = {0};
     enum status status = vault_secret_set(vault, name, document, &version, &reason);
     json_decref(document);
@@ -84,7 +93,7 @@ static enum status read_assignment(const struct seed *seed, struct vault *vault,
         return status;
     struct error reason = {0};
     status = rbac_grant(&vault->policy, seed->vaults.custom_roles, text_of(object, "principal"),
-                        text_of(object, "role"), scope_of(object), &reason);
+                        text_of(object, "role"), scope_of(object), 0, &reason);
     return status == STATUS_OK ? status : error_set(err, status, "%s: %s", path, reason.text);
 }
 
@@ -102,11 +111,54 @@ static enum status read_deny(struct vault *vault, const char *path, const json_t
     return status == STATUS_OK ? status : error_set(err, status, "%s: %s", path, reason.text);
 }
 
+static enum status read_secrets(struct vault *vault, const json_t *object, struct error *err) {
+    char path[PATH_SIZE];
+    const char *secret;
+    json_t *value;
+    enum status status = STATUS_OK;
+    json_object_foreach(json_object_get(object, "secrets"), secret, value) {
+        snprintf(path, sizeof(path), "vaults.%s.secrets.%.130s", vault->name, secret);
+        status = read_secret(vault, path, secret, value, err);
+        if (status != STATUS_OK)
+            return status;
+    }
+    snprintf(path, sizeof(path), "vaults.%s", vault->name);
+    return vault_orders_take(vault, json_object_get(object, "keys"),
+                             json_object_get(object, "certificates"), path, err);
+}
+
+static enum status read_permissions(const struct seed *seed, struct vault *vault,
+                                    const json_t *object, struct error *err) {
+    char path[PATH_SIZE];
+    size_t index;
+    json_t *value;
+    enum status status = STATUS_OK;
+    json_array_foreach(json_object_get(object, "assignments"), index, value) {
+        snprintf(path, sizeof(path), "vaults.%s.assignments[%zu]", vault->name, index);
+        status = read_assignment(seed, vault, path, value, err);
+        if (status != STATUS_OK)
+            return status;
+    }
+    json_array_foreach(json_object_get(object, "deny"), index, value) {
+        snprintf(path, sizeof(path), "vaults.%s.deny[%zu]", vault->name, index);
+        status = read_deny(vault, path, value, err);
+        if (status != STATUS_OK)
+            return status;
+    }
+    json_t *policies = json_object_get(object, "access_policies");
+    struct error reason = {0};
+    if (policies)
+        status = access_policies_use(&vault->access, policies, &reason);
+    if (status != STATUS_OK)
+        error_set(err, status, "vaults.%s.access_%s", vault->name, reason.text);
+    return status;
+}
+
 static enum status read_vault(struct seed *seed, const char *name, const json_t *object,
                               struct error *err) {
     char path[PATH_SIZE];
     snprintf(path, sizeof(path), "vaults.%.40s", name);
-    if (!secret_name_is_valid(name) || strlen(name) < 3 || strlen(name) > 24)
+    if (!object_name_is_valid(name) || strlen(name) < 3 || strlen(name) > 24)
         return error_set(err, STATUS_INVALID, "%s: a vault's name is 3-24 letters, digits, hyphens",
                          path);
     enum status status = json_shape_check(object, path, vault_members, err);
@@ -120,28 +172,8 @@ static enum status read_vault(struct seed *seed, const char *name, const json_t 
     vault->name = must_strdup(name);
     vault->tenant = must_strdup(seed_tenant_of(seed, object));
     vault->resource = must_strdup(resource ? resource : RESOURCE_VAULT);
-    const char *secret;
-    json_t *value;
-    json_object_foreach(json_object_get(object, "secrets"), secret, value) {
-        snprintf(path, sizeof(path), "vaults.%s.secrets.%.130s", name, secret);
-        status = read_secret(vault, path, secret, value, err);
-        if (status != STATUS_OK)
-            return status;
-    }
-    size_t index;
-    json_array_foreach(json_object_get(object, "assignments"), index, value) {
-        snprintf(path, sizeof(path), "vaults.%s.assignments[%zu]", name, index);
-        status = read_assignment(seed, vault, path, value, err);
-        if (status != STATUS_OK)
-            return status;
-    }
-    json_array_foreach(json_object_get(object, "deny"), index, value) {
-        snprintf(path, sizeof(path), "vaults.%s.deny[%zu]", name, index);
-        status = read_deny(vault, path, value, err);
-        if (status != STATUS_OK)
-            return status;
-    }
-    return STATUS_OK;
+    status = read_secrets(vault, object, err);
+    return status == STATUS_OK ? read_permissions(seed, vault, object, err) : status;
 }
 
 enum status seed_read_vaults(struct seed *seed, struct error *err) {

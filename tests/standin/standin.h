@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "certificates.h"
 #include "faults.h"
 #include "machine.h"
 #include "world.h"
@@ -13,6 +14,7 @@ struct standin {
     struct world world;
     struct machine machine;
     struct faults faults;
+    struct client_ca client_ca; /* signs the certificates of the vaults */
 };
 
 /* Each of these is called with the lock held. */
@@ -24,6 +26,8 @@ void entra_policy_metadata(struct standin *standin, const struct request *reques
 void entra_policy_keys(struct standin *standin, const struct request *request, struct reply *reply);
 void entra_token(struct standin *standin, const struct request *request, struct reply *reply);
 void key_vault(struct standin *standin, const struct request *request, struct reply *reply);
+/* Whether a request is for a vault, by its host or its path. */
+bool key_vault_owns(const struct request *request);
 void graph(struct standin *standin, const struct request *request, struct reply *reply);
 void imds(struct standin *standin, const struct request *request, struct reply *reply);
 void arc(struct standin *standin, const struct request *request, struct reply *reply);

@@ -543,7 +543,7 @@ class Vault(WithStandin):
         for path in ("/secrets/a_b", "/secrets/a%2Fb", "/secrets/" + "a" * 128, "/secrets/rabbit-admin/xyz"):
             answer = self.get(path + "?" + V)
             self.assertEqual((answer.status, answer.error["code"]), (400, "BadParameter"), path)
-        self.assertEqual(self.standin.vault("DELETE", "/secrets/rabbit-admin?" + V, self.officer).status, 405)
+        self.assertEqual(self.standin.vault("POST", "/secrets/rabbit-admin?" + V, self.officer, {}).status, 405)
 
     def test_missing_secret_and_version_are_not_found(self):
         for path, name in (("/secrets/nothing", "nothing"), ("/secrets/rabbit-admin/" + "0" * 32,
@@ -720,7 +720,7 @@ class Rbac(WithStandin):
                          {"removed": 1})
         self.assertEqual(self.status(self.LATER, "/secrets/one"), 403)
         for wrong in ({"principal": "x", "role": "Key Vault Reader"}, {"principal": self.LATER, "role": "Nobody"},
-                      {"principal": self.LATER, "role": "Key Vault Reader", "scope": "/keys/x"}):
+                      {"principal": self.LATER, "role": "Key Vault Reader", "scope": "/shelves/x"}):
             self.standin.knob("vaults/first-kv/assignments", wrong, status=400)
 
     def test_token_command_knows_the_servers_seed(self):

@@ -1,5 +1,6 @@
-/* Vaults, their secrets and the secrets' versions. Names and versions compare without regard to
- * case (azure.md D.1); the newest version is the last one made, enabled or not. */
+/* Vaults and the objects in them. Names and versions compare without regard to case (azure.md D.1);
+ * the newest version is the last one made, enabled or not. An object is on one shelf only: deletion
+ * and recovery move it at once and hide it until their time has come. */
 #include "vault.h"
 
 #include <stdlib.h>
@@ -9,38 +10,49 @@
 #include "core/clock.h"
 #include "must.h"
 
-#define MAX_VALUE_BYTES ((size_t)25 * 1024)
-#define MAX_CONTENT_TYPE 255
-#define MAX_TAGS 15
-#define MAX_TAG_TEXT 512
 #define MAX_NAME 127
-#define MAX_SECRETS 10000
+#define MAX_OBJECTS 10000
 #define MAX_VERSIONS 500
 
-static void version_done(struct secret_version *version) {
+static void version_done(struct vault_version *version) {
     free(version->value);
     free(version->content_type);
+    free(version->chain_pem);
+    key_pair_free(version->key);
     json_decref(version->tags);
+    json_decref(version->policy);
 }
 
-static void secret_done(struct vault_secret *secret) {
-    for (size_t i = 0; i < secret->version_count; i++)
-        version_done(&secret->versions[i]);
-    free(secret->versions);
-    free(secret->name);
+static void object_done(struct vault_object *object) {
+    for (size_t i = 0; i < object->version_count; i++)
+        version_done(&object->versions[i]);
+    free(object->versions);
+    free(object->name);
+}
+
+static void shelf_done(struct shelf *shelf) {
+    for (size_t i = 0; i < shelf->count; i++)
+        object_done(&shelf->objects[i]);
+    free(shelf->objects);
+}
+
+static void vault_done(struct vault *vault) {
+    for (int i = 0; i < COLLECTION_COUNT; i++) {
+        shelf_done(&vault->shelves[i]);
+        shelf_done(&vault->deleted[i]);
+    }
+    rbac_policy_done(&vault->policy);
+    access_policies_done(&vault->access);
+    vault_gate_done(&vault->gate);
+    json_decref(vault->orders);
+    free(vault->name);
+    free(vault->tenant);
+    free(vault->resource);
 }
 
 void vault_set_done(struct vault_set *set) {
-    for (size_t i = 0; i < set->count; i++) {
-        struct vault *vault = &set->vaults[i];
-        for (size_t j = 0; j < vault->secret_count; j++)
-            secret_done(&vault->secrets[j]);
-        free(vault->secrets);
-        rbac_policy_done(&vault->policy);
-        free(vault->name);
-        free(vault->tenant);
-        free(vault->resource);
-    }
+    for (size_t i = 0; i < set->count; i++)
+        vault_done(&set->vaults[i]);
     free(set->vaults);
     json_decref(set->custom_roles);
     *set = (struct vault_set){0};
@@ -53,151 +65,146 @@ struct vault *vault_set_find(const struct vault_set *set, const char *name) {
     return NULL;
 }
 
-bool secret_name_is_valid(const char *name) {
+const char *collection_name(enum collection collection) {
+    static const char *const names[] = {[COLLECTION_SECRETS] = "secrets",
+                                        [COLLECTION_KEYS] = "keys",
+                                        [COLLECTION_CERTIFICATES] = "certificates"};
+    return names[collection];
+}
+
+bool object_name_is_valid(const char *name) {
     size_t len = strlen(name);
     return len > 0 && len <= MAX_NAME &&
            strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == len;
 }
 
-struct vault_secret *vault_secret_find(const struct vault *vault, const char *name) {
-    for (size_t i = 0; i < vault->secret_count; i++)
-        if (strcasecmp(vault->secrets[i].name, name) == 0)
-            return &vault->secrets[i];
+static struct vault_object *shelf_find(const struct shelf *shelf, const char *name) {
+    for (size_t i = 0; i < shelf->count; i++)
+        if (strcasecmp(shelf->objects[i].name, name) == 0)
+            return &shelf->objects[i];
     return NULL;
 }
 
-struct secret_version *vault_secret_version(const struct vault_secret *secret, const char *id) {
+/* Takes `object`; gives its place. */
+static struct vault_object *shelf_put(struct shelf *shelf, struct vault_object object) {
+    must_grow(&shelf->objects, &shelf->count, sizeof(*shelf->objects));
+    size_t at = shelf->count - 1;
+    while (at > 0 && strcasecmp(shelf->objects[at - 1].name, object.name) > 0) {
+        shelf->objects[at] = shelf->objects[at - 1];
+        at--;
+    }
+    shelf->objects[at] = object;
+    return &shelf->objects[at];
+}
+
+/* The object is the caller's then. */
+static struct vault_object shelf_take(struct shelf *shelf, struct vault_object *object) {
+    struct vault_object taken = *object;
+    size_t behind = shelf->count - (size_t)(object - shelf->objects) - 1;
+    memmove(object, object + 1, behind * sizeof(*object));
+    shelf->count--;
+    return taken;
+}
+
+static bool is_ready(const struct vault_object *object) {
+    return object->ready_ms == 0 || object->ready_ms <= clock_monotonic_ms();
+}
+
+static struct vault_object *find_ready(const struct shelf *shelf, const char *name) {
+    struct vault_object *object = shelf_find(shelf, name);
+    return object && is_ready(object) ? object : NULL;
+}
+
+struct vault_object *vault_find(const struct vault *vault, enum collection collection,
+                                const char *name) {
+    return find_ready(&vault->shelves[collection], name);
+}
+
+struct vault_version *vault_version(const struct vault_object *object, const char *id) {
     if (!id)
-        return &secret->versions[secret->version_count - 1];
-    for (size_t i = 0; i < secret->version_count; i++)
-        if (strcasecmp(secret->versions[i].id, id) == 0)
-            return &secret->versions[i];
+        return &object->versions[object->version_count - 1];
+    for (size_t i = 0; i < object->version_count; i++)
+        if (strcasecmp(object->versions[i].id, id) == 0)
+            return &object->versions[i];
     return NULL;
 }
 
-static enum status check_tags(const json_t *tags, struct error *err) {
-    if (!json_is_object(tags) || json_object_size(tags) > MAX_TAGS)
-        return error_set(err, STATUS_INVALID, "tags must be an object of at most %d strings",
-                         MAX_TAGS);
-    const char *name;
-    json_t *value;
-    json_object_foreach((json_t *)tags, name, value) {
-        if (!json_is_string(value) || strlen(name) > MAX_TAG_TEXT ||
-            json_string_length(value) > MAX_TAG_TEXT)
-            return error_set(err, STATUS_INVALID, "tag %.40s must be a string of at most %d bytes",
-                             name, MAX_TAG_TEXT);
-    }
+enum status vault_add(struct vault *vault, enum collection collection, const char *name,
+                      const char *id, struct vault_version **out_version, struct error *err) {
+    struct shelf *shelf = &vault->shelves[collection];
+    if (!object_name_is_valid(name))
+        return error_set(err, STATUS_INVALID, "a name is 1-127 letters, digits, hyphens");
+    struct vault_object *object = shelf_find(shelf, name);
+    if (object ? object->version_count == MAX_VERSIONS : shelf->count == MAX_OBJECTS)
+        return error_set(err, STATUS_LIMIT, "at most %d %s and %d versions of one", MAX_OBJECTS,
+                         collection_name(collection), MAX_VERSIONS);
+    if (!object)
+        object = shelf_put(shelf, (struct vault_object){.name = must_strdup(name)});
+    struct vault_version *version =
+        must_grow(&object->versions, &object->version_count, sizeof(*version));
+    version->attributes = attributes_fresh();
+    hex_random(version->id, VERSION_SIZE - 1);
+    if (id)
+        memcpy(version->id, id, VERSION_SIZE);
+    *out_version = version;
     return STATUS_OK;
 }
 
-/* Absent and null leave `*time` as it is. */
-static enum status read_time(const json_t *attributes, const char *name, int64_t *time,
-                             struct error *err) {
-    const json_t *value = json_object_get(attributes, name);
-    if (!value || json_is_null(value))
-        return STATUS_OK;
-    if (!json_is_integer(value) || json_integer_value(value) < 0)
-        return error_set(err, STATUS_INVALID, "attributes.%s must be whole seconds", name);
-    *time = json_integer_value(value);
-    return STATUS_OK;
+const char *vault_conflict(const struct vault *vault, enum collection collection,
+                           const char *name) {
+    const struct vault_object *object = shelf_find(&vault->deleted[collection], name);
+    if (object)
+        return is_ready(object) ? "ObjectIsDeletedButRecoverable" : "ObjectIsBeingDeleted";
+    object = shelf_find(&vault->shelves[collection], name);
+    return !object || is_ready(object) ? NULL : "ObjectIsBeingRecovered";
 }
 
-static enum status read_attributes(struct secret_version *version, const json_t *attributes,
-                                   struct error *err) {
-    if (!attributes || json_is_null(attributes))
-        return STATUS_OK;
-    if (!json_is_object(attributes))
-        return error_set(err, STATUS_INVALID, "attributes must be an object");
-    const json_t *enabled = json_object_get(attributes, "enabled");
-    if (enabled && !json_is_boolean(enabled) && !json_is_null(enabled))
-        return error_set(err, STATUS_INVALID, "attributes.enabled must be true or false");
-    int64_t not_before = version->not_before;
-    int64_t expires = version->expires;
-    enum status status = read_time(attributes, "nbf", &not_before, err);
-    if (status == STATUS_OK)
-        status = read_time(attributes, "exp", &expires, err);
-    if (status != STATUS_OK)
-        return status;
-    version->not_before = not_before;
-    version->expires = expires;
-    if (json_is_boolean(enabled))
-        version->is_enabled = json_is_true(enabled);
-    return STATUS_OK;
-}
-
-enum status secret_version_update(struct secret_version *version, const json_t *document,
-                                  struct error *err) {
-    const json_t *type = json_object_get(document, "contentType");
-    json_t *tags = json_object_get(document, "tags");
-    if (type && !json_is_null(type) &&
-        (!json_is_string(type) || json_string_length(type) > MAX_CONTENT_TYPE))
-        return error_set(err, STATUS_INVALID, "contentType must be a string of at most %d bytes",
-                         MAX_CONTENT_TYPE);
-    enum status status = tags && !json_is_null(tags) ? check_tags(tags, err) : STATUS_OK;
-    if (status == STATUS_OK)
-        status = read_attributes(version, json_object_get(document, "attributes"), err);
-    if (status != STATUS_OK)
-        return status;
-    if (json_is_string(type)) {
-        free(version->content_type);
-        version->content_type = must_strdup(json_string_value(type));
-    }
-    if (json_is_object(tags)) {
-        json_decref(version->tags);
-        version->tags = must(json_deep_copy(tags));
-    }
-    version->updated = clock_wall_sec();
-    return STATUS_OK;
-}
-
-bool vault_secret_remove(struct vault *vault, const char *name) {
-    struct vault_secret *secret = vault_secret_find(vault, name);
-    if (!secret)
+bool vault_forget(struct vault *vault, enum collection collection, const char *name) {
+    struct vault_object *object = shelf_find(&vault->shelves[collection], name);
+    if (!object)
         return false;
-    secret_done(secret);
-    size_t behind = vault->secret_count - (size_t)(secret - vault->secrets) - 1;
-    memmove(secret, secret + 1, behind * sizeof(*secret));
-    vault->secret_count--;
+    struct vault_object taken = shelf_take(&vault->shelves[collection], object);
+    object_done(&taken);
     return true;
 }
 
-static struct vault_secret *secret_make(struct vault *vault, const char *name) {
-    must_grow(&vault->secrets, &vault->secret_count, sizeof(*vault->secrets));
-    size_t at = vault->secret_count - 1;
-    while (at > 0 && strcasecmp(vault->secrets[at - 1].name, name) > 0) {
-        vault->secrets[at] = vault->secrets[at - 1];
-        at--;
-    }
-    vault->secrets[at] = (struct vault_secret){.name = must_strdup(name)};
-    return &vault->secrets[at];
+/* The object in its new place. */
+static struct vault_object *move(struct shelf *from, struct shelf *to, struct vault_object *object,
+                                 int64_t delay_ms) {
+    struct vault_object taken = shelf_take(from, object);
+    taken.ready_ms = delay_ms > 0 ? clock_monotonic_ms() + (uint64_t)delay_ms : 0;
+    taken.deleted = clock_wall_sec();
+    return shelf_put(to, taken);
 }
 
-enum status vault_secret_set(struct vault *vault, const char *name, const json_t *document,
-                             struct secret_version **out_version, struct error *err) {
-    const json_t *value = json_object_get(document, "value");
-    if (!secret_name_is_valid(name))
-        return error_set(err, STATUS_INVALID, "a secret's name is 1-127 letters, digits, hyphens");
-    if (!json_is_string(value))
-        return error_set(err, STATUS_INVALID, "value must be a string");
-    if (json_string_length(value) > MAX_VALUE_BYTES)
-        return error_set(err, STATUS_INVALID, "value must be at most 25 KiB");
-    struct vault_secret *secret = vault_secret_find(vault, name);
-    if (secret ? secret->version_count == MAX_VERSIONS : vault->secret_count == MAX_SECRETS)
-        return error_set(err, STATUS_LIMIT, "at most %d secrets and %d versions of one",
-                         MAX_SECRETS, MAX_VERSIONS);
-    struct secret_version fresh = {
-        .is_enabled = true, .not_before = TIME_UNSET, .expires = TIME_UNSET};
-    enum status status = secret_version_update(&fresh, document, err);
-    if (status != STATUS_OK)
-        return status;
-    fresh.created = fresh.updated;
-    fresh.value = must_strdup(json_string_value(value));
-    hex_random(fresh.id, VERSION_SIZE - 1);
-    if (!secret)
-        secret = secret_make(vault, name);
-    struct secret_version *place =
-        must_grow(&secret->versions, &secret->version_count, sizeof(*place));
-    *place = fresh;
-    *out_version = place;
-    return STATUS_OK;
+struct vault_object *vault_delete(struct vault *vault, enum collection collection,
+                                  const char *name) {
+    struct vault_object *object = vault_find(vault, collection, name);
+    if (!object)
+        return NULL;
+    return move(&vault->shelves[collection], &vault->deleted[collection], object,
+                vault->delete_delay_ms);
+}
+
+struct vault_object *vault_find_deleted(const struct vault *vault, enum collection collection,
+                                        const char *name) {
+    return find_ready(&vault->deleted[collection], name);
+}
+
+struct vault_object *vault_recover(struct vault *vault, enum collection collection,
+                                   const char *name) {
+    struct vault_object *object = vault_find_deleted(vault, collection, name);
+    if (!object)
+        return NULL;
+    return move(&vault->deleted[collection], &vault->shelves[collection], object,
+                vault->recover_delay_ms);
+}
+
+bool vault_purge(struct vault *vault, enum collection collection, const char *name) {
+    struct vault_object *object = vault_find_deleted(vault, collection, name);
+    if (!object)
+        return false;
+    struct vault_object taken = shelf_take(&vault->deleted[collection], object);
+    object_done(&taken);
+    return true;
 }
