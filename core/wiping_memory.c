@@ -3,6 +3,7 @@
 #include "core/wiping_memory.h"
 
 #include <malloc.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,4 +38,39 @@ void wiping_free(void *bytes) {
         return;
     secret_wipe(bytes, malloc_usable_size(bytes));
     free(bytes);
+}
+
+static _Thread_local bool is_in_scope;
+
+/* OpenSSL expects NULL for nothing. */
+static void *scoped_malloc(size_t size, const char *file, int line) {
+    (void)file, (void)line;
+    return size > 0 ? malloc(size) : NULL;
+}
+
+static void scoped_free(void *bytes, const char *file, int line) {
+    (void)file, (void)line;
+    if (is_in_scope)
+        wiping_free(bytes);
+    else
+        free(bytes);
+}
+
+static void *scoped_realloc(void *bytes, size_t size, const char *file, int line) {
+    if (size > 0)
+        return is_in_scope ? wiping_realloc(bytes, size) : realloc(bytes, size);
+    scoped_free(bytes, file, line);
+    return NULL;
+}
+
+bool wiping_scope_install(void) {
+    return CRYPTO_set_mem_functions(scoped_malloc, scoped_realloc, scoped_free) == 1;
+}
+
+void wiping_scope_begin(void) {
+    is_in_scope = true;
+}
+
+void wiping_scope_end(void) {
+    is_in_scope = false;
 }

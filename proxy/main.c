@@ -12,6 +12,7 @@
 #include "config/problem.h"
 #include "config/reference.h"
 #include "core/process.h"
+#include "core/wiping_memory.h"
 #include "proxy/keeper.h"
 
 enum { EXIT_OK = 0, EXIT_USAGE = 2, EXIT_CANNOT_START = 3 };
@@ -180,6 +181,8 @@ static int run_help(int count, char **arguments) {
 }
 
 int main(int argc, char **argv) {
+    /* Before OpenSSL is used: what it reads client certificates from is wiped. */
+    wiping_scope_install();
     if (argc < 2) {
         print_usage(stderr);
         return EXIT_USAGE;

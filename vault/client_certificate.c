@@ -12,6 +12,7 @@
 
 #include "core/clock.h"
 #include "core/secret.h"
+#include "core/wiping_memory.h"
 #include "vault/certificate_parts.h"
 
 struct client_certificate {
@@ -143,6 +144,7 @@ enum status client_certificate_read(struct slice value, struct client_certificat
                                     struct error *err) {
     struct client_certificate *certificate = calloc(1, sizeof *certificate);
     enum status status = STATUS_NO_MEMORY;
+    wiping_scope_begin();
     if (certificate)
         certificate->chain = sk_X509_new_null();
     if (!certificate || !certificate->chain)
@@ -151,6 +153,7 @@ enum status client_certificate_read(struct slice value, struct client_certificat
         status = fill(certificate, value, err);
     /* Nobody shall find reasons here that are not theirs. */
     ERR_clear_error();
+    wiping_scope_end();
     if (status == STATUS_OK)
         *out_certificate = certificate;
     else

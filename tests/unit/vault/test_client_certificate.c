@@ -1,6 +1,9 @@
+#include <fcntl.h>
 #include <openssl/err.h>
+#include <unistd.h>
 
 #include "certificate_case.h"
+#include "core/wiping_memory.h"
 #include "credential_case.h"
 
 /* A root signs an intermediate, which signs the leaves. */
@@ -11,7 +14,7 @@ static struct {
 } made;
 
 static int start(void **state) {
-    if (start_secret_memory(state) != 0)
+    if (!wiping_scope_install() || start_secret_memory(state) != 0)
         return -1;
     made.root_key = make_ec();
     made.middle_key = make_ec();
@@ -343,6 +346,88 @@ static void leaves_no_errors_behind(void **state) {
     assert_int_equal(ERR_peek_error(), 0);
 }
 
+static size_t count_in_bytes(const unsigned char *bytes, size_t size,
+                             const unsigned char *disguised, size_t len) {
+    size_t found = 0;
+    for (size_t at = 0; at + len <= size; at++) {
+        size_t same = 0;
+        while (same < len && (bytes[at + same] ^ 0x5a) == disguised[same])
+            same++;
+        found += same == len;
+    }
+    return found;
+}
+
+/* `disguised`, so that the search does not find what it is told to look for. Reads by way of the
+ * kernel, which no sanitizer minds. */
+static size_t count_in_memory(const unsigned char *disguised, size_t len) {
+    static unsigned char piece[1024 * 1024];
+    FILE *maps = fopen("/proc/self/maps", "r");
+    const int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    char line[512];
+    size_t found = 0;
+    assert_true(maps && memory >= 0);
+    while (fgets(line, sizeof line, maps)) {
+        char *rest = NULL;
+        const uint64_t begin = strtoull(line, &rest, 16);
+        const uint64_t end = strtoull(rest + 1, &rest, 16);
+        /* What is larger is a sanitizer's own. */
+        if (strncmp(rest, " rw", 3) != 0 || end - begin > 64 * 1024 * 1024)
+            continue;
+        for (uint64_t at = begin; at < end; at += sizeof piece - len) {
+            const ssize_t got = pread(memory, piece, sizeof piece, (off_t)at);
+            found += got > 0 ? count_in_bytes(piece, (size_t)got, disguised, len) : 0;
+        }
+    }
+    secret_wipe(piece, sizeof piece);
+    close(memory);
+    fclose(maps);
+    return found;
+}
+
+/* Disguises 32 bytes at three quarters of the PFX: of its encrypted private key, which opens
+ * without a password. */
+static void note_key_bytes(const char *value, unsigned char out_disguised[32]) {
+    const size_t padding = strlen(value) - strcspn(value, "=");
+    unsigned char der[8192];
+    EVP_DecodeBlock(der, (const unsigned char *)value, (int)strlen(value));
+    const size_t at = (strlen(value) / 4 * 3 - padding) * 3 / 4;
+    for (size_t i = 0; i < 32; i++)
+        out_disguised[i] = der[at + i] ^ 0x5a;
+    secret_wipe(der, sizeof der);
+}
+
+static void leaves_nothing_of_a_pfx_in_memory(void **state) {
+    static const struct pfx_style old = {.name = "old",
+                                         .password = "",
+                                         .key_nid = NID_pbe_WithSHA1And40BitRC2_CBC,
+                                         .certificate_nid = NID_pbe_WithSHA1And40BitRC2_CBC,
+                                         .rounds = 2000,
+                                         .mac_rounds = 2000,
+                                         .needs_legacy = true};
+    const struct pfx_style *const styles[] = {&MODERN, &old};
+    unsigned char disguised[32];
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(styles); i++) {
+        wiping_scope_begin();
+        char *value = make_pfx(styles[i], made.key, made.leaf, NULL);
+        wiping_scope_end();
+        note_key_bytes(value, disguised);
+        assert_int_equal(count_in_memory(disguised, sizeof disguised), 0);
+        struct client_certificate *certificate = read_well(value);
+        assert_int_equal(count_in_memory(disguised, sizeof disguised), 0);
+        client_certificate_free(certificate);
+
+        /* The search finds what is there. */
+        unsigned char plain[32];
+        for (size_t k = 0; k < sizeof plain; k++)
+            plain[k] = disguised[k] ^ 0x5a;
+        assert_true(count_in_memory(disguised, sizeof disguised) > 0);
+        secret_wipe(plain, sizeof plain);
+        free(value);
+    }
+}
+
 static void is_a_credential_of_its_own(void **state) {
     const struct config_credential credential = {
         .name = "c", .kind = CREDENTIAL_CLIENT_CERTIFICATE, .certificate = 3};
@@ -384,6 +469,7 @@ int main(void) {
         cmocka_unit_test(refuses_a_key_that_tls_refuses),
         cmocka_unit_test(refuses_more_than_its_bounds),
         cmocka_unit_test(leaves_no_errors_behind),
+        cmocka_unit_test(leaves_nothing_of_a_pfx_in_memory),
         cmocka_unit_test(is_a_credential_of_its_own),
     };
     return cmocka_run_group_tests(tests, start, stop);
