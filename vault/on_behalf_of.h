@@ -36,10 +36,14 @@ struct on_behalf_want {
 
 struct on_behalf_source;
 
-/* `config` must outlive it. */
+/* `config` must outlive it. A managed identity cannot exchange anything: it answers every want with
+ * ON_BEHALF_UNAVAILABLE and says so. */
 struct on_behalf_source *on_behalf_source_new(struct loop *loop, struct http_client *client,
                                               const struct config *config, struct error *err);
 void on_behalf_source_free(struct on_behalf_source *source); /* pending wants are answered first */
+/* on_done may be called before this returns. Answers are kept for a while, refusals too: the same
+ * token for the same credential is exchanged at most every 50 seconds, and while a tenant's token
+ * endpoint is away, throttles or refuses barkeep itself nobody's is. */
 void on_behalf_source_want(struct on_behalf_source *source, struct on_behalf_want *want);
 
 #endif
