@@ -27,6 +27,7 @@ static const struct row verify_rows[] = {
     {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, UNKNOWN_ISSUER},
     {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, UNKNOWN_ISSUER},
     {X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, UNKNOWN_ISSUER},
+    {X509_V_ERR_CERT_SIGNATURE_FAILURE, "the signature of the upstream's certificate is wrong"},
     {X509_V_ERR_INVALID_PURPOSE, "the upstream's certificate is not for servers"},
     {X509_V_ERR_EE_KEY_TOO_SMALL, "the upstream's key is too weak"},
     {X509_V_ERR_CA_KEY_TOO_SMALL, "the key of the upstream's authority is too weak"},
@@ -64,7 +65,7 @@ static const char *find(const struct row *rows, size_t count, long code) {
 }
 
 bool tls_problem_is_alert(unsigned long queued) {
-    return ERR_GET_LIB(queued) == ERR_LIB_SSL && ERR_GET_REASON(queued) >= SSL_AD_REASON_OFFSET;
+    return ERR_GET_REASON(queued) >= SSL_AD_REASON_OFFSET;
 }
 
 const char *tls_problem_text(unsigned long queued, long verify_result) {
@@ -73,13 +74,11 @@ const char *tls_problem_text(unsigned long queued, long verify_result) {
     if (queued == 0) {
         return CUT;
     }
-    if (ERR_GET_LIB(queued) == ERR_LIB_SSL && reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
+    if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
         text = find(verify_rows, sizeof verify_rows / sizeof *verify_rows, verify_result);
         return text ? text : "the upstream's certificate is not acceptable";
     }
-    if (ERR_GET_LIB(queued) == ERR_LIB_SSL) {
-        text = find(reason_rows, sizeof reason_rows / sizeof *reason_rows, reason);
-    }
+    text = find(reason_rows, sizeof reason_rows / sizeof *reason_rows, reason);
     if (!text && tls_problem_is_alert(queued)) {
         text = "the upstream refused the TLS connection";
     }

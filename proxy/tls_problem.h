@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-/* `queued` is the first error of OpenSSL's queue, 0 when the socket failed; `verify_result` what
- * the verification of the peer's certificate ended with. Lives for ever. */
+/* `queued` is an error of OpenSSL's, one of TLS's own, or 0 when the socket failed; `verify_result`
+ * what the verification of the peer's certificate ended with. Lives for ever. */
 const char *tls_problem_text(unsigned long queued, long verify_result);
 /* The peer sent a fatal alert. */
 bool tls_problem_is_alert(unsigned long queued);

@@ -175,11 +175,23 @@ bool tls_session_may_write(const struct tls_session *session) {
     return may_go_on(session, session->write_blocked);
 }
 
+/* The first of TLS's own errors: what lies below it says less, what comes after it follows. */
+static unsigned long take_error(void) {
+    unsigned long queued = ERR_get_error();
+    while (queued && ERR_GET_LIB(queued) != ERR_LIB_SSL) {
+        queued = ERR_get_error();
+    }
+    ERR_clear_error();
+    return queued;
+}
+
 static void note_failure(struct tls_session *session, int ssl_error) {
-    unsigned long queued = ssl_error == SSL_ERROR_SSL ? ERR_peek_error() : 0;
+    unsigned long queued = take_error();
+    if (ssl_error != SSL_ERROR_SSL) {
+        queued = 0;
+    }
     session->was_refused = tls_problem_is_alert(queued);
     session->problem = tls_problem_text(queued, SSL_get_verify_result(session->ssl));
-    ERR_clear_error();
 }
 
 /* What a call that did not succeed means; `out_blocked` is what it waits for. */
