@@ -89,7 +89,7 @@ static bool item_is(struct slice item, struct slice host, uint16_t port) {
     uint16_t number = 0;
     if (!split_item(item, &item_host, &item_port))
         return false;
-    if (!slice_eq_nocase(item_host, host) && !is_same_ipv6(item_host, host))
+    if (!slice_eq_nocase(item_host, host) && !(is_bracketed(item) && is_same_ipv6(item_host, host)))
         return false;
     return item_port.len == 0 || (host_parse_port(item_port, &number) && number == port);
 }
