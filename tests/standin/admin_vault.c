@@ -76,20 +76,21 @@ static void put_key(const struct admin_call *call) {
     struct vault *vault = find_vault(call);
     struct vault_version *version = NULL;
     struct error err = {0};
-    if (vault)
-        answer_version(call, vault_key_add(vault, name_of(call), call->document, &version, &err),
-                       version, &err);
+    if (!vault)
+        return;
+    enum status status = vault_key_add(vault, name_of(call), call->document, &version, &err);
+    answer_version(call, status, version, &err);
 }
 
 static void put_certificate(const struct admin_call *call) {
     struct vault *vault = find_vault(call);
     struct vault_version *version = NULL;
     struct error err = {0};
-    if (vault)
-        answer_version(call,
-                       vault_certificate_add(vault, name_of(call), call->document,
-                                             &call->standin->client_ca, &version, &err),
-                       version, &err);
+    if (!vault)
+        return;
+    enum status status = vault_certificate_add(vault, name_of(call), call->document,
+                                               &call->standin->client_ca, &version, &err);
+    answer_version(call, status, version, &err);
 }
 
 /* Attributes, tags and content type of any version; "newest" is the newest. */

@@ -7,6 +7,7 @@
 
 #include "json_shape.h"
 #include "must.h"
+#include "vault_reply.h"
 
 #define MAX_FAULTS 64
 #define MAX_COUNTED_PATHS 1000
@@ -29,7 +30,7 @@ struct fault {
     int64_t delay_ms;
     bool is_cut;
     char *body;  /* NULL: an error document */
-    char *match; /* NULL: every path; otherwise a part of it */
+    char *match; /* NULL: everything; otherwise a part of host and path */
 };
 
 static const struct json_member fault_members[] = {
@@ -74,13 +75,17 @@ static void count_request(struct faults *faults, enum endpoint endpoint,
     free(name);
 }
 
-static struct fault *find_fault(struct faults *faults, enum endpoint endpoint, const char *path) {
-    for (size_t i = 0; i < faults->pending_count; i++) {
+static struct fault *find_fault(struct faults *faults, enum endpoint endpoint,
+                                const struct request *request) {
+    char *place = must_printf("%s%s", request->host, request->path);
+    struct fault *found = NULL;
+    for (size_t i = 0; i < faults->pending_count && !found; i++) {
         struct fault *fault = &faults->pending[i];
-        if (fault->endpoint == endpoint && (!fault->match || strstr(path, fault->match)))
-            return fault;
+        if (fault->endpoint == endpoint && (!fault->match || strstr(place, fault->match)))
+            found = fault;
     }
-    return NULL;
+    free(place);
+    return found;
 }
 
 static void use_up(struct faults *faults, struct fault *fault) {
@@ -129,7 +134,10 @@ static const char *graph_code(unsigned status) {
 /* The vault and Graph word their errors differently from Entra and IMDS (azure.md B.2, C.2, C.5,
  * D.5). */
 static void answer_wrongly(struct reply *reply, const struct fault *fault) {
-    static const char reason[] = "a test asked for this answer";
+    const char *reason = fault->endpoint == ENDPOINT_VAULT && fault->status == 429
+                             ? "Request was not processed because too many requests were received. "
+                               "Reason: VaultRequestTypeLimitReached"
+                             : "a test asked for this answer";
     if (fault->body)
         reply_text(reply, fault->status, "application/json; charset=utf-8", fault->body);
     else if (fault->endpoint == ENDPOINT_VAULT)
@@ -142,13 +150,14 @@ static void answer_wrongly(struct reply *reply, const struct fault *fault) {
                              "message", reason));
     else
         reply_error(reply, fault->status,
-                    fault->status >= 429 ? "temporarily_unavailable" : "invalid_request", reason);
+                    fault->status >= 429 ? "temporarily_unavailable" : "invalid_request", "%s",
+                    reason);
 }
 
 bool faults_apply(struct faults *faults, enum endpoint endpoint, const struct request *request,
                   struct reply *reply) {
     count_request(faults, endpoint, request);
-    struct fault *fault = find_fault(faults, endpoint, request->path);
+    struct fault *fault = find_fault(faults, endpoint, request);
     if (!fault)
         return false;
     faults->faulted[endpoint]++;
@@ -157,6 +166,8 @@ bool faults_apply(struct faults *faults, enum endpoint endpoint, const struct re
     bool is_answered = fault->is_cut || fault->status != 0;
     if (fault->retry_after >= 0)
         reply_header(reply, "Retry-After", "%lld", (long long)fault->retry_after);
+    if (fault->status && endpoint == ENDPOINT_VAULT)
+        vault_reply_headers(reply, request);
     if (fault->status)
         answer_wrongly(reply, fault);
     use_up(faults, fault);

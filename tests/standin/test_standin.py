@@ -1099,6 +1099,10 @@ class Starting(unittest.TestCase):
             '{"vaults": {"good-kv": {"assignments": [{"principal": "%s", "role": "King"}]}}}' % guid:
                 'unknown role "King"',
             '{"vaults": {"good-kv": {"deny": [{"principal": "me", "dataActions": []}]}}}': "GUID or",
+            '{"vaults": {"good-kv": {"keys": {"k": {"kty": "AES"}}}}}': "vaults.good-kv.keys.k: kty must be",
+            '{"vaults": {"good-kv": {"keys": {"k_": {}}}}}': "vaults.good-kv.keys.k_: a name is",
+            '{"vaults": {"good-kv": {"certificates": {"c": {"issuer": "x"}}}}}': "vaults.good-kv.certificates.c.issuer",
+            '{"vaults": {"good-kv": {"access_policies": [{}]}}}': "vaults.good-kv.access_policies[0]",
             '{"vault_roles": {"R": {"actions": []}}}': 'unknown member "actions"',
             '{"default_vault": "nobody"}': "default_vault",
         }
