@@ -12,14 +12,11 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "auth/assertion_source.h"
-#include "auth/revocation_source.h"
-#include "core/http_client.h"
 #include "core/process.h"
 #include "proxy/admin.h"
 #include "proxy/audit_writer.h"
 #include "proxy/listener.h"
-#include "proxy/want.h"
+#include "proxy/sources.h"
 
 enum {
     EXIT_CANNOT_START = 3,
@@ -30,28 +27,13 @@ enum {
 };
 
 struct keeper {
-    struct config *config;
     struct loop *loop;
     struct mailbox *mailbox;
     struct loop_watch signals;
     struct http_client *client;
-    struct key_source *keys;
-    struct azure_identity *identity;
-    struct group_source *groups;
-    struct secret_store *secrets;
-    struct on_behalf_source *on_behalf; /* NULL when no credential asks for it */
-    struct resolver *resolver;
-    struct revocation_source *revocation_source;
-    struct assertion_source *assertion_source; /* NULL when no assertions are signed */
+    struct sources *sources; /* of the configuration in force */
     struct audit_writer *audit;
     struct admin *admin;
-
-    struct ruleset *rules;
-    struct key_ring *ring;
-    struct cabinet *cabinet;
-    struct address_book *addresses;
-    struct revocation_list *revocations;
-    struct assertion_signer *assertions;
 
     struct worker *workers[WORKERS_MAX];
     size_t worker_count;
@@ -65,19 +47,19 @@ struct keeper {
 static struct audit_writer *observed_audit;
 
 const struct config *keeper_config(const struct keeper *keeper) {
-    return keeper->config;
+    return keeper->sources->config;
 }
 
 const struct key_source *keeper_key_source(const struct keeper *keeper) {
-    return keeper->keys;
+    return keeper->sources->keys;
 }
 
 const struct group_source *keeper_group_source(const struct keeper *keeper) {
-    return keeper->groups;
+    return keeper->sources->groups;
 }
 
 const struct secret_store *keeper_secret_store(const struct keeper *keeper) {
-    return keeper->secrets;
+    return keeper->sources->secrets;
 }
 
 bool keeper_is_draining(const struct keeper *keeper) {
@@ -96,18 +78,8 @@ struct worker_metrics *keeper_worker_metrics(const struct keeper *keeper, size_t
     return &keeper->workers[index]->metrics;
 }
 
-static struct snapshot *keeper_snapshot(const struct keeper *keeper) {
-    const struct snapshot parts = {.rules = keeper->rules,
-                                   .ring = keeper->ring,
-                                   .cabinet = keeper->cabinet,
-                                   .addresses = keeper->addresses,
-                                   .assertions = keeper->assertions,
-                                   .revocations = keeper->revocations};
-    return snapshot_new(&parts);
-}
-
 static void keeper_publish(struct keeper *keeper) {
-    struct snapshot *snapshot = keeper_snapshot(keeper);
+    struct snapshot *snapshot = sources_snapshot(keeper->sources);
     if (!snapshot) {
         LOG_EVENT(LOG_ERROR, "snapshot",
                   LOG_STR("problem", "out of memory; workers keep what they have"));
@@ -119,70 +91,27 @@ static void keeper_publish(struct keeper *keeper) {
     snapshot_unref(snapshot);
 }
 
-static void on_ring(void *owner, struct key_ring *ring) {
+static void on_change(void *owner, struct sources *sources) {
     struct keeper *keeper = owner;
-    key_ring_unref(keeper->ring);
-    keeper->ring = ring;
-    keeper_publish(keeper);
-}
-
-static void on_signer(void *owner, struct assertion_signer *signer) {
-    struct keeper *keeper = owner;
-    assertion_signer_unref(keeper->assertions);
-    keeper->assertions = signer;
-    keeper_publish(keeper);
-}
-
-/* A secret has changed: perhaps the one that signs. */
-static void on_cabinet(void *owner, struct cabinet *cabinet) {
-    struct keeper *keeper = owner;
-    const struct config_assertion *assertion = &keeper->config->assertion;
-    cabinet_unref(keeper->cabinet);
-    keeper->cabinet = cabinet;
-    if (assertion->has_key) {
-        assertion_source_take_key(keeper->assertion_source,
-                                  secret_store_value(keeper->secrets, assertion->key));
-    }
-    keeper_publish(keeper);
-}
-
-static void on_addresses(void *owner, struct address_book *addresses) {
-    struct keeper *keeper = owner;
-    address_book_unref(keeper->addresses);
-    keeper->addresses = addresses;
-    keeper_publish(keeper);
-}
-
-/* An empty list is as good as none, and cheaper to ask. */
-static void keeper_take_revocations(struct keeper *keeper, struct revocation_list *list) {
-    bool is_empty = revocation_list_count(list) == 0;
-    revocation_list_unref(keeper->revocations);
-    keeper->revocations = is_empty ? NULL : list;
-    if (is_empty) {
-        revocation_list_unref(list);
+    if (sources == keeper->sources) {
+        keeper_publish(keeper);
     }
 }
 
-static void on_revocations(void *owner, struct revocation_list *list) {
-    struct keeper *keeper = owner;
-    keeper_take_revocations(keeper, list);
-    keeper_publish(keeper);
+static void on_book(void *receiver, uint64_t id, struct address_book *book) {
+    struct keeper *keeper = receiver;
+    if (id == keeper->sources->id) {
+        sources_take_addresses(keeper->sources, book);
+    } else {
+        address_book_unref(book);
+    }
 }
 
 void keeper_take_want(struct keeper *keeper, struct want *want) {
-    switch (want->kind) {
-    case WANT_KEYS:
-        key_source_want(keeper->keys, &want->keys);
-        break;
-    case WANT_GROUPS:
-        group_source_want(keeper->groups, &want->groups);
-        break;
-    case WANT_CREDENTIAL:
-        secret_store_want(keeper->secrets, &want->credential);
-        break;
-    case WANT_ON_BEHALF:
-        on_behalf_source_want(keeper->on_behalf, &want->on_behalf);
-        break;
+    if (want->rules == keeper->sources->rules) {
+        sources_take_want(keeper->sources, want);
+    } else {
+        want_answer(want); /* other rules are in force: the exchange begins anew with them */
     }
 }
 
@@ -207,7 +136,7 @@ static void on_end_signal(struct keeper *keeper) {
     if (keeper->end_signals == 2) {
         _exit(1);
     }
-    keeper_drain(keeper, keeper->end_signals == 0 ? keeper->config->drain_ms : 0);
+    keeper_drain(keeper, keeper->end_signals == 0 ? keeper->sources->config->drain_ms : 0);
     keeper->end_signals++;
 }
 
@@ -255,9 +184,10 @@ static size_t usable_cores(void) {
 }
 
 /* A unix socket cannot be bound once per worker: the first one's is shared. */
-static enum status keeper_bind_for(struct keeper *keeper, size_t worker, struct error *err) {
-    for (size_t i = 0; i < keeper->config->listen_count; i++) {
-        const struct config_address *address = &keeper->config->listen[i];
+static enum status keeper_bind_for(struct keeper *keeper, const struct config *config,
+                                   size_t worker, struct error *err) {
+    for (size_t i = 0; i < config->listen_count; i++) {
+        const struct config_address *address = &config->listen[i];
         int fd = address->is_unix && worker > 0 ? dup(keeper->listen_fds[0][i])
                                                 : listener_bind(address, true, err);
         if (fd < 0) {
@@ -270,12 +200,12 @@ static enum status keeper_bind_for(struct keeper *keeper, size_t worker, struct 
 
 /* SO_REUSEPORT lets every process of the same user in: a first socket without it finds out whether
  * the port is taken. */
-static enum status keeper_find_taken_port(const struct keeper *keeper, struct error *err) {
-    for (size_t i = 0; i < keeper->config->listen_count; i++) {
-        if (keeper->config->listen[i].is_unix) {
+static enum status find_taken_port(const struct config *config, struct error *err) {
+    for (size_t i = 0; i < config->listen_count; i++) {
+        if (config->listen[i].is_unix) {
             continue;
         }
-        int fd = listener_bind(&keeper->config->listen[i], false, err);
+        int fd = listener_bind(&config->listen[i], false, err);
         if (fd < 0) {
             return STATUS_IO;
         }
@@ -284,24 +214,25 @@ static enum status keeper_find_taken_port(const struct keeper *keeper, struct er
     return STATUS_OK;
 }
 
-static enum status keeper_bind(struct keeper *keeper, struct error *err) {
-    size_t count = keeper->config->workers ? keeper->config->workers : usable_cores();
+static enum status keeper_bind(struct keeper *keeper, const struct config *config,
+                               struct error *err) {
+    size_t count = config->workers ? config->workers : usable_cores();
     keeper->worker_count = count < WORKERS_MAX ? count : WORKERS_MAX;
-    if (keeper->config->listen_count > LISTENERS_MAX) {
+    if (config->listen_count > LISTENERS_MAX) {
         return error_set(err, STATUS_LIMIT, "more than %d addresses to listen on", LISTENERS_MAX);
     }
-    if (keeper_find_taken_port(keeper, err) != STATUS_OK) {
+    if (find_taken_port(config, err) != STATUS_OK) {
         return STATUS_IO;
     }
     for (size_t i = 0; i < keeper->worker_count; i++) {
-        enum status status = keeper_bind_for(keeper, i, err);
+        enum status status = keeper_bind_for(keeper, config, i, err);
         if (status != STATUS_OK) {
             return status;
         }
     }
     keeper->admin_fd = -1;
-    if (keeper->config->admin_is_on) {
-        keeper->admin_fd = listener_bind(&keeper->config->admin, false, err);
+    if (config->admin_is_on) {
+        keeper->admin_fd = listener_bind(&config->admin, false, err);
         return keeper->admin_fd < 0 ? STATUS_IO : STATUS_OK;
     }
     return STATUS_OK;
@@ -315,77 +246,24 @@ static void warn_unless_locked(bool is_locked) {
     }
 }
 
-static enum status keeper_read_revocations(struct keeper *keeper, struct error *err) {
-    struct revocation_list *list;
-    if (!keeper->config->revoked_file) {
-        return STATUS_OK;
-    }
-    keeper->revocation_source = revocation_source_new(keeper->loop, keeper->config->revoked_file,
-                                                      on_revocations, keeper, &list, err);
-    if (!keeper->revocation_source) {
-        return STATUS_INVALID;
-    }
-    keeper_take_revocations(keeper, list);
-    return STATUS_OK;
-}
-
-static enum status keeper_make_assertions(struct keeper *keeper, struct error *err) {
-    if (!config_uses_assertions(keeper->config)) {
-        return STATUS_OK;
-    }
-    keeper->assertion_source =
-        assertion_source_new(keeper->loop, keeper->config, on_signer, keeper, err);
-    if (!keeper->assertion_source) {
-        return STATUS_NO_MEMORY;
-    }
-    keeper->assertions = assertion_source_signer(keeper->assertion_source);
-    return STATUS_OK;
-}
-
-static enum status keeper_make_sources(struct keeper *keeper, struct error *err) {
-    struct config *config = keeper->config;
+static enum status keeper_make_sources(struct keeper *keeper, struct config *config,
+                                       struct error *err) {
     keeper->client = http_client_new(keeper->loop, NULL, err);
     if (!keeper->client) {
         return STATUS_IO;
     }
-    keeper->rules = ruleset_new(config, err);
-    if (!keeper->rules) {
-        return STATUS_INVALID;
-    }
-    keeper->keys = key_source_new(keeper->loop, keeper->client, config, on_ring, keeper, err);
-    if (!keeper->keys) {
-        return STATUS_IO;
-    }
-    keeper->ring = key_source_ring(keeper->keys);
-    if (keeper_read_revocations(keeper, err) != STATUS_OK) {
-        return STATUS_INVALID;
-    }
-    if (keeper_make_assertions(keeper, err) != STATUS_OK) {
-        return STATUS_NO_MEMORY;
-    }
-    if (config->identity.kind != IDENTITY_NONE) {
-        keeper->identity = azure_identity_new(keeper->loop, keeper->client, config, err);
-        if (!keeper->identity) {
-            return STATUS_INVALID;
-        }
-    }
-    keeper->groups =
-        group_source_new(keeper->client, keeper->identity, config, keeper->rules->policy, err);
-    keeper->secrets = secret_store_new(keeper->loop, keeper->client, keeper->identity, config,
-                                       on_cabinet, keeper, err);
-    if (config_uses_on_behalf_of(config)) {
-        keeper->on_behalf = on_behalf_source_new(keeper->loop, keeper->client, config, err);
-        if (!keeper->on_behalf) {
-            return STATUS_INVALID;
-        }
-    }
-    keeper->resolver = resolver_new(config, keeper->mailbox, on_addresses, &keeper->addresses, err);
-    return keeper->keys && keeper->groups && keeper->secrets && keeper->resolver ? STATUS_OK
-                                                                                 : STATUS_NO_MEMORY;
+    const struct sources_ground ground = {.loop = keeper->loop,
+                                          .client = keeper->client,
+                                          .mailbox = keeper->mailbox,
+                                          .on_change = on_change,
+                                          .owner = keeper,
+                                          .on_book = on_book};
+    keeper->sources = sources_new(&ground, config, err);
+    return keeper->sources ? STATUS_OK : STATUS_INVALID;
 }
 
 static enum status keeper_make_workers(struct keeper *keeper, struct error *err) {
-    struct snapshot *snapshot = keeper_snapshot(keeper);
+    struct snapshot *snapshot = sources_snapshot(keeper->sources);
     if (!snapshot) {
         return error_set(err, STATUS_NO_MEMORY, "out of memory");
     }
@@ -398,7 +276,8 @@ static enum status keeper_make_workers(struct keeper *keeper, struct error *err)
                                                .keeper = keeper->mailbox,
                                                .audit_writer = keeper->audit,
                                                .listen_fds = keeper->listen_fds[i],
-                                               .listen_count = keeper->config->listen_count,
+                                               .listen_count =
+                                                   keeper->sources->config->listen_count,
                                                .on_end = on_worker_end};
         keeper->workers[i] = worker_new(&options, err);
         if (!keeper->workers[i]) {
@@ -422,11 +301,11 @@ static bool observe_log(const char *event, struct slice line) {
     return false;
 }
 
-static enum status keeper_prepare(struct keeper *keeper, struct error *err) {
+static enum status keeper_prepare(struct keeper *keeper, struct config *config, struct error *err) {
     bool is_locked = false;
-    log_set_level(keeper->config->log_level);
+    log_set_level(config->log_level);
     size_t heap_bytes =
-        config_uses_on_behalf_of(keeper->config) ? SECRET_HEAP_BYTES_OF_CALLERS : SECRET_HEAP_BYTES;
+        config_uses_on_behalf_of(config) ? SECRET_HEAP_BYTES_OF_CALLERS : SECRET_HEAP_BYTES;
     if (secret_memory_init(heap_bytes, &is_locked, err) != STATUS_OK) {
         return STATUS_IO;
     }
@@ -438,12 +317,11 @@ static enum status keeper_prepare(struct keeper *keeper, struct error *err) {
         mailbox_attach(keeper->mailbox, keeper->loop) != STATUS_OK) {
         return STATUS_IO;
     }
-    if (keeper_bind(keeper, err) != STATUS_OK) {
+    if (keeper_bind(keeper, config, err) != STATUS_OK) {
         return STATUS_IO;
     }
-    keeper->audit =
-        audit_writer_new(keeper->config->audit_file, keeper->config->audit_full_drops, err);
-    if (!keeper->audit || keeper_make_sources(keeper, err) != STATUS_OK ||
+    keeper->audit = audit_writer_new(config->audit_file, config->audit_full_drops, err);
+    if (!keeper->audit || keeper_make_sources(keeper, config, err) != STATUS_OK ||
         keeper_make_workers(keeper, err) != STATUS_OK) {
         return STATUS_IO;
     }
@@ -475,15 +353,16 @@ static void keeper_let_signals_kill(void) {
 }
 
 static void keeper_run(struct keeper *keeper) {
+    const struct config *config = keeper->sources->config;
     observed_audit = keeper->audit;
     log_set_observer(observe_log);
     LOG_EVENT(LOG_INFO, "start", LOG_STR("version", BARKEEP_VERSION),
-              LOG_STR("listen", keeper->config->listen[0].text),
-              LOG_STR("admin", keeper->config->admin_is_on ? keeper->config->admin.text : "off"),
-              LOG_INT("workers", keeper->worker_count), LOG_STR("config", keeper->config->path),
-              LOG_STR("config_hash", keeper->config->hash));
-    key_source_start(keeper->keys);
-    secret_store_start(keeper->secrets);
+              LOG_STR("listen", config->listen[0].text),
+              LOG_STR("admin", config->admin_is_on ? config->admin.text : "off"),
+              LOG_INT("workers", keeper->worker_count), LOG_STR("config", config->path),
+              LOG_STR("config_hash", config->hash));
+    sources_start(keeper->sources);
+    keeper_publish(keeper);
     loop_run(keeper->loop);
     for (size_t i = 0; i < keeper->worker_count; i++) {
         worker_join(keeper->workers[i]);
@@ -496,24 +375,10 @@ static void keeper_run(struct keeper *keeper) {
 
 static void keeper_done(struct keeper *keeper) {
     admin_free(keeper->admin);
-    if (keeper->keys) {
-        key_source_free(keeper->keys);
-    }
-    group_source_free(keeper->groups);
-    if (keeper->on_behalf) {
-        on_behalf_source_free(keeper->on_behalf);
-    }
-    if (keeper->secrets) {
-        secret_store_free(keeper->secrets);
-    }
-    if (keeper->identity) {
-        azure_identity_free(keeper->identity);
-    }
+    sources_free(keeper->sources);
     if (keeper->client) {
         http_client_free(keeper->client);
     }
-    resolver_free(keeper->resolver);
-    revocation_source_free(keeper->revocation_source);
     for (size_t i = 0; i < keeper->worker_count; i++) {
         worker_free(keeper->workers[i]);
     }
@@ -523,13 +388,6 @@ static void keeper_done(struct keeper *keeper) {
         mailbox_detach(keeper->mailbox, keeper->loop);
         mailbox_free(keeper->mailbox);
     }
-    assertion_source_free(keeper->assertion_source);
-    assertion_signer_unref(keeper->assertions);
-    cabinet_unref(keeper->cabinet);
-    key_ring_unref(keeper->ring);
-    address_book_unref(keeper->addresses);
-    revocation_list_unref(keeper->revocations);
-    ruleset_unref(keeper->rules);
     if (keeper->signals.is_watched) {
         int fd = keeper->signals.fd;
         loop_watch_stop(keeper->loop, &keeper->signals);
@@ -545,8 +403,7 @@ int keeper_serve(struct config *config) {
         fprintf(stderr, "barkeep: out of memory\n");
         return EXIT_CANNOT_START;
     }
-    keeper->config = config;
-    enum status status = keeper_prepare(keeper, &err);
+    enum status status = keeper_prepare(keeper, config, &err);
     if (status == STATUS_OK) {
         status = keeper_start_workers(keeper, &err);
     }

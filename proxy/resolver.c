@@ -12,21 +12,23 @@
 
 enum { RESOLVE_INTERVAL_SEC = 10 };
 
+/* Its thread may be in a look-up when the owner lets go: the last of the two frees it. */
 struct resolver {
-    const struct config *config;
+    atomic_uint holders;
+    struct config *config;
     struct mailbox *mailbox;
-    void (*on_book)(void *receiver, struct address_book *book);
+    uint64_t id;
+    resolver_on_book *on_book;
     struct address_book *last;
-    pthread_t thread;
-    bool has_thread;
-    pthread_mutex_t mutex; /* guards is_ending, for the timed wait */
+    pthread_mutex_t mutex; /* guards is_ending, and keeps a book from being posted after it */
     pthread_cond_t wake;
     bool is_ending;
 };
 
 struct book_message {
     struct message message;
-    void (*on_book)(void *receiver, struct address_book *book);
+    resolver_on_book *on_book;
+    uint64_t id;
     struct address_book *book;
 };
 
@@ -163,7 +165,7 @@ static bool config_has_names(const struct config *config) {
 
 static void deliver_book(struct message *message, void *receiver) {
     struct book_message *letter = (struct book_message *)message;
-    letter->on_book(receiver, letter->book);
+    letter->on_book(receiver, letter->id, letter->book);
     free(letter);
 }
 
@@ -176,8 +178,20 @@ static void resolver_post(struct resolver *resolver, struct address_book *book) 
     resolver->last = address_book_ref(book);
     letter->message.on_deliver = deliver_book;
     letter->on_book = resolver->on_book;
+    letter->id = resolver->id;
     letter->book = address_book_ref(book);
     mailbox_post(resolver->mailbox, &letter->message);
+}
+
+static void resolver_let_go(struct resolver *resolver) {
+    if (atomic_fetch_sub_explicit(&resolver->holders, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    pthread_cond_destroy(&resolver->wake);
+    pthread_mutex_destroy(&resolver->mutex);
+    address_book_unref(resolver->last);
+    config_unref(resolver->config);
+    free(resolver);
 }
 
 /* Waits for the next round; false when the resolver ends. */
@@ -203,17 +217,31 @@ static void *resolver_main(void *argument) {
             continue;
         }
         book_keep_old_addresses(book, resolver->last);
-        if (book_differs(book, resolver->last)) {
+        pthread_mutex_lock(&resolver->mutex);
+        if (!resolver->is_ending && book_differs(book, resolver->last)) {
             resolver_post(resolver, book);
         }
+        pthread_mutex_unlock(&resolver->mutex);
         address_book_unref(book);
     }
+    resolver_let_go(resolver);
     return NULL;
 }
 
-struct resolver *resolver_new(const struct config *config, struct mailbox *mailbox,
-                              void (*on_book)(void *receiver, struct address_book *book),
-                              struct address_book **out_book, struct error *err) {
+/* Without a thread the first addresses stay. */
+static void resolver_start_thread(struct resolver *resolver) {
+    pthread_t thread;
+    atomic_fetch_add_explicit(&resolver->holders, 1, memory_order_relaxed);
+    if (pthread_create(&thread, NULL, resolver_main, resolver) == 0) {
+        pthread_detach(thread);
+    } else {
+        resolver_let_go(resolver);
+    }
+}
+
+struct resolver *resolver_new(struct config *config, struct mailbox *mailbox, uint64_t id,
+                              resolver_on_book *on_book, struct address_book **out_book,
+                              struct error *err) {
     struct resolver *resolver = calloc(1, sizeof *resolver);
     struct address_book *book = book_resolve(config);
     if (!resolver || !book) {
@@ -222,8 +250,10 @@ struct resolver *resolver_new(const struct config *config, struct mailbox *mailb
         error_set(err, STATUS_NO_MEMORY, "out of memory");
         return NULL;
     }
-    resolver->config = config;
+    atomic_init(&resolver->holders, 1);
+    resolver->config = config_ref(config);
     resolver->mailbox = mailbox;
+    resolver->id = id;
     resolver->on_book = on_book;
     resolver->last = address_book_ref(book);
     pthread_condattr_t attributes;
@@ -233,8 +263,7 @@ struct resolver *resolver_new(const struct config *config, struct mailbox *mailb
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&resolver->mutex, NULL);
     if (config_has_names(config)) {
-        resolver->has_thread =
-            pthread_create(&resolver->thread, NULL, resolver_main, resolver) == 0;
+        resolver_start_thread(resolver);
     }
     *out_book = book;
     return resolver;
@@ -248,11 +277,5 @@ void resolver_free(struct resolver *resolver) {
     resolver->is_ending = true;
     pthread_cond_signal(&resolver->wake);
     pthread_mutex_unlock(&resolver->mutex);
-    if (resolver->has_thread) {
-        pthread_join(resolver->thread, NULL);
-    }
-    pthread_cond_destroy(&resolver->wake);
-    pthread_mutex_destroy(&resolver->mutex);
-    address_book_unref(resolver->last);
-    free(resolver);
+    resolver_let_go(resolver);
 }

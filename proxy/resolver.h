@@ -30,13 +30,17 @@ size_t address_book_index(const struct config *config, size_t route, size_t upst
 
 struct resolver;
 
+/* Takes over a reference to `book`. `id` is the resolver's: a book may still arrive when its
+ * resolver has gone. */
+typedef void resolver_on_book(void *receiver, uint64_t id, struct address_book *book);
+
 /* Resolves everything once (blocking), then watches names on a thread of its own. `on_book` is
- * called on the receiver of `mailbox` with a reference to each changed book. out_book is the first
- * book, one reference for the caller. */
-struct resolver *resolver_new(const struct config *config, struct mailbox *mailbox,
-                              void (*on_book)(void *receiver, struct address_book *book),
-                              struct address_book **out_book, struct error *err);
-/* Ends the thread; may wait for a look-up that is under way. */
-void resolver_free(struct resolver *resolver);
+ * called on the receiver of `mailbox` with each changed book. out_book is the first book, one
+ * reference for the caller. Takes its own reference to `config`. */
+struct resolver *resolver_new(struct config *config, struct mailbox *mailbox, uint64_t id,
+                              resolver_on_book *on_book, struct address_book **out_book,
+                              struct error *err);
+/* Ends the thread without waiting for a look-up that is under way; it posts nothing any more. */
+void resolver_free(struct resolver *resolver); /* NULL is fine */
 
 #endif

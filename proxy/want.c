@@ -22,6 +22,7 @@ static void want_free(struct want *want) {
     secret_unref(want->on_behalf.assertion);
     rendering_unref(want->on_behalf.rendering);
     free(want->on_behalf.claims);
+    ruleset_unref(want->rules);
     free(want);
 }
 
@@ -49,6 +50,10 @@ static void want_send_back(struct want *want) {
     mailbox_post(want->worker->mailbox, &want->message);
 }
 
+void want_answer(struct want *want) {
+    want_send_back(want);
+}
+
 static void on_keys_done(struct key_want *keys) {
     want_send_back((struct want *)(void *)((char *)keys - offsetof(struct want, keys)));
 }
@@ -72,15 +77,17 @@ static struct want *want_new(struct worker *worker, struct exchange *exchange,
         want->message.on_deliver = want_arrive;
         want->kind = kind;
         want->worker = worker;
+        want->rules = ruleset_ref(exchange->snapshot->rules);
         want->exchange = exchange;
     }
     return want;
 }
 
-static struct want *find_want_for_keys(const struct worker *worker, size_t slot,
-                                       uint64_t generation) {
+static struct want *find_want_for_keys(const struct worker *worker, const struct exchange *exchange,
+                                       size_t slot, uint64_t generation) {
     for (struct want *want = worker->key_wants; want; want = want->next) {
-        if (want->keys.slot == slot && want->keys.generation == generation) {
+        if (want->keys.slot == slot && want->keys.generation == generation &&
+            want->rules == exchange->snapshot->rules) {
             return want;
         }
     }
@@ -89,7 +96,7 @@ static struct want *find_want_for_keys(const struct worker *worker, size_t slot,
 
 struct want *want_post_keys(struct worker *worker, struct exchange *exchange, size_t slot,
                             uint64_t generation) {
-    struct want *want = find_want_for_keys(worker, slot, generation);
+    struct want *want = find_want_for_keys(worker, exchange, slot, generation);
     if (want) {
         exchange->next_waiting = want->exchange;
         want->exchange = exchange;
@@ -146,8 +153,11 @@ struct want *want_post_on_behalf(struct worker *worker, struct exchange *exchang
 struct want *want_post_groups(struct worker *worker, struct exchange *exchange,
                               const struct identity *identity) {
     struct want *want = want_new(worker, exchange, WANT_GROUPS);
-    if (!want || !group_want_init(&want->groups, identity)) {
-        free(want);
+    if (!want) {
+        return NULL;
+    }
+    if (!group_want_init(&want->groups, identity)) {
+        want_free(want);
         return NULL;
     }
     want->groups.on_done = on_groups_done;

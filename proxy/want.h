@@ -21,6 +21,7 @@ struct want {
     struct message message;
     enum want_kind kind;
     struct worker *worker;
+    struct ruleset *rules;     /* what its indexes refer to: one reference */
     struct exchange *exchange; /* worker's thread only: who waits, through next_waiting */
     struct want *next;         /* worker's thread only: further wants for keys under way */
     struct key_want keys;
@@ -47,7 +48,9 @@ struct want *want_post_groups(struct worker *worker, struct exchange *exchange,
 /* The exchange no longer waits. */
 void want_abandon(struct want *want, struct exchange *exchange);
 
-/* Keeper's side, in keeper.c: hands the want to the key source or the secret store. */
+/* Sends it back without an answer: for the keeper, when it was made under former rules. */
+void want_answer(struct want *want);
+/* Keeper's side, in keeper.c: hands the want to whoever keeps what it asks for. */
 void keeper_take_want(struct keeper *keeper, struct want *want);
 
 #endif

@@ -1,0 +1,228 @@
+/* The order of making follows what each part needs of the one before; the order of ending is the
+ * other way round. */
+#include "proxy/sources.h"
+
+#include <stdlib.h>
+
+/* The keeper's thread alone makes sources. */
+static uint64_t last_id;
+
+static void changed(struct sources *sources) {
+    if (sources->is_started) {
+        sources->ground.on_change(sources->ground.owner, sources);
+    }
+}
+
+static void on_ring(void *owner, struct key_ring *ring) {
+    struct sources *sources = owner;
+    key_ring_unref(sources->ring);
+    sources->ring = ring;
+    changed(sources);
+}
+
+static void on_signer(void *owner, struct assertion_signer *signer) {
+    struct sources *sources = owner;
+    assertion_signer_unref(sources->assertions);
+    sources->assertions = signer;
+    changed(sources);
+}
+
+/* A secret has changed: perhaps the one that signs. */
+static void on_cabinet(void *owner, struct cabinet *cabinet) {
+    struct sources *sources = owner;
+    const struct config_assertion *assertion = &sources->config->assertion;
+    cabinet_unref(sources->cabinet);
+    sources->cabinet = cabinet;
+    if (assertion->has_key) {
+        assertion_source_take_key(sources->assertion_source,
+                                  secret_store_value(sources->secrets, assertion->key));
+    }
+    changed(sources);
+}
+
+/* An empty list is as good as none, and cheaper to ask. */
+static void take_revocations(struct sources *sources, struct revocation_list *list) {
+    bool is_empty = revocation_list_count(list) == 0;
+    revocation_list_unref(sources->revocations);
+    sources->revocations = is_empty ? NULL : list;
+    if (is_empty) {
+        revocation_list_unref(list);
+    }
+}
+
+static void on_revocations(void *owner, struct revocation_list *list) {
+    struct sources *sources = owner;
+    take_revocations(sources, list);
+    changed(sources);
+}
+
+void sources_take_addresses(struct sources *sources, struct address_book *addresses) {
+    address_book_unref(sources->addresses);
+    sources->addresses = addresses;
+    changed(sources);
+}
+
+static enum status make_keys(struct sources *sources, struct error *err) {
+    sources->keys = key_source_new(sources->ground.loop, sources->ground.client, sources->config,
+                                   on_ring, sources, err);
+    if (!sources->keys) {
+        return STATUS_IO;
+    }
+    sources->ring = key_source_ring(sources->keys);
+    return STATUS_OK;
+}
+
+static enum status read_revocations(struct sources *sources, struct error *err) {
+    struct revocation_list *list;
+    const char *file = sources->config->revoked_file;
+    if (!file) {
+        return STATUS_OK;
+    }
+    sources->revocation_source =
+        revocation_source_new(sources->ground.loop, file, on_revocations, sources, &list, err);
+    if (!sources->revocation_source) {
+        return STATUS_INVALID;
+    }
+    take_revocations(sources, list);
+    return STATUS_OK;
+}
+
+static enum status make_assertions(struct sources *sources, struct error *err) {
+    if (!config_uses_assertions(sources->config)) {
+        return STATUS_OK;
+    }
+    sources->assertion_source =
+        assertion_source_new(sources->ground.loop, sources->config, on_signer, sources, err);
+    if (!sources->assertion_source) {
+        return STATUS_NO_MEMORY;
+    }
+    sources->assertions = assertion_source_signer(sources->assertion_source);
+    return STATUS_OK;
+}
+
+static enum status make_identity(struct sources *sources, struct error *err) {
+    if (sources->config->identity.kind == IDENTITY_NONE) {
+        return STATUS_OK;
+    }
+    sources->identity =
+        azure_identity_new(sources->ground.loop, sources->ground.client, sources->config, err);
+    return sources->identity ? STATUS_OK : STATUS_INVALID;
+}
+
+static enum status make_on_behalf(struct sources *sources, struct error *err) {
+    if (!config_uses_on_behalf_of(sources->config)) {
+        return STATUS_OK;
+    }
+    sources->on_behalf =
+        on_behalf_source_new(sources->ground.loop, sources->ground.client, sources->config, err);
+    return sources->on_behalf ? STATUS_OK : STATUS_INVALID;
+}
+
+static enum status make_groups(struct sources *sources, struct error *err) {
+    sources->groups = group_source_new(sources->ground.client, sources->identity, sources->config,
+                                       sources->rules->policy, err);
+    return sources->groups ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+static enum status make_secrets(struct sources *sources, struct error *err) {
+    sources->secrets =
+        secret_store_new(sources->ground.loop, sources->ground.client, sources->identity,
+                         sources->config, on_cabinet, sources, err);
+    return sources->secrets ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+static enum status make_addresses(struct sources *sources, struct error *err) {
+    sources->resolver = resolver_new(sources->config, sources->ground.mailbox, sources->id,
+                                     sources->ground.on_book, &sources->addresses, err);
+    return sources->resolver ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+static enum status make_all(struct sources *sources, struct error *err) {
+    static enum status (*const steps[])(struct sources *, struct error *) = {
+        make_keys,      read_revocations, make_assertions, make_identity,
+        make_on_behalf, make_groups,      make_secrets,    make_addresses,
+    };
+    sources->rules = ruleset_new(sources->config, err);
+    enum status status = sources->rules ? STATUS_OK : STATUS_INVALID;
+    for (size_t i = 0; i < sizeof steps / sizeof *steps && status == STATUS_OK; i++) {
+        status = steps[i](sources, err);
+    }
+    return status;
+}
+
+struct sources *sources_new(const struct sources_ground *ground, struct config *config,
+                            struct error *err) {
+    struct sources *sources = calloc(1, sizeof *sources);
+    if (!sources) {
+        error_set(err, STATUS_NO_MEMORY, "out of memory");
+        return NULL;
+    }
+    sources->ground = *ground;
+    sources->id = ++last_id;
+    sources->config = config_ref(config);
+    if (make_all(sources, err) != STATUS_OK) {
+        sources_free(sources);
+        return NULL;
+    }
+    return sources;
+}
+
+void sources_free(struct sources *sources) {
+    if (!sources) {
+        return;
+    }
+    sources->is_started = false;
+    if (sources->keys) {
+        key_source_free(sources->keys);
+    }
+    group_source_free(sources->groups);
+    if (sources->on_behalf) {
+        on_behalf_source_free(sources->on_behalf);
+    }
+    secret_store_free(sources->secrets);
+    azure_identity_free(sources->identity);
+    resolver_free(sources->resolver);
+    revocation_source_free(sources->revocation_source);
+    assertion_source_free(sources->assertion_source);
+    assertion_signer_unref(sources->assertions);
+    cabinet_unref(sources->cabinet);
+    key_ring_unref(sources->ring);
+    address_book_unref(sources->addresses);
+    revocation_list_unref(sources->revocations);
+    ruleset_unref(sources->rules);
+    config_unref(sources->config);
+    free(sources);
+}
+
+void sources_start(struct sources *sources) {
+    key_source_start(sources->keys);
+    secret_store_start(sources->secrets);
+    sources->is_started = true;
+}
+
+struct snapshot *sources_snapshot(const struct sources *sources) {
+    const struct snapshot parts = {.rules = sources->rules,
+                                   .ring = sources->ring,
+                                   .cabinet = sources->cabinet,
+                                   .addresses = sources->addresses,
+                                   .assertions = sources->assertions,
+                                   .revocations = sources->revocations};
+    return snapshot_new(&parts);
+}
+
+void sources_take_want(struct sources *sources, struct want *want) {
+    switch (want->kind) {
+    case WANT_KEYS:
+        key_source_want(sources->keys, &want->keys);
+        break;
+    case WANT_GROUPS:
+        group_source_want(sources->groups, &want->groups);
+        break;
+    case WANT_CREDENTIAL:
+        secret_store_want(sources->secrets, &want->credential);
+        break;
+    case WANT_ON_BEHALF:
+        on_behalf_source_want(sources->on_behalf, &want->on_behalf);
+        break;
+    }
+}
