@@ -15,7 +15,7 @@ enum {
     LEAK_GRAM_BYTES = 4,
     LEAK_STRIDE_MAX = 8,
     LEAK_STRIDE_BITS = 3,
-    LEAK_FILTER_PER_BUCKET_BITS = 4, /* as a power of two */
+    LEAK_FILTER_PER_BUCKET_BITS = 6, /* as a power of two */
 };
 
 struct leak_needle {
@@ -24,13 +24,19 @@ struct leak_needle {
     uint16_t shared; /* bytes at the front that the needle before has too */
 };
 
+/* Needles that share their head: their first stride + 3 bytes. */
+struct leak_group {
+    uint32_t first;  /* needle */
+    uint16_t period; /* of the first `run` bytes of the first needle; 0: they do not repeat */
+    uint16_t run;
+};
+
 /* Everything pointed to is in `memory`. */
 struct leak_set {
     struct secret *memory;
     const struct leak_needle *needles; /* in order of their bytes, no two alike */
-    /* The first needle of each run that shares its head (its first stride + 3 bytes), and behind
-     * the last run the count of needles. */
-    const uint32_t *groups;
+    const struct leak_group *groups; /* in the same order; one more, whose first is behind the last
+                                        needle */
     /* Group and offset (the lower bits) of each gram, those of a bucket from the highest offset to
      * the lowest. */
     const uint32_t *entries;

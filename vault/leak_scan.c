@@ -9,7 +9,15 @@
 
 #include "vault/leak_index.h"
 
-enum { BLOCK_BYTES = 128 };
+enum { BLOCK_BYTES = 128, MEMORIES = 8 };
+
+/* Where a group that repeats itself was looked for last, and how much of its first needle was
+ * there. Without it a stream of one letter would be compared again from each of its bytes. */
+struct memory {
+    uint32_t group;
+    uint32_t known;
+    size_t start;
+};
 
 struct search {
     struct leak_scan *scan;
@@ -18,6 +26,7 @@ struct search {
     size_t len;
     bool is_last;
     size_t mask_begin, mask_end; /* found, not masked yet */
+    struct memory memories[MEMORIES];
 };
 
 static void mask_before(struct search *search, size_t end) {
@@ -50,20 +59,39 @@ static size_t common_len(const char *a, const char *b, size_t known, size_t limi
     return len;
 }
 
+/* What `start` has in common with the first needle of a group that repeats itself: what it is known
+ * to have is not compared again. */
+static size_t common_with_repeats(struct search *search, const struct leak_group *group,
+                                  size_t start, size_t limit) {
+    const struct leak_set *set = search->set;
+    uint32_t number = (uint32_t)(group - set->groups);
+    struct memory *memory = &search->memories[number % MEMORIES];
+    size_t known = 0;
+    if (memory->group == number && memory->known > group->period &&
+        start == memory->start + group->period)
+        known = (memory->known < group->run ? memory->known : group->run) - group->period;
+    known = common_len(search->bytes + start, set->bytes + set->needles[group->first].at,
+                       known < limit ? known : limit, limit);
+    *memory = (struct memory){number, (uint32_t)known, start};
+    return known;
+}
+
 /* Compares the needles of a group with what begins at `start`. Neighbours say how much they share,
  * so no byte of the stream is compared twice. False when the stream ends within one of them, whose
  * index is in scan->lead then. */
-static bool settle(struct search *search, uint32_t group, size_t start) {
+static bool settle(struct search *search, const struct leak_group *group, size_t start) {
     const struct leak_set *set = search->set;
     const char *text = search->bytes + start;
     size_t room = search->len - start, known = 0;
-    for (uint32_t i = set->groups[group]; i < set->groups[group + 1]; i++) {
+    for (uint32_t i = group[0].first; i < group[1].first; i++) {
         const struct leak_needle *needle = &set->needles[i];
-        if (i > set->groups[group] && needle->shared < known)
+        size_t limit = needle->len < room ? needle->len : room;
+        if (i > group->first && needle->shared < known)
             return true; /* it and all behind it are greater than the text */
-        if (i == set->groups[group] || needle->shared == known)
-            known = common_len(text, set->bytes + needle->at, known,
-                               needle->len < room ? needle->len : room);
+        if (i == group->first && group->period)
+            known = common_with_repeats(search, group, start, limit);
+        else if (i == group->first || needle->shared == known)
+            known = common_len(text, set->bytes + needle->at, known, limit);
         if (known == needle->len) {
             on_found(search, start, start + needle->len);
         } else if (known == room) {
@@ -102,7 +130,7 @@ static size_t settle_hit(struct search *search, size_t at) {
     for (uint32_t i = set->buckets[bucket]; i < set->buckets[bucket + 1]; i++) {
         uint32_t entry = set->entries[i];
         size_t start = at - (entry & (LEAK_STRIDE_MAX - 1));
-        if (!settle(search, entry >> LEAK_STRIDE_BITS, start))
+        if (!settle(search, &set->groups[entry >> LEAK_STRIDE_BITS], start))
             return start;
     }
     return search->len;
@@ -175,7 +203,12 @@ size_t leak_scan_bytes(struct leak_scan *scan, char *bytes, size_t len, bool is_
         scan->kept = len;
         return 0;
     }
-    struct search search = {scan, scan->set, bytes, len, is_last, 0, scan->ahead};
+    struct search search = {.scan = scan,
+                            .set = scan->set,
+                            .bytes = bytes,
+                            .len = len,
+                            .is_last = is_last,
+                            .mask_end = scan->ahead};
     size_t finished = find_all(&search);
     mask_before(&search, finished);
     scan->ahead = search.mask_end > finished ? search.mask_end - finished : 0;

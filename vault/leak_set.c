@@ -6,8 +6,9 @@
 #include "vault/leak_forms.h"
 #include "vault/leak_index.h"
 
-enum { FILTER_BITS_MIN = 6, FILTER_BITS_PER_GRAM = 16, FILTER_BITS_MAX = 24 };
+enum { FILTER_BITS_MIN = 6, FILTER_BITS_PER_GRAM = 64, FILTER_BITS_MAX = 24 };
 enum { PART_COUNT = 7, INITIALS_BYTES = 32 };
+enum { PERIOD_MAX = 16, RUN_MIN = 24 };
 
 /* The index while it grows: sizes first, then its parts. */
 struct draft {
@@ -109,7 +110,8 @@ static void choose_sizes(struct draft *draft) {
 /* The writable view of what the set points to. */
 struct parts {
     struct leak_needle *needles;
-    uint32_t *groups, *entries, *buckets, *filter, *initials;
+    struct leak_group *groups;
+    uint32_t *entries, *buckets, *filter, *initials;
     char *bytes;
 };
 
@@ -122,7 +124,7 @@ static size_t lay_out(const struct draft *draft, char *base, struct parts *out_p
     const struct leak_set *set = &draft->set;
     size_t sizes[] = {
         set->needle_count * sizeof(struct leak_needle),
-        (set->group_count + 1) * sizeof(uint32_t),
+        (set->group_count + 1) * sizeof(struct leak_group),
         (size_t)set->group_count * set->stride * sizeof(uint32_t),
         (bucket_count(set) + 1) * sizeof(uint32_t),
         ((size_t)1 << set->hash_bits) / 8,
@@ -147,24 +149,36 @@ static void set_bit(uint32_t *bits, uint32_t number) {
     bits[number >> 5] |= UINT32_C(1) << (number & 31);
 }
 
+/* Only what repeats itself at short distance is worth knowing of: the rest can be had in common
+ * with a stream at few places near each other. */
+static struct leak_group group_from(uint32_t first, struct slice needle) {
+    struct leak_group group = {.first = first};
+    for (size_t period = 1; period <= PERIOD_MAX && period < needle.len; period++) {
+        size_t run = period + shared_len(needle, slice_skip(needle, period));
+        if (run >= RUN_MIN && run / period > (group.period ? group.run / group.period : 1))
+            group = (struct leak_group){first, (uint16_t)period, (uint16_t)run};
+    }
+    return group;
+}
+
 static void write_needles(struct draft *draft, struct parts *parts) {
     uint32_t at = 0, group = 0;
     for (uint32_t i = 0; i < draft->set.needle_count; i++) {
         struct slice needle = draft->needles[i];
         size_t shared = i ? shared_len(draft->needles[i - 1], needle) : 0;
         if (begins_group(draft, i))
-            parts->groups[group++] = i;
+            parts->groups[group++] = group_from(i, needle);
         parts->needles[i] = (struct leak_needle){at, (uint16_t)needle.len, (uint16_t)shared};
         set_bit(parts->initials, (unsigned char)needle.ptr[0]);
         memcpy(parts->bytes + at, needle.ptr, needle.len);
         at += (uint32_t)needle.len;
     }
-    parts->groups[group] = draft->set.needle_count;
+    parts->groups[group].first = draft->set.needle_count;
 }
 
 static uint32_t gram_hash(const struct leak_set *set, const struct parts *parts, uint32_t group,
                           uint32_t offset) {
-    const struct leak_needle *needle = &parts->needles[parts->groups[group]];
+    const struct leak_needle *needle = &parts->needles[parts->groups[group].first];
     return leak_gram_hash(set, parts->bytes + needle->at + offset);
 }
 
