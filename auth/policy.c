@@ -482,15 +482,18 @@ static struct decision refuse_ungranted(const struct findings *findings,
     return decision;
 }
 
-void policy_decide(const struct policy *policy, size_t route, const struct identity *identity,
-                   struct slice method, struct slice path_below, struct decision *out_decision) {
-    const struct route_rules *rules = &policy->routes[route];
+void policy_decide(const struct policy *policy, const struct policy_question *question,
+                   struct policy_trace *trace, struct decision *out_decision) {
+    (void)trace;
+    const struct identity *identity = question->identity;
+    const struct route_rules *rules = &policy->routes[question->route];
     const struct entry_list *deny[] = {&rules->deny, &policy->everywhere.deny};
     const struct entry_list *access[] = {&rules->access, &policy->everywhere.access};
     char bytes[PATH_READING_BYTES];
     struct path_readings readings;
-    path_readings_of(path_below, bytes, &readings);
-    const struct attempt attempt = {identity, method, method_bit(method), &readings};
+    path_readings_of(question->path_below, bytes, &readings);
+    const struct attempt attempt = {identity, question->method, method_bit(question->method),
+                                    &readings};
     struct findings denied = find_entries(deny, &attempt);
     if (denied.matching || denied.unknown) {
         *out_decision = denied.matching ? refuse(REASON_DENIED, denied.matching)

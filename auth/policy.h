@@ -16,6 +16,57 @@ void policy_free(struct policy *policy);
 /* Every group that any rule names, once each, sorted by bytes; as long as the policy lives. */
 const struct slice *policy_groups(const struct policy *policy, size_t *out_count);
 
+/* One request, as the rules see it. */
+struct policy_question {
+    size_t route;
+    const struct identity *identity;
+    struct slice method;
+    struct slice path_below; /* canonical, below the route's prefix */
+    const unsigned char
+        *client; /* 16 bytes, IPv4 as ::ffff:a.b.c.d; NULL: not known (unix socket) */
+};
+
+/* How one entry answered. */
+enum policy_answer {
+    POLICY_MATCHES,
+    POLICY_OTHER_PRINCIPAL,
+    POLICY_OTHER_ACTION,
+    POLICY_EXCEPTED,       /* by the role's not_actions */
+    POLICY_GROUPS_UNKNOWN, /* would match if the caller's groups were known so */
+    POLICY_OTHER_CLIENT,   /* when: client */
+    POLICY_LACKS_CONTEXT,  /* when: acrs */
+    POLICY_LACKS_MFA,
+};
+
+/* What a principal of an entry asks for, in the order of looking. */
+enum policy_demand {
+    DEMAND_NONE,
+    DEMAND_TENANT,
+    DEMAND_USER,
+    DEMAND_APP,
+    DEMAND_APP_ROLE,
+    DEMAND_SCOPE,
+    DEMAND_GROUP
+};
+
+struct policy_step {
+    const struct config_entry *entry;
+    bool is_deny;
+    enum policy_answer answer;
+    /* POLICY_OTHER_PRINCIPAL: what the principal that came closest wanted and the caller is not */
+    const struct config_principal *closest;
+    enum policy_demand unmet;
+    bool is_decisive; /* this entry made the decision */
+};
+
+/* Asked for by explanations only: then every entry is looked at and reported, in the order in which
+ * they decide. */
+struct policy_trace {
+    void (*on_step)(struct policy_trace *trace, const struct policy_step *step);
+};
+
+enum { POLICY_SHADOWS_MAX = 8 };
+
 struct decision {
     bool is_allowed;
     enum reason reason;     /* REASON_NONE when allowed; no_role, denied, groups_unknown,
@@ -28,9 +79,14 @@ struct decision {
     /* What `rule` wants of the sign-in and it has not: */
     struct slice needed_acrs; /* an authentication context; empty for none */
     bool needs_mfa;
+    const struct config_entry *entry; /* the one that `rule` names; NULL when none matched */
+    /* Labels of the entries under `shadow` that would have decided; the first few of them. A route
+     * under shadow lets through what it would have refused: then its own reason is the first. */
+    const char *shadows[POLICY_SHADOWS_MAX];
+    size_t shadow_count;
 };
 
-/* `path_below` is the canonical path below the route's prefix. Any matching deny refuses; else the
+/* Any matching deny refuses; else the
  * first matching access entry, the route's before the top-level ones. An entry that could match
  * only if unknown groups were known gives groups_unknown when nothing else grants; a deny on groups
  * with unknown groups refuses as groups_unknown. An entry whose `when` does not hold neither grants
@@ -40,8 +96,8 @@ struct decision {
  * no_role. Pure, no allocation.
  * What grants is held against the path as it is; what takes away (a deny's actions, a role's
  * not_actions) against every reading of it, see path_reading.h. */
-void policy_decide(const struct policy *policy, size_t route, const struct identity *identity,
-                   struct slice method, struct slice path_below, struct decision *out_decision);
+void policy_decide(const struct policy *policy, const struct policy_question *question,
+                   struct policy_trace *trace, struct decision *out_decision);
 
 /* True when `path` (canonical) matches `pattern`: '*' within a segment, '**' any number of whole
  * segments. */

@@ -175,10 +175,31 @@ struct config_principal {
     bool everyone;
 };
 
-/* Both must hold. An empty list does not constrain. */
+/* A network: IPv4 as ::ffff:a.b.c.d, its prefix length counted from there. */
+struct config_network {
+    unsigned char address[16];
+    uint8_t prefix_bits;
+};
+
+struct config_networks {
+    struct config_network *items;
+    size_t count;
+};
+
+/* All must hold. An empty list does not constrain. */
 struct config_condition {
+    struct config_networks clients;
     struct config_strings acrs; /* any of them: "c1" to "c99" */
     bool mfa;
+};
+
+/* So many requests in any window, and `burst` at once at most. */
+struct config_rate {
+    bool is_present;
+    bool is_per_client; /* by client address; else by the caller's identity */
+    uint32_t requests;
+    uint32_t window_ms;
+    uint32_t burst; /* default: requests */
 };
 
 struct config_entry {
@@ -191,7 +212,9 @@ struct config_entry {
     struct config_principal *to;
     size_t to_count;
     struct config_condition when;
-    size_t credential; /* access entries; CONFIG_NONE: the route's */
+    size_t credential;       /* access entries; CONFIG_NONE: the route's */
+    bool is_shadow;          /* says what it would have done, and does not decide */
+    struct config_rate rate; /* access entries */
     struct config_position position;
 };
 
@@ -253,6 +276,8 @@ struct config_route {
     bool retry_safe;
     bool scrub; /* injected secrets are taken out of answers */
     struct config_upstream_tls tls;
+    bool is_shadow; /* its rules say what they would have done: whoever has a valid token passes */
+    struct config_rate rate;
     bool allow_plaintext_credential;
     const char *token_header; /* as written; NULL: Authorization */
     enum config_identity_headers identity_headers;
@@ -268,9 +293,17 @@ struct config_limits {
     uint32_t idle_timeout_ms;
 };
 
+/* A part of the configuration that a change can be named by: "entra", "routes.rabbitmq". */
+struct config_part {
+    const char *path;
+    unsigned char digest[32]; /* of its content, comments and spelling aside */
+};
+
 struct config {
-    const char *path; /* the file */
-    char hash[65];    /* lower-case hex SHA-256 of the file's bytes */
+    const char *path;          /* the file */
+    char hash[65];             /* lower-case hex SHA-256 of the file's bytes */
+    struct config_part *parts; /* sorted by path */
+    size_t part_count;
 
     struct config_address *listen;
     size_t listen_count;
@@ -299,6 +332,7 @@ struct config {
     enum log_level log_level;
     bool audit_full_drops; /* log.on_full: drop; default refuse */
     struct config_limits limits;
+    struct config_networks trusted_proxies; /* whose X-Forwarded-For is believed */
     uint32_t drain_ms;
     const char *state; /* folder of the last good key sets; NULL: none are kept */
     bool expose_reasons;
@@ -345,6 +379,8 @@ bool config_sends_assertion(const struct config_route *route);
 bool config_uses_assertions(const struct config *config);
 /* True when a credential is the caller's own token exchanged. */
 bool config_uses_on_behalf_of(const struct config *config);
+
+bool config_networks_hold(const struct config_networks *networks, const unsigned char address[16]);
 
 /* True for 8-4-4-4-12 hexadecimal digits in either case. */
 bool config_is_guid(struct slice text);

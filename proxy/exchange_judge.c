@@ -209,8 +209,11 @@ static bool exchange_needs_groups(struct exchange *exchange) {
 }
 
 void exchange_step_authorize(struct exchange *exchange) {
-    policy_decide(exchange->snapshot->rules->policy, exchange->route, exchange->identity,
-                  exchange->request.method, exchange->below, &exchange->decision);
+    const struct policy_question question = {.route = exchange->route,
+                                             .identity = exchange->identity,
+                                             .method = exchange->request.method,
+                                             .path_below = exchange->below};
+    policy_decide(exchange->snapshot->rules->policy, &question, NULL, &exchange->decision);
     if (exchange_needs_groups(exchange)) {
         return;
     }

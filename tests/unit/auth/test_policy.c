@@ -85,7 +85,12 @@ static struct decision decide(const struct config_route *route, const struct con
     struct policy *policy = policy_new(&config);
     assert_non_null(policy);
     struct decision decision;
-    policy_decide(policy, 0, identity, slice_of_str(method), slice_of_str(path), &decision);
+    policy_decide(policy,
+                  &(struct policy_question){.route = 0,
+                                            .identity = identity,
+                                            .method = slice_of_str(method),
+                                            .path_below = slice_of_str(path)},
+                  NULL, &decision);
     policy_free(policy);
     assert_int_equal(decision.is_allowed, decision.reason == REASON_NONE);
     return decision;
@@ -493,9 +498,17 @@ static void keeps_the_routes_apart(void **state) {
         .roles = roles, .role_count = ROLE_COUNT, .routes = routes, .route_count = 2};
     struct policy *policy = policy_new(&config);
     struct decision decision;
-    policy_decide(policy, 0, &mira, SLICE("GET"), SLICE("/"), &decision);
+    policy_decide(
+        policy,
+        &(struct policy_question){
+            .route = 0, .identity = &mira, .method = SLICE("GET"), .path_below = SLICE("/")},
+        NULL, &decision);
     assert_true(decision.is_allowed);
-    policy_decide(policy, 1, &mira, SLICE("GET"), SLICE("/"), &decision);
+    policy_decide(
+        policy,
+        &(struct policy_question){
+            .route = 1, .identity = &mira, .method = SLICE("GET"), .path_below = SLICE("/")},
+        NULL, &decision);
     assert_false(decision.is_allowed);
     policy_free(policy);
     policy_free(NULL);

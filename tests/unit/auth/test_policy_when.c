@@ -106,7 +106,11 @@ static struct decision decide(const struct row *row) {
     struct policy *policy = policy_new(&config);
     assert_non_null(policy);
     struct decision decision;
-    policy_decide(policy, 0, &identity, SLICE("GET"), SLICE("/x"), &decision);
+    policy_decide(
+        policy,
+        &(struct policy_question){
+            .route = 0, .identity = &identity, .method = SLICE("GET"), .path_below = SLICE("/x")},
+        NULL, &decision);
     /* the decision's texts live in the policy: make them outlive it */
     static char needed[8];
     snprintf(needed, sizeof needed, "%.*s", SLICE_ARGS(decision.needed_acrs));
