@@ -84,10 +84,10 @@ static struct config_entries fill(struct entries *entries, const struct rule *ru
             .to = principals[rules[i].who],
             .to_count = 1,
             .credential = CONFIG_NONE,
-            .when = {{entries->acrs[i], rules[i].other  ? 2
-                                        : rules[i].acrs ? 1
-                                                        : 0},
-                     rules[i].mfa},
+            .when = {.acrs = {entries->acrs[i], rules[i].other  ? 2
+                                                : rules[i].acrs ? 1
+                                                                : 0},
+                     .mfa = rules[i].mfa},
         };
         entries->count++;
     }
