@@ -21,7 +21,8 @@ struct tls_session {
     bool socket_can_read; /* an edge that is not used up */
     bool socket_can_write;
     bool is_last_edge;
-    bool is_out_broken; /* the socket takes nothing any more */
+    bool asks_to_the_end; /* until the kernel says that there is no more, short read or not */
+    bool is_out_broken;   /* the socket takes nothing any more */
     bool is_established;
     bool was_refused;
     enum blocked
@@ -49,7 +50,8 @@ static int bio_read(BIO *bio, char *bytes, int room) {
     for (;;) {
         ssize_t got = recv(session->fd, bytes, (size_t)room, 0);
         if (got > 0) {
-            session->socket_can_read = got == room || session->is_last_edge;
+            session->socket_can_read =
+                got == room || session->is_last_edge || session->asks_to_the_end;
             return (int)got;
         }
         if (got < 0 && errno == EINTR) {
@@ -291,9 +293,11 @@ bool tls_session_is_quiet(struct tls_session *session) {
     char byte;
     size_t got = 0;
     session->socket_can_read = true;
+    session->asks_to_the_end = true; /* an end may lie behind a ticket */
     session->read_blocked = BLOCKED_NOT;
     ERR_clear_error();
     int result = SSL_peek_ex(session->ssl, &byte, 1, &got);
+    session->asks_to_the_end = false;
     return result != 1 && judge_read(session, result) == IO_WAIT &&
            session->read_blocked == BLOCKED_ON_READ;
 }

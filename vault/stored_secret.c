@@ -282,24 +282,37 @@ static bool is_worth_a_search(const struct stored_secret *secret) {
            strcmp(secret->searched, secret->current.version) != 0;
 }
 
-/* True when the answer to the refusal is still to come: a search for the version before. */
-static bool goes_on_searching(struct stored_secret *secret, bool is_good, bool is_changed) {
+static void pace_rereads(struct stored_secret *secret) {
     const uint64_t gap_max_ms = (uint64_t)secret->config->refresh_sec * 1000;
-    const bool was_reread = secret->is_reread;
-    secret->is_reread = false;
+    secret->reread_gap_ms =
+        secret->reread_gap_ms ? sooner(secret->reread_gap_ms * 2, gap_max_ms) : REREAD_GAP_MIN_MS;
+    secret->reread_ms = clock_monotonic_ms() + scaled_ms(secret, secret->reread_gap_ms);
+}
+
+static void start_reread(struct stored_secret *secret) {
+    log_secret(secret, LOG_INFO, "reread_after_refusal", "");
+    secret->is_reread = true;
+    stored_secret_read(secret);
+}
+
+/* True when the answer to a refusal is still to come: another read, or a search for the version
+ * before. */
+static bool goes_on(struct stored_secret *secret, bool is_good, bool is_changed) {
+    const bool was_reread = secret->is_reread, is_due = secret->is_reread_due;
+    secret->is_reread = secret->is_reread_due = false;
     if (is_changed) {
         secret->reread_gap_ms = secret->reread_ms = 0;
         return false;
     }
+    if (was_reread)
+        pace_rereads(secret);
+    if (!is_good || !(was_reread || is_due))
+        return false;
     if (!was_reread)
-        return false;
-    secret->reread_gap_ms =
-        secret->reread_gap_ms ? sooner(secret->reread_gap_ms * 2, gap_max_ms) : REREAD_GAP_MIN_MS;
-    secret->reread_ms = clock_monotonic_ms() + scaled_ms(secret, secret->reread_gap_ms);
-    if (!is_good || !is_worth_a_search(secret))
-        return false;
-    secret_reading_start_before(&secret->reading, secret->current.version);
-    return true;
+        start_reread(secret);
+    else if (is_worth_a_search(secret))
+        secret_reading_start_before(&secret->reading, secret->current.version);
+    return stored_secret_is_reading(secret);
 }
 
 static bool has_found_previous(struct stored_secret *secret, const struct fetch_outcome *outcome) {
@@ -344,7 +357,7 @@ static void on_read(struct secret_reading *reading, const struct fetch_outcome *
     } else {
         note_barred(secret);
         is_changed = is_good ? on_good(secret, &answer) : on_bad(secret, &answer);
-        if (goes_on_searching(secret, is_good, is_changed))
+        if (goes_on(secret, is_good, is_changed))
             return;
     }
     secret->on_settled(secret, is_changed);
@@ -384,17 +397,14 @@ void stored_secret_read(struct stored_secret *secret) {
 }
 
 void stored_secret_reread(struct stored_secret *secret) {
-    if (secret->config->version || !secret->current.value)
+    const bool is_reading = stored_secret_is_reading(secret);
+    if (secret->config->version || !secret->current.value ||
+        clock_monotonic_ms() < secret->reread_ms)
         return;
-    if (stored_secret_is_reading(secret)) {
-        secret->is_reread |= !secret->reading.looks_before;
-        return;
-    }
-    if (stored_secret_is_backing_off(secret) || clock_monotonic_ms() < secret->reread_ms)
-        return;
-    log_secret(secret, LOG_INFO, "reread_after_refusal", "");
-    secret->is_reread = true;
-    stored_secret_read(secret);
+    if (is_reading)
+        secret->is_reread_due = !secret->is_reread && !secret->reading.looks_before;
+    else if (!stored_secret_is_backing_off(secret))
+        start_reread(secret);
 }
 
 bool stored_secret_is_reading(const struct stored_secret *secret) {

@@ -36,6 +36,7 @@ struct stored_secret {
     struct loop_timer limit;     /* the end of what is held: max_stale or its own expiry */
 
     bool is_reread;         /* the reading under way answers a refusal */
+    bool is_reread_due;     /* the reading under way began before a refusal: another follows */
     uint64_t reread_gap_ms; /* between rereads that brought nothing; 0: the next may be at once */
     uint64_t reread_ms;     /* no reread before */
     char searched[KEY_VAULT_VERSION_SIZE]; /* the version before this one was looked for */

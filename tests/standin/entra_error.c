@@ -14,7 +14,6 @@ struct error_row {
     int code;
     const char *error;
     const char *description;
-    const char *suberror; /* NULL: none */
 };
 
 static const struct error_row rows[] = {
@@ -104,21 +103,17 @@ static const struct error_row rows[] = {
     [ENTRA_CONSENT_REQUIRED] = {400, 65001, "invalid_grant",
                                 "The user or administrator has not consented to use the "
                                 "application. Send an interactive authorization request for this "
-                                "user and resource",
-                                "consent_required"},
+                                "user and resource"},
     [ENTRA_INTERACTION_REQUIRED] = {400, 50076, "interaction_required",
                                     "Due to a configuration change made by your administrator, or "
                                     "because you moved to a new location, you must use "
-                                    "multi-factor authentication to access the resource",
-                                    "basic_action"},
+                                    "multi-factor authentication to access the resource"},
     [ENTRA_CONDITIONAL_ACCESS] = {400, 53003, "interaction_required",
                                   "Access has been blocked by Conditional Access policies. The "
-                                  "access policy does not allow token issuance",
-                                  "message_only"},
+                                  "access policy does not allow token issuance"},
     [ENTRA_GRANT_REVOKED] = {400, 50173, "invalid_grant",
                              "The provided grant has expired due to it being revoked, a fresh auth "
-                             "token is needed",
-                             "bad_token"},
+                             "token is needed"},
     [ENTRA_THROTTLED] = {429, 90055, "temporarily_unavailable",
                          "The request was throttled because of too many requests"},
     [ENTRA_UNAVAILABLE] = {503, 90033, "temporarily_unavailable",
@@ -157,36 +152,43 @@ static json_t *error_document(const struct error_row *row, const struct error_tr
                        "error_description", json_lossy(description), "error_codes", row->code,
                        "timestamp", trailer->timestamp, "trace_id", trailer->trace_id,
                        "correlation_id", trailer->correlation_id, "error_uri", uri));
-    if (row->suberror)
-        json_object_set_new(document, "suberror", must(json_string(row->suberror)));
     free(uri);
     free(description);
     return document;
 }
 
-static void send_error(struct reply *reply, const struct request *request, enum entra_error error,
-                       const char *about, const json_t *claims) {
-    const struct error_row *row = &rows[error];
-    struct error_trailer trailer;
-    make_trailer(&trailer, request);
-    json_t *document = error_document(row, &trailer, request->origin, about);
+/* Either of the last two may be NULL. */
+static void add_challenge(json_t *document, const char *suberror, const json_t *claims) {
+    if (suberror)
+        json_object_set_new(document, "suberror", must(json_string(suberror)));
     if (claims) {
         char *text = must(json_dumps(claims, JSON_COMPACT));
         json_object_set_new(document, "claims", must(json_string(text)));
         free(text);
     }
+}
+
+static void send_error(struct reply *reply, const struct error_row *row,
+                       const struct error_trailer *trailer, json_t *document) {
     reply_header(reply, "Cache-Control", "no-store, no-cache");
     reply_header(reply, "Pragma", "no-cache");
-    reply_header(reply, "x-ms-request-id", "%s", trailer.trace_id);
+    reply_header(reply, "x-ms-request-id", "%s", trailer->trace_id);
     reply_json(reply, row->status, document);
 }
 
 void entra_error(struct reply *reply, const struct request *request, enum entra_error error,
                  const char *about) {
-    send_error(reply, request, error, about, NULL);
+    struct error_trailer trailer;
+    make_trailer(&trailer, request);
+    send_error(reply, &rows[error], &trailer,
+               error_document(&rows[error], &trailer, request->origin, about));
 }
 
 void entra_error_challenge(struct reply *reply, const struct request *request,
-                           enum entra_error error, const json_t *claims) {
-    send_error(reply, request, error, NULL, claims);
+                           enum entra_error error, const char *suberror, const json_t *claims) {
+    struct error_trailer trailer;
+    make_trailer(&trailer, request);
+    json_t *document = error_document(&rows[error], &trailer, request->origin, NULL);
+    add_challenge(document, suberror, claims);
+    send_error(reply, &rows[error], &trailer, document);
 }

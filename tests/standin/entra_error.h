@@ -49,8 +49,9 @@ enum entra_error {
 /* `about` completes the description (an app id, a parameter's name); may be NULL. */
 void entra_error(struct reply *reply, const struct request *request, enum entra_error error,
                  const char *about);
-/* With a claims challenge, which travels as a string; may be NULL. */
+/* With what tells an application to ask its user: `suberror` and a claims challenge, which travels
+ * as a string. Either may be NULL. */
 void entra_error_challenge(struct reply *reply, const struct request *request,
-                           enum entra_error error, const json_t *claims);
+                           enum entra_error error, const char *suberror, const json_t *claims);
 
 #endif

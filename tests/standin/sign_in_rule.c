@@ -12,16 +12,17 @@
 struct refusal_name {
     const char *name;
     enum entra_error error;
+    const char *suberror; /* NULL: none */
 };
 
 static const struct refusal_name refusal_names[] = {
-    {"interaction_required", ENTRA_INTERACTION_REQUIRED},
-    {"conditional_access", ENTRA_CONDITIONAL_ACCESS},
-    {"consent_required", ENTRA_CONSENT_REQUIRED},
-    {"revoked", ENTRA_GRANT_REVOKED},
-    {"no_on_behalf_of", ENTRA_NO_ON_BEHALF_OF},
-    {"throttled", ENTRA_THROTTLED},
-    {"unavailable", ENTRA_UNAVAILABLE},
+    {"interaction_required", ENTRA_INTERACTION_REQUIRED, "basic_action"},
+    {"conditional_access", ENTRA_CONDITIONAL_ACCESS, "message_only"},
+    {"consent_required", ENTRA_CONSENT_REQUIRED, "consent_required"},
+    {"revoked", ENTRA_GRANT_REVOKED, "bad_token"},
+    {"no_on_behalf_of", ENTRA_NO_ON_BEHALF_OF, NULL},
+    {"throttled", ENTRA_THROTTLED, NULL},
+    {"unavailable", ENTRA_UNAVAILABLE, NULL},
 };
 
 void sign_in_rule_done(struct sign_in_rule *rule) {
@@ -88,6 +89,7 @@ bool sign_in_rule_refuses(const struct sign_in_rule *rule, const json_t *present
         return false;
     if (rule->retry_after)
         reply_header(reply, "Retry-After", "%lld", (long long)rule->retry_after);
-    entra_error_challenge(reply, request, rule->refusal->error, rule->claims);
+    entra_error_challenge(reply, request, rule->refusal->error, rule->refusal->suberror,
+                          rule->claims);
     return true;
 }

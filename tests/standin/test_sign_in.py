@@ -499,6 +499,20 @@ class Folders(unittest.TestCase):
         self.assertIn("/nonexistent/tokens", answer.json["error_description"])
         self.assertEqual(standin.stop(), 0)
 
+    def test_wrong_seeds_are_refused_with_their_path(self):
+        app = {"client_id": CALLER, "oid": IDENTITY_OID}
+        for part, more in (("apps[0].certificates[0]: not a PEM certificate", {"certificates": ["nonsense"]}),
+                           ('apps[0].federated[0]: "subject" is missing', {"federated": [{"issuer": "x"}]}),
+                           ("apps[0].federated[0] must be an object", {"federated": ["x"]}),
+                           ("apps[0].scopes must be", {"scopes": "x"})):
+            with tempfile.NamedTemporaryFile("w", suffix=".json") as seed, tempfile.TemporaryDirectory() as state:
+                json.dump({"apps": [{**app, **more}]}, seed)
+                seed.flush()
+                done = subprocess.run([BINARY, "--port", "0", "--http-port", "0", "--state", state, "--seed",
+                                       seed.name], capture_output=True, text=True, timeout=30)
+                self.assertEqual((done.returncode, done.stdout), (2, ""))
+                self.assertIn(part, done.stderr)
+
     def test_a_service_accounts_token_may_be_minted_before_the_first_start(self):
         with tempfile.TemporaryDirectory() as state:
             mint(state)

@@ -76,10 +76,10 @@ static void assert_counts(const struct scene *scene, uint64_t idle, uint64_t bus
     assert_int_equal(scene->pool.idle_count, idle);
 }
 
-/* A connected upstream; *out_peer is the server's end. */
-static struct upstream *connect_one(struct scene *scene, int *out_peer) {
-    struct upstream *upstream =
-        upstream_connect(&scene->worker, &scene->pool, 0, &scene->addresses, 0, exchange_of(scene));
+/* A connected upstream under the certificate of `generation`; *out_peer is the server's end. */
+static struct upstream *connect_under(struct scene *scene, uint64_t generation, int *out_peer) {
+    struct upstream *upstream = upstream_connect(&scene->worker, &scene->pool, generation,
+                                                 &scene->addresses, 0, exchange_of(scene));
     assert_non_null(upstream);
     assert_false(upstream->is_connected);
     *out_peer = accept(scene->listener, NULL, NULL);
@@ -90,8 +90,16 @@ static struct upstream *connect_one(struct scene *scene, int *out_peer) {
     return upstream;
 }
 
+static struct upstream *connect_one(struct scene *scene, int *out_peer) {
+    return connect_under(scene, 0, out_peer);
+}
+
+static struct upstream *take_under(struct scene *scene, uint64_t generation) {
+    return upstream_take_idle(&scene->worker, &scene->pool, generation, exchange_of(scene));
+}
+
 static struct upstream *take(struct scene *scene) {
-    return upstream_take_idle(&scene->worker, &scene->pool, 0, exchange_of(scene));
+    return take_under(scene, 0);
 }
 
 /* Until what the peer did has arrived in the kernel, without a turn of the loop. */
@@ -153,6 +161,61 @@ static void hands_out_the_last_one_used_first(void **state) {
 }
 
 /* Neither has the loop seen it yet nor is anything in our buffers: only the kernel knows. */
+static void hands_out_only_to_the_same_certificate(void **state) {
+    (void)state;
+    struct scene scene;
+    int peers[4];
+    struct upstream *upstreams[4];
+    static const uint64_t generations[] = {0, 7, 8, 7};
+    scene_open(&scene);
+    for (size_t i = 0; i < COUNT(peers); i++)
+        upstreams[i] = connect_under(&scene, generations[i], &peers[i]);
+    assert_null(take_under(&scene, 7));
+    for (size_t i = 0; i < COUNT(peers); i++)
+        upstream_release(upstreams[i], IDLE_MS);
+    assert_counts(&scene, 4, 0);
+    assert_null(take_under(&scene, 9));
+    assert_ptr_equal(take_under(&scene, 7), upstreams[3]);
+    assert_ptr_equal(take_under(&scene, 7), upstreams[1]);
+    assert_null(take_under(&scene, 7));
+    assert_ptr_equal(take_under(&scene, 8), upstreams[2]);
+    assert_ptr_equal(take_under(&scene, 0), upstreams[0]);
+    assert_counts(&scene, 0, 4);
+    upstream_release(upstreams[1], IDLE_MS); /* back to where it belongs */
+    assert_null(take_under(&scene, 0));
+    assert_ptr_equal(take_under(&scene, 7), upstreams[1]);
+    for (size_t i = 0; i < COUNT(peers); i++) {
+        upstream_close(upstreams[i]);
+        close(peers[i]);
+    }
+    scene_close(&scene);
+}
+
+static size_t shelf_count(const struct scene *scene) {
+    size_t count = 0;
+    for (const struct upstream_shelf *shelf = &scene->pool.shelf; shelf; shelf = shelf->next)
+        count++;
+    return count;
+}
+
+static void forgets_certificates_that_are_no_longer_used(void **state) {
+    (void)state;
+    struct scene scene;
+    int peer, kept_peer;
+    scene_open(&scene);
+    struct upstream *kept = connect_under(&scene, 1, &kept_peer);
+    for (uint64_t generation = 2; generation < 100; generation++) {
+        upstream_close(connect_under(&scene, generation, &peer));
+        close(peer);
+        assert_true(shelf_count(&scene) < 12);
+    }
+    upstream_release(kept, IDLE_MS);
+    assert_ptr_equal(take_under(&scene, 1), kept);
+    upstream_close(kept);
+    close(kept_peer);
+    scene_close(&scene);
+}
+
 static void does_not_hand_out_what_is_not_quiet(void **state) {
     (void)state;
     for (int closes = 0; closes <= 1; closes++) {
@@ -363,6 +426,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hands_a_quiet_connection_out_again),
         cmocka_unit_test(hands_out_the_last_one_used_first),
+        cmocka_unit_test(hands_out_only_to_the_same_certificate),
+        cmocka_unit_test(forgets_certificates_that_are_no_longer_used),
         cmocka_unit_test(does_not_hand_out_what_is_not_quiet),
         cmocka_unit_test(closes_an_idle_connection_that_speaks_or_ends),
         cmocka_unit_test(tells_its_exchange_of_events),

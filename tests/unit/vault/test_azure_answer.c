@@ -14,7 +14,7 @@ static void finds_members_by_path(void **state) {
     assert_int_equal(azure_answer_member(answer, "a.n").number, -7);
     assert_true(azure_answer_member(answer, "a.t").flag);
     assert_int_equal(azure_answer_member(answer, "a").kind, ANSWER_OBJECT);
-    assert_int_equal(azure_answer_member(answer, "l").kind, ANSWER_OTHER);
+    assert_int_equal(azure_answer_member(answer, "l").kind, ANSWER_ARRAY);
     assert_int_equal(azure_answer_member(answer, "z").kind, ANSWER_ABSENT);
     assert_int_equal(azure_answer_member(answer, "a.n.c").kind, ANSWER_ABSENT);
     assert_int_equal(azure_answer_member(NULL, "a").kind, ANSWER_ABSENT);
@@ -53,6 +53,29 @@ static void refuses_what_is_not_one_strict_object(void **state) {
     azure_answer_free(control);
 }
 
+static void walks_arrays_and_finds_names_in_any_case(void **state) {
+    (void)state;
+    struct answer_member member = {0};
+    struct azure_answer *answer = azure_answer_parse(
+        SLICE("{\"a\":[{\"x\":1},7],\"t\":{\"Key\":\"1\",\"kEY\":\"2\",\"k\":3},\"s\":\"x\"}"),
+        NULL);
+    assert_non_null(answer);
+    assert_int_equal(azure_answer_member(answer, "a").kind, ANSWER_ARRAY);
+    assert_int_equal(azure_answer_count(answer, "a"), 2);
+    assert_int_equal(azure_answer_member(azure_answer_item(answer, "a", 0), "x").number, 1);
+    assert_null(azure_answer_item(answer, "a", 1));
+    assert_null(azure_answer_item(answer, "a", 2));
+    assert_int_equal(azure_answer_count(answer, "s"), 0);
+    assert_int_equal(azure_answer_count(answer, "nothing"), 0);
+    assert_null(azure_answer_item(answer, "s", 0));
+    assert_int_equal(azure_answer_named(answer, "t", "key", &member), 2);
+    assert_int_equal(azure_answer_named(answer, "t", "K", &member), 1);
+    assert_int_equal(member.number, 3);
+    assert_int_equal(azure_answer_named(answer, "t", "ke", &member), 0);
+    assert_int_equal(azure_answer_named(answer, "s", "x", &member), 0);
+    azure_answer_free(answer);
+}
+
 static void does_not_quote_what_it_refuses(void **state) {
     (void)state;
     struct error err = {""};
@@ -64,6 +87,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_members_by_path),
         cmocka_unit_test(refuses_what_is_not_one_strict_object),
+        cmocka_unit_test(walks_arrays_and_finds_names_in_any_case),
         cmocka_unit_test(does_not_quote_what_it_refuses),
     };
     return cmocka_run_group_tests(tests, start_secret_memory, NULL);

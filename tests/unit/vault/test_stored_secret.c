@@ -118,6 +118,23 @@ static void rereads_once_for_a_thousand_refusals(void **state) {
     assert_int_equal(hits(LATEST), 2);
 }
 
+/* What was on its way before the refusal may be the old value still. */
+static void rereads_when_a_refusal_meets_a_refresh(void **state) {
+    (void)state;
+    struct want want;
+    reply(LATEST, 200, NULL, BUNDLE("admin", V1, "one"));
+    start_store();
+    RUN_UNTIL(bar.loop, is_available(0));
+    scripted_server_hold(bar.server, true);
+    const size_t before = hits(LATEST);
+    RUN_UNTIL(bar.loop, hits(LATEST) == before + 1);
+    reply_from_now(LATEST, 200, BUNDLE("admin", V2, "two"));
+    refuse(&want, 0);
+    scripted_server_hold(bar.server, false);
+    RUN_UNTIL(bar.loop, want.done);
+    assert_true(line_is(0, BASIC_TWO));
+}
+
 static void answers_a_refusal_at_once_when_a_newer_rendering_is_there(void **state) {
     (void)state;
     struct want first, late;
@@ -390,6 +407,7 @@ int main(void) {
         CASE(drops_both_when_the_vault_denies),
         CASE(rereads_at_once_when_an_upstream_refuses),
         CASE(rereads_once_for_a_thousand_refusals),
+        CASE(rereads_when_a_refusal_meets_a_refresh),
         CASE(answers_a_refusal_at_once_when_a_newer_rendering_is_there),
         CASE(rereads_ever_more_rarely_while_nothing_is_new),
         CASE(rereads_no_more_rarely_than_it_refreshes),

@@ -111,12 +111,54 @@ static void names_a_refusal_without_repeating_it(void **state) {
     }
 }
 
+static void knows_refusals_that_pass(void **state) {
+    static const struct {
+        const char *body;
+        bool is_temporary;
+    } rows[] = {
+        {"{\"error\":\"temporarily_unavailable\"}", true},
+        {"{\"error\":\"server_error\"}", true},
+        {"{\"error\":\"invalid_request\",\"error_codes\":[1,90055]}", true},
+        {"{\"error\":\"invalid_request\",\"error_codes\":[900551]}", false},
+        {"{\"error\":\"invalid_request\",\"error_codes\":90055}", false},
+        {"{\"error\":\"invalid_client\"}", false},
+        {"{\"error\":[\"server_error\"]}", false},
+        {"server_error", false},
+        {"", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        assert_int_equal(token_answer_is_temporary(slice_of_str(rows[i].body)),
+                         rows[i].is_temporary);
+}
+
+static void knows_whose_token_it_is(void **state) {
+    static const struct {
+        const char *body;
+        bool is_of;
+    } rows[] = {
+        {"{\"client_id\":\"2b7c9d10-3e4f-4a5b-9c6d-7e8f90a1b2c3\"}", true},
+        {"{\"client_id\":\"2B7C9D10-3E4F-4A5B-9C6D-7E8F90A1B2C3\"}", true},
+        {"{\"client_id\":\"2b7c9d10-3e4f-4a5b-9c6d-7e8f90a1b2c4\"}", false},
+        {"{\"client_id\":7}", false},
+        {"{}", false},
+        {"[]", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        assert_int_equal(
+            token_answer_is_of(slice_of_str(rows[i].body), "2b7c9d10-3e4f-4a5b-9c6d-7e8f90a1b2c3"),
+            rows[i].is_of);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_every_way_to_say_when_it_expires),
         cmocka_unit_test(refuses_what_is_no_usable_token),
         cmocka_unit_test(bounds_the_token),
         cmocka_unit_test(names_a_refusal_without_repeating_it),
+        cmocka_unit_test(knows_refusals_that_pass),
+        cmocka_unit_test(knows_whose_token_it_is),
     };
     return cmocka_run_group_tests(tests, start_secret_memory, NULL);
 }
