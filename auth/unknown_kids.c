@@ -24,6 +24,10 @@ void unknown_kids_free(struct unknown_kids *kids) {
     free(kids);
 }
 
+void unknown_kids_clear(struct unknown_kids *kids) {
+    memset(kids, 0, sizeof *kids);
+}
+
 static size_t locate(size_t slot, const char *kid, unsigned char out_digest[SHA256_DIGEST_LENGTH]) {
     unsigned char text[sizeof slot + 128];
     size_t len = strnlen(kid, 128);

@@ -16,6 +16,8 @@ void unknown_kids_free(struct unknown_kids *kids);
 /* `generation` is the one of the slot's set: a newer set is looked at anew. */
 bool unknown_kids_has(const struct unknown_kids *kids, size_t slot, const char *kid,
                       uint64_t generation);
+/* Slots mean something else from now on. */
+void unknown_kids_clear(struct unknown_kids *kids);
 void unknown_kids_add(struct unknown_kids *kids, size_t slot, const char *kid, uint64_t generation);
 
 #endif

@@ -208,7 +208,7 @@ unsigned admin_write_metrics(const struct keeper *keeper, struct buf *page) {
     for (size_t i = 0; i < count; i++) {
         workers[i] = keeper_worker_metrics(keeper, i);
     }
-    metrics_write_workers(page, keeper_config(keeper), workers, count);
+    metrics_write_workers(page, keeper_route_places(keeper), workers, count);
     buf_printf(page,
                "# HELP barkeep_audit_lost_total Audit lines that the log could not take.\n"
                "# TYPE barkeep_audit_lost_total counter\n"
@@ -231,7 +231,8 @@ unsigned admin_write_metrics(const struct keeper *keeper, struct buf *page) {
 static uint64_t requests_of(const struct keeper *keeper, size_t route, bool allowed) {
     uint64_t total = 0;
     for (size_t i = 0; i < keeper_worker_count(keeper); i++) {
-        const struct route_metrics *metrics = &keeper_worker_metrics(keeper, i)->routes[route];
+        const struct route_metrics *metrics = worker_route_metrics(
+            keeper_worker_metrics(keeper, i), keeper_route_place(keeper, route));
         for (int reason = 0; reason < REASON_COUNT; reason++) {
             total +=
                 (reason == REASON_NONE) == allowed ? metric_get(&metrics->requests[reason]) : 0;

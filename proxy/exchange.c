@@ -120,12 +120,45 @@ void exchange_on_upstream_event(struct exchange *exchange) {
     exchange_run(exchange);
 }
 
-void exchange_on_want_done(struct exchange *exchange) {
-    exchange->want = NULL;
-    /* What the keeper published since is what the answer refers to. */
+bool exchange_is_of_former_rules(const struct exchange *exchange) {
+    return exchange->snapshot->rules != exchange->worker->snapshot->rules;
+}
+
+static void exchange_take_snapshot(struct exchange *exchange) {
     snapshot_unref(exchange->snapshot);
     exchange->snapshot = snapshot_ref(exchange->worker->snapshot);
-    if (exchange->phase == PHASE_WAIT_KEYS) {
+    upstream_pools_unref(exchange->pools);
+    exchange->pools = upstream_pools_ref(exchange->worker->pools);
+}
+
+/* Nothing of a judgement by former rules is left: neither indexes nor what they led to. */
+static void exchange_forget_judgement(struct exchange *exchange) {
+    identity_unref(exchange->identity);
+    exchange->identity = NULL;
+    identity_lines_unref(exchange->lines);
+    exchange->lines = NULL;
+    rendering_unref(exchange->on_behalf);
+    exchange->on_behalf = NULL;
+    exchange->route = CONFIG_NONE;
+    exchange->verdict = (struct token_result){0};
+    exchange->decision = (struct decision){.credential = CONFIG_NONE};
+    exchange->credential = NULL;
+    exchange->target = NULL;
+    exchange->address = 0;
+    exchange->asked_for_keys = exchange->asked_for_groups = false;
+    exchange->asked_for_credential = exchange->asked_for_assertion_key = false;
+}
+
+void exchange_on_want_done(struct exchange *exchange) {
+    exchange->want = NULL;
+    bool is_of_former_rules = exchange_is_of_former_rules(exchange);
+    exchange->credential = NULL; /* a refused one was the former cabinet's */
+    /* What the keeper published since is what the answer refers to. */
+    exchange_take_snapshot(exchange);
+    if (is_of_former_rules) {
+        exchange_forget_judgement(exchange);
+        exchange_move(exchange, PHASE_ROUTE);
+    } else if (exchange->phase == PHASE_WAIT_KEYS) {
         exchange_move(exchange, PHASE_AUTHENTICATE);
     } else if (exchange->phase == PHASE_WAIT_GROUPS) {
         exchange_move(exchange, PHASE_AUTHORIZE);
@@ -154,6 +187,7 @@ static struct exchange *exchange_new(struct worker *worker, struct client *clien
     exchange->worker = worker;
     exchange->client = client;
     exchange->snapshot = snapshot_ref(worker->snapshot);
+    exchange->pools = upstream_pools_ref(worker->pools);
     exchange->route = CONFIG_NONE;
     exchange->decision.credential = CONFIG_NONE;
     exchange->begin_us = clock_monotonic_us();
@@ -232,6 +266,7 @@ static void exchange_finish(struct exchange *exchange) {
     identity_lines_unref(exchange->lines);
     rendering_unref(exchange->on_behalf);
     snapshot_unref(exchange->snapshot);
+    upstream_pools_unref(exchange->pools);
     arena_reset(&exchange->arena);
     exchange->grave.bury = exchange_bury;
     worker_bury(worker, &exchange->grave);
@@ -294,8 +329,7 @@ void exchange_end_for_drain(struct exchange *exchange) {
 static struct exchange *exchange_new_or_close(struct worker *worker, struct client *client) {
     struct exchange *exchange = exchange_new(worker, client);
     if (!exchange) {
-        metric_add(&worker->metrics.routes[worker->metrics.route_count].requests[REASON_OVERLOADED],
-                   1);
+        metric_add(&worker_route_metrics(&worker->metrics, 0)->requests[REASON_OVERLOADED], 1);
         client_close(client, true);
     }
     return exchange;

@@ -20,13 +20,14 @@
     X(PHASE_OWN_PAGE, "own_page", TO(PHASE_DONE))                                                  \
     X(PHASE_AUTHENTICATE, "authenticate",                                                          \
       TO(PHASE_WAIT_KEYS) | TO(PHASE_AUTHORIZE) | TO(PHASE_REFUSE))                                \
-    X(PHASE_WAIT_KEYS, "wait_keys", TO(PHASE_AUTHENTICATE) | TO(PHASE_REFUSE))                     \
+    X(PHASE_WAIT_KEYS, "wait_keys", TO(PHASE_ROUTE) | TO(PHASE_AUTHENTICATE) | TO(PHASE_REFUSE))   \
     X(PHASE_AUTHORIZE, "authorize",                                                                \
       TO(PHASE_WAIT_GROUPS) | TO(PHASE_CREDENTIAL) | TO(PHASE_REFUSE))                             \
-    X(PHASE_WAIT_GROUPS, "wait_groups", TO(PHASE_AUTHORIZE) | TO(PHASE_REFUSE))                    \
+    X(PHASE_WAIT_GROUPS, "wait_groups", TO(PHASE_ROUTE) | TO(PHASE_AUTHORIZE) | TO(PHASE_REFUSE))  \
     X(PHASE_CREDENTIAL, "credential",                                                              \
       TO(PHASE_WAIT_CREDENTIAL) | TO(PHASE_CONNECT) | TO(PHASE_REFUSE))                            \
-    X(PHASE_WAIT_CREDENTIAL, "wait_credential", TO(PHASE_CREDENTIAL) | TO(PHASE_REFUSE))           \
+    X(PHASE_WAIT_CREDENTIAL, "wait_credential",                                                    \
+      TO(PHASE_ROUTE) | TO(PHASE_CREDENTIAL) | TO(PHASE_REFUSE))                                   \
     X(PHASE_CONNECT, "connect", TO(PHASE_REQUEST) | TO(PHASE_REFUSE))                              \
     X(PHASE_REQUEST, "request",                                                                    \
       TO(PHASE_CONNECT) | TO(PHASE_WAIT_CREDENTIAL) | TO(PHASE_RESPONSE) | TO(PHASE_REFUSE) |      \
@@ -48,7 +49,8 @@ enum aborted_by {
     ABORTED_BY_UPSTREAM,
     ABORTED_BY_TIMEOUT,
     ABORTED_BY_DRAIN,
-    ABORTED_BY_REVOCATION
+    ABORTED_BY_REVOCATION,
+    ABORTED_BY_RELOAD
 };
 
 struct exchange {
@@ -56,7 +58,8 @@ struct exchange {
     struct worker *worker;
     struct client *client;
     struct upstream *upstream;
-    struct snapshot *snapshot; /* pinned */
+    struct snapshot *snapshot;    /* pinned */
+    struct upstream_pools *pools; /* of the same configuration */
     struct arena arena;
     struct loop_timer timer;  /* the one deadline of the current phase */
     struct loop_timer resume; /* zero delay: go on in the next turn */
@@ -158,6 +161,10 @@ void exchange_end_for_drain(struct exchange *exchange);
 /* A new list of revocations is in force: refuses the caller when it is on it and nothing was
  * answered, else cuts. */
 void exchange_end_if_revoked(struct exchange *exchange);
+/* True while it is judged by rules that are no longer in force. */
+bool exchange_is_of_former_rules(const struct exchange *exchange);
+/* Cuts an answer under way that the rules in force would not allow. */
+void exchange_end_if_no_longer_allowed(struct exchange *exchange);
 /* Memory of finished exchanges. */
 void exchange_free_list(struct worker *worker);
 

@@ -18,6 +18,7 @@ static const char *const aborted_labels[] = {
     [ABORTED_BY_NOBODY] = NULL,         [ABORTED_BY_CLIENT] = "client",
     [ABORTED_BY_UPSTREAM] = "upstream", [ABORTED_BY_TIMEOUT] = "timeout",
     [ABORTED_BY_DRAIN] = "drain",       [ABORTED_BY_REVOCATION] = "revoked",
+    [ABORTED_BY_RELOAD] = "reload",
 };
 
 static void write_optional(struct json_out *out, const char *key, struct slice value) {
@@ -140,10 +141,12 @@ static void write_line(struct exchange *exchange, struct buf *line, uint64_t now
 
 static void count_exchange(struct exchange *exchange, uint64_t now_us) {
     struct worker_metrics *metrics = &exchange->worker->metrics;
-    size_t route = exchange->route == CONFIG_NONE ? metrics->route_count : exchange->route;
-    metric_add(&metrics->routes[route].requests[exchange->reason], 1);
-    metric_add(&metrics->routes[route].scrubbed, exchange->scrubbed + exchange->leaks.found);
-    histogram_observe(&metrics->routes[route].seconds, now_us - exchange->begin_us);
+    bool has_route = exchange->route != CONFIG_NONE;
+    struct route_metrics *route = worker_route_metrics(
+        metrics, has_route ? exchange->snapshot->rules->places[exchange->route] : 0);
+    metric_add(&route->requests[exchange->reason], 1);
+    metric_add(&route->scrubbed, exchange->scrubbed + exchange->leaks.found);
+    histogram_observe(&route->seconds, now_us - exchange->begin_us);
     uint64_t until_us = exchange->upstream_begin_us ? exchange->upstream_begin_us : now_us;
     uint64_t overhead_us = until_us - exchange->begin_us;
     overhead_us -= exchange->waited_us < overhead_us ? exchange->waited_us : overhead_us;

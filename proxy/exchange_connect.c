@@ -9,10 +9,10 @@
 static void exchange_choose_target(struct exchange *exchange) {
     struct worker *worker = exchange->worker;
     const struct config_route *route = exchange_route(exchange);
-    size_t first = worker->first_pool[exchange->route];
+    size_t first = exchange->pools->first_pool[exchange->route];
     size_t turn = 0;
     if (route->upstream_count > 1) {
-        turn = worker->upstream_pools[first].turn++ % route->upstream_count;
+        turn = exchange->pools->items[first].turn++ % route->upstream_count;
     }
     exchange->target = &route->upstreams[turn];
     exchange->pool = first + turn;
@@ -25,7 +25,7 @@ static bool exchange_choose_next_target(struct exchange *exchange) {
         return false;
     }
     const struct config_route *route = exchange_route(exchange);
-    size_t first = exchange->worker->first_pool[exchange->route];
+    size_t first = exchange->pools->first_pool[exchange->route];
     size_t turn = (exchange->pool - first + 1) % route->upstream_count;
     exchange->target = &route->upstreams[turn];
     exchange->pool = first + turn;
@@ -40,7 +40,7 @@ enum { COMPLAINT_PAUSE_MS = 10000 };
 /* `text` lives for ever. */
 static void exchange_complain(struct exchange *exchange, const char *event, const char *text,
                               const char *credential) {
-    struct upstream_pool *pool = &exchange->worker->upstream_pools[exchange->pool];
+    struct upstream_pool *pool = &exchange->pools->items[exchange->pool];
     uint64_t now_ms = loop_now_ms(exchange->worker->loop);
     if (pool->complaint == text && now_ms < pool->complained_ms + COMPLAINT_PAUSE_MS) {
         return;
@@ -124,13 +124,13 @@ static void exchange_refuse_unconnected(struct exchange *exchange) {
 static struct upstream *exchange_open_target(struct exchange *exchange,
                                              const struct rendered_credential *certificate) {
     struct worker *worker = exchange->worker;
-    struct upstream_pool *pool = &worker->upstream_pools[exchange->pool];
+    struct upstream_pool *pool = &exchange->pools->items[exchange->pool];
     const struct upstream_addresses *addresses =
         &exchange->snapshot->addresses->upstreams[exchange->pool];
     uint64_t generation = certificate && exchange->target->is_tls ? certificate->generation : 0;
     struct upstream *upstream = NULL;
     if (exchange->address == 0 && !exchange->has_retried) {
-        upstream = upstream_take_idle(worker, pool, generation, exchange);
+        upstream = upstream_take_idle(pool, generation, exchange);
     }
     while (!upstream && exchange->address < addresses->count) {
         upstream =

@@ -208,12 +208,50 @@ static bool exchange_needs_groups(struct exchange *exchange) {
     return true;
 }
 
-void exchange_step_authorize(struct exchange *exchange) {
-    const struct policy_question question = {.route = exchange->route,
+static void exchange_ask(const struct exchange *exchange, const struct ruleset *rules, size_t route,
+                         struct slice below, struct decision *out_decision) {
+    const struct policy_question question = {.route = route,
                                              .identity = exchange->identity,
-                                             .method = exchange->request.method,
-                                             .path_below = exchange->below};
-    policy_decide(exchange->snapshot->rules->policy, &question, NULL, &exchange->decision);
+                                             .method = exchange->method,
+                                             .path_below = below};
+    policy_decide(rules->policy, &question, NULL, out_decision);
+}
+
+static bool is_tenant_of(const struct config *config, struct slice tenant) {
+    for (size_t i = 0; i < config->entra.tenants.count; i++) {
+        if (slice_eq_str(tenant, config->entra.tenants.items[i])) {
+            return true;
+        }
+    }
+    return config->entra.issuer_count > 0;
+}
+
+/* Groups that were looked up are known only as far as the former rules named them: then a caller
+ * has to come again. */
+static bool exchange_is_still_allowed(const struct exchange *exchange) {
+    const struct ruleset *rules = exchange->worker->snapshot->rules;
+    struct slice below;
+    struct decision decision;
+    size_t route =
+        router_find(rules->router, host_name(exchange->host), exchange->path.text, &below);
+    if (route == CONFIG_NONE || exchange->identity->groups_until_ms > 0 ||
+        !is_tenant_of(rules->config, exchange->identity->tenant)) {
+        return false;
+    }
+    exchange_ask(exchange, rules, route, below, &decision);
+    return decision.is_allowed;
+}
+
+void exchange_end_if_no_longer_allowed(struct exchange *exchange) {
+    if (exchange->phase == PHASE_RESPONSE && exchange->identity &&
+        !exchange_is_still_allowed(exchange)) {
+        exchange_abort(exchange, ABORTED_BY_RELOAD);
+    }
+}
+
+void exchange_step_authorize(struct exchange *exchange) {
+    exchange_ask(exchange, exchange->snapshot->rules, exchange->route, exchange->below,
+                 &exchange->decision);
     if (exchange_needs_groups(exchange)) {
         return;
     }

@@ -16,6 +16,7 @@
 #include "proxy/admin.h"
 #include "proxy/audit_writer.h"
 #include "proxy/listener.h"
+#include "proxy/reload.h"
 #include "proxy/sources.h"
 
 enum {
@@ -32,6 +33,8 @@ struct keeper {
     struct loop_watch signals;
     struct http_client *client;
     struct sources *sources; /* of the configuration in force */
+    struct route_places places;
+    struct file_watch *watch; /* of what the configuration is made of */
     struct audit_writer *audit;
     struct admin *admin;
 
@@ -76,6 +79,27 @@ size_t keeper_worker_count(const struct keeper *keeper) {
 
 struct worker_metrics *keeper_worker_metrics(const struct keeper *keeper, size_t index) {
     return &keeper->workers[index]->metrics;
+}
+
+const struct route_places *keeper_route_places(const struct keeper *keeper) {
+    return &keeper->places;
+}
+
+size_t keeper_route_place(const struct keeper *keeper, size_t route) {
+    return keeper->sources->rules->places[route];
+}
+
+/* Where each route counts. Without memory it counts where requests without a route do. */
+static void keeper_place_routes(struct keeper *keeper, struct ruleset *rules) {
+    for (size_t i = 0; i < rules->config->route_count; i++) {
+        rules->places[i] = route_places_find(&keeper->places, rules->config->routes[i].name, i + 1);
+    }
+    for (size_t i = 0; i < keeper->worker_count && keeper->workers[i]; i++) {
+        if (worker_metrics_make_room(&keeper->workers[i]->metrics, keeper->places.count) !=
+            STATUS_OK) {
+            memset(rules->places, 0, rules->config->route_count * sizeof *rules->places);
+        }
+    }
 }
 
 static void keeper_publish(struct keeper *keeper) {
@@ -130,6 +154,36 @@ static void keeper_drain(struct keeper *keeper, uint32_t limit_ms) {
     }
 }
 
+static void keeper_watch_files(struct keeper *keeper);
+
+/* The former sources answer who still waits for them, after the workers have heard of the new
+ * rules. */
+static void keeper_reload(struct keeper *keeper, const char *why) {
+    struct sources *former = keeper->sources;
+    struct sources *next = keeper_is_draining(keeper) ? NULL : reload_sources(former, why);
+    if (next) {
+        keeper_place_routes(keeper, next->rules);
+        keeper->sources = next;
+        keeper_publish(keeper);
+        sources_free(former);
+        log_set_level(next->config->log_level);
+    }
+    keeper_watch_files(keeper);
+}
+
+static void on_files_changed(void *owner) {
+    keeper_reload(owner, "change");
+}
+
+static void keeper_watch_files(struct keeper *keeper) {
+    file_watch_free(keeper->watch);
+    keeper->watch = reload_watch(keeper->sources->config, keeper->loop, on_files_changed, keeper);
+    if (!keeper->watch) {
+        LOG_EVENT(LOG_WARNING, "reload", LOG_STR("what", "not watching"),
+                  LOG_STR("problem", "out of memory: send SIGHUP after a change"));
+    }
+}
+
 /* The first signal drains, the second cuts what is still running, the third does not even wait for
  * the audit log. */
 static void on_end_signal(struct keeper *keeper) {
@@ -154,8 +208,7 @@ static void on_signal(struct loop_watch *watch, uint32_t epoll_events) {
             audit_writer_reopen(keeper->audit);
             break;
         case SIGHUP:
-            LOG_EVENT(LOG_WARNING, "signal",
-                      LOG_STR("problem", "a changed configuration takes effect at a restart"));
+            keeper_reload(keeper, "signal");
             break;
         default:
             break;
@@ -263,6 +316,7 @@ static enum status keeper_make_sources(struct keeper *keeper, struct config *con
 }
 
 static enum status keeper_make_workers(struct keeper *keeper, struct error *err) {
+    keeper_place_routes(keeper, keeper->sources->rules);
     struct snapshot *snapshot = sources_snapshot(keeper->sources);
     if (!snapshot) {
         return error_set(err, STATUS_NO_MEMORY, "out of memory");
@@ -273,6 +327,7 @@ static enum status keeper_make_workers(struct keeper *keeper, struct error *err)
         const struct worker_options options = {.index = (uint32_t)i,
                                                .worker_count = (uint32_t)wanted,
                                                .snapshot = snapshot,
+                                               .place_count = keeper->places.count,
                                                .keeper = keeper->mailbox,
                                                .audit_writer = keeper->audit,
                                                .listen_fds = keeper->listen_fds[i],
@@ -311,6 +366,9 @@ static enum status keeper_prepare(struct keeper *keeper, struct config *config, 
     }
     process_raise_file_limit();
     warn_unless_locked(is_locked);
+    if (route_places_init(&keeper->places) != STATUS_OK) {
+        return error_set(err, STATUS_NO_MEMORY, "out of memory");
+    }
     keeper->loop = loop_new(err);
     keeper->mailbox = keeper->loop ? mailbox_new(keeper, err) : NULL;
     if (!keeper->mailbox || keeper_watch_signals(keeper, err) != STATUS_OK ||
@@ -363,6 +421,7 @@ static void keeper_run(struct keeper *keeper) {
               LOG_STR("config_hash", config->hash));
     sources_start(keeper->sources);
     keeper_publish(keeper);
+    keeper_watch_files(keeper);
     loop_run(keeper->loop);
     for (size_t i = 0; i < keeper->worker_count; i++) {
         worker_join(keeper->workers[i]);
@@ -388,6 +447,8 @@ static void keeper_done(struct keeper *keeper) {
         mailbox_detach(keeper->mailbox, keeper->loop);
         mailbox_free(keeper->mailbox);
     }
+    file_watch_free(keeper->watch);
+    route_places_done(&keeper->places);
     if (keeper->signals.is_watched) {
         int fd = keeper->signals.fd;
         loop_watch_stop(keeper->loop, &keeper->signals);

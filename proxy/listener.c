@@ -131,8 +131,7 @@ static void take_connection(struct listener *listener, int fd,
     bool is_full = worker->client_count >= worker->client_limit && !client_evict_idle(worker);
     if (is_full && worker->client_count >= worker->client_limit + WORKER_REFUSALS_MAX) {
         close(fd);
-        metric_add(&worker->metrics.routes[worker->metrics.route_count].requests[REASON_OVERLOADED],
-                   1);
+        metric_add(&worker_route_metrics(&worker->metrics, 0)->requests[REASON_OVERLOADED], 1);
         return;
     }
     if (!listener->is_unix) {

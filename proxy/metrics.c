@@ -21,16 +21,64 @@ void histogram_observe(struct histogram *histogram, uint64_t us) {
     metric_add(&histogram->sum_us, us);
 }
 
-enum status worker_metrics_init(struct worker_metrics *metrics, size_t route_count) {
+enum status route_places_init(struct route_places *places) {
+    *places = (struct route_places){0};
+    places->names = calloc(ROUTE_PLACES_MAX, sizeof *places->names);
+    if (!places->names || !(places->names[0] = slice_strdup(SLICE("")))) {
+        route_places_done(places);
+        return STATUS_NO_MEMORY;
+    }
+    places->count = 1;
+    return STATUS_OK;
+}
+
+void route_places_done(struct route_places *places) {
+    for (size_t i = 0; i < places->count; i++) {
+        free(places->names[i]);
+    }
+    free(places->names);
+    *places = (struct route_places){0};
+}
+
+size_t route_places_find(struct route_places *places, const char *name, size_t hint) {
+    if (hint > 0 && hint < places->count && strcmp(places->names[hint], name) == 0) {
+        return hint;
+    }
+    for (size_t i = 1; i < places->count; i++) {
+        if (strcmp(places->names[i], name) == 0) {
+            return i;
+        }
+    }
+    if (places->count == ROUTE_PLACES_MAX ||
+        !(places->names[places->count] = slice_strdup(slice_of_str(name)))) {
+        return 0;
+    }
+    return places->count++;
+}
+
+void worker_metrics_init(struct worker_metrics *metrics) {
     memset(metrics, 0, sizeof *metrics);
-    metrics->route_count = route_count;
-    metrics->routes = calloc(route_count + 1, sizeof *metrics->routes);
-    return metrics->routes ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 void worker_metrics_done(struct worker_metrics *metrics) {
-    free(metrics->routes);
-    metrics->routes = NULL;
+    for (size_t i = 0; i < ROUTE_BLOCKS; i++) {
+        free(atomic_load_explicit(&metrics->blocks[i], memory_order_relaxed));
+        atomic_store_explicit(&metrics->blocks[i], NULL, memory_order_relaxed);
+    }
+}
+
+enum status worker_metrics_make_room(struct worker_metrics *metrics, size_t count) {
+    for (size_t i = 0; i * ROUTE_BLOCK_PLACES < count; i++) {
+        if (atomic_load_explicit(&metrics->blocks[i], memory_order_relaxed)) {
+            continue;
+        }
+        struct route_metrics *block = calloc(ROUTE_BLOCK_PLACES, sizeof *block);
+        if (!block) {
+            return STATUS_NO_MEMORY;
+        }
+        atomic_store_explicit(&metrics->blocks[i], block, memory_order_release);
+    }
+    return STATUS_OK;
 }
 
 const char *decision_label(enum reason reason) {
@@ -53,26 +101,22 @@ void metrics_write_label(struct buf *out, const char *value) {
     }
 }
 
-static const char *route_label(const struct config *config, size_t route) {
-    return route < config->route_count ? config->routes[route].name : "";
-}
-
-static void write_requests(struct buf *out, const struct config *config,
+static void write_requests(struct buf *out, const struct route_places *places,
                            struct worker_metrics *const *workers, size_t worker_count) {
     buf_append_str(
         out, "# HELP barkeep_requests_total Requests answered, by route, decision and reason.\n"
              "# TYPE barkeep_requests_total counter\n");
-    for (size_t route = 0; route <= config->route_count; route++) {
+    for (size_t place = 0; place < places->count; place++) {
         for (int reason = 0; reason < REASON_COUNT; reason++) {
             uint64_t total = 0;
             for (size_t i = 0; i < worker_count; i++) {
-                total += metric_get(&workers[i]->routes[route].requests[reason]);
+                total += metric_get(&worker_route_metrics(workers[i], place)->requests[reason]);
             }
             if (total == 0) {
                 continue;
             }
             buf_append_str(out, "barkeep_requests_total{route=\"");
-            metrics_write_label(out, route_label(config, route));
+            metrics_write_label(out, places->names[place]);
             buf_printf(out, "\",decision=\"%s\",reason=\"%s\"} %llu\n",
                        decision_label((enum reason)reason), reason_code((enum reason)reason),
                        (unsigned long long)total);
@@ -127,7 +171,7 @@ write_histogram(struct buf *out, const char *name, const char *route,
 }
 
 static struct histogram *pick_seconds(struct worker_metrics *metrics, size_t route) {
-    return &metrics->routes[route].seconds;
+    return &worker_route_metrics(metrics, route)->seconds;
 }
 
 static struct histogram *pick_overhead(struct worker_metrics *metrics, size_t route) {
@@ -144,38 +188,38 @@ static uint64_t total_of(struct worker_metrics *const *workers, size_t worker_co
     return total;
 }
 
-static void write_upstream_connections(struct buf *out, const struct config *config,
+static void write_upstream_connections(struct buf *out, const struct route_places *places,
                                        struct worker_metrics *const *workers, size_t worker_count) {
     buf_append_str(out, "# HELP barkeep_upstream_connections Connections to upstreams.\n"
                         "# TYPE barkeep_upstream_connections gauge\n");
-    for (size_t route = 0; route < config->route_count; route++) {
+    for (size_t place = 1; place < places->count; place++) {
         uint64_t idle = 0;
         uint64_t busy = 0;
         for (size_t i = 0; i < worker_count; i++) {
-            idle += metric_get(&workers[i]->routes[route].upstream_idle);
-            busy += metric_get(&workers[i]->routes[route].upstream_busy);
+            idle += metric_get(&worker_route_metrics(workers[i], place)->upstream_idle);
+            busy += metric_get(&worker_route_metrics(workers[i], place)->upstream_busy);
         }
         buf_append_str(out, "barkeep_upstream_connections{route=\"");
-        metrics_write_label(out, route_label(config, route));
+        metrics_write_label(out, places->names[place]);
         buf_printf(out, "\",state=\"idle\"} %llu\n", (unsigned long long)idle);
         buf_append_str(out, "barkeep_upstream_connections{route=\"");
-        metrics_write_label(out, route_label(config, route));
+        metrics_write_label(out, places->names[place]);
         buf_printf(out, "\",state=\"busy\"} %llu\n", (unsigned long long)busy);
     }
 }
 
-static void write_scrubbed(struct buf *out, const struct config *config,
+static void write_scrubbed(struct buf *out, const struct route_places *places,
                            struct worker_metrics *const *workers, size_t worker_count) {
     buf_append_str(out, "# HELP barkeep_scrubbed_total Forms of injected secrets masked in "
                         "upstreams' answers.\n"
                         "# TYPE barkeep_scrubbed_total counter\n");
-    for (size_t route = 0; route < config->route_count; route++) {
+    for (size_t place = 1; place < places->count; place++) {
         uint64_t scrubbed = 0;
         for (size_t i = 0; i < worker_count; i++) {
-            scrubbed += metric_get(&workers[i]->routes[route].scrubbed);
+            scrubbed += metric_get(&worker_route_metrics(workers[i], place)->scrubbed);
         }
         buf_append_str(out, "barkeep_scrubbed_total{route=\"");
-        metrics_write_label(out, route_label(config, route));
+        metrics_write_label(out, places->names[place]);
         buf_printf(out, "\"} %llu\n", (unsigned long long)scrubbed);
     }
 }
@@ -199,16 +243,16 @@ static void write_token_metrics(struct buf *out, struct worker_metrics *const *w
                                             offsetof(struct worker_metrics, token_cache_hits)));
 }
 
-void metrics_write_workers(struct buf *out, const struct config *config,
+void metrics_write_workers(struct buf *out, const struct route_places *places,
                            struct worker_metrics *const *workers, size_t worker_count) {
-    write_requests(out, config, workers, worker_count);
+    write_requests(out, places, workers, worker_count);
     buf_append_str(
         out,
         "# HELP barkeep_request_seconds Time from the request's head to the end of its answer.\n"
         "# TYPE barkeep_request_seconds histogram\n");
-    for (size_t route = 0; route <= config->route_count; route++) {
-        write_histogram(out, "barkeep_request_seconds", route_label(config, route), pick_seconds,
-                        route, workers, worker_count);
+    for (size_t place = 0; place < places->count; place++) {
+        write_histogram(out, "barkeep_request_seconds", places->names[place], pick_seconds, place,
+                        workers, worker_count);
     }
     buf_append_str(out,
                    "# HELP barkeep_overhead_seconds Time spent in barkeep itself, per request.\n"
@@ -221,6 +265,6 @@ void metrics_write_workers(struct buf *out, const struct config *config,
                (unsigned long long)total_of(workers, worker_count,
                                             offsetof(struct worker_metrics, connections)));
     write_token_metrics(out, workers, worker_count);
-    write_upstream_connections(out, config, workers, worker_count);
-    write_scrubbed(out, config, workers, worker_count);
+    write_upstream_connections(out, places, workers, worker_count);
+    write_scrubbed(out, places, workers, worker_count);
 }

@@ -6,9 +6,9 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "config/config.h"
 #include "core/buf.h"
 #include "core/reason.h"
+#include "core/status.h"
 
 typedef _Atomic uint64_t metric;
 
@@ -71,23 +71,49 @@ struct route_metrics {
     metric upstream_busy;
 };
 
+/* Where each route counts, by name: the same place under every configuration. Place 0 belongs to
+ * requests without a route. Used by the keeper's thread. */
+struct route_places {
+    char **names;
+    size_t count;
+};
+
+enum {
+    ROUTE_BLOCK_PLACES = 64,
+    ROUTE_BLOCKS = 256,
+    ROUTE_PLACES_MAX = ROUTE_BLOCK_PLACES * ROUTE_BLOCKS,
+};
+
+enum status route_places_init(struct route_places *places);
+void route_places_done(struct route_places *places);
+/* The name's place, from now on if it had none; 0 without memory or beyond ROUTE_PLACES_MAX. It is
+ * looked for at `hint` first. */
+size_t route_places_find(struct route_places *places, const char *name, size_t hint);
+
 struct worker_metrics {
-    size_t route_count;
-    struct route_metrics *routes; /* [route_count] is "no route" */
+    _Atomic(struct route_metrics *) blocks[ROUTE_BLOCKS]; /* of ROUTE_BLOCK_PLACES each */
     struct histogram overhead;
     metric connections;
     metric token_checks[TOKEN_CHECK_COUNT];
     metric token_cache_hits;
 };
 
-enum status worker_metrics_init(struct worker_metrics *metrics, size_t route_count);
+void worker_metrics_init(struct worker_metrics *metrics);
 void worker_metrics_done(struct worker_metrics *metrics);
+/* Room for `count` places. By the keeper's thread, before the worker hears of them. */
+enum status worker_metrics_make_room(struct worker_metrics *metrics, size_t count);
+static inline struct route_metrics *worker_route_metrics(struct worker_metrics *metrics,
+                                                         size_t place) {
+    struct route_metrics *block =
+        atomic_load_explicit(&metrics->blocks[place / ROUTE_BLOCK_PLACES], memory_order_acquire);
+    return &block[place % ROUTE_BLOCK_PLACES];
+}
 
 /* How a reason counts in the audit line and in the `decision` label. */
 const char *decision_label(enum reason reason);
 
 /* The data path's metrics of all workers as Prometheus text. */
-void metrics_write_workers(struct buf *out, const struct config *config,
+void metrics_write_workers(struct buf *out, const struct route_places *places,
                            struct worker_metrics *const *workers, size_t worker_count);
 /* A label value with backslash, quote and newline escaped. */
 void metrics_write_label(struct buf *out, const char *value);

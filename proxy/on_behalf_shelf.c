@@ -67,11 +67,17 @@ struct on_behalf_shelf *on_behalf_shelf_new(void) {
     return calloc(1, sizeof(struct on_behalf_shelf));
 }
 
-void on_behalf_shelf_free(struct on_behalf_shelf *shelf) {
-    for (size_t i = 0; shelf && i < SETS; i++) {
+void on_behalf_shelf_clear(struct on_behalf_shelf *shelf) {
+    for (size_t i = 0; i < SETS; i++) {
         for (size_t j = 0; j < NEIGHBOURS; j++) {
             clear(&shelf->entries[i][j]);
         }
+    }
+}
+
+void on_behalf_shelf_free(struct on_behalf_shelf *shelf) {
+    if (shelf) {
+        on_behalf_shelf_clear(shelf);
     }
     free(shelf);
 }

@@ -20,6 +20,8 @@ struct rendering *on_behalf_shelf_find(struct on_behalf_shelf *shelf,
 void on_behalf_shelf_insert(struct on_behalf_shelf *shelf, const unsigned char digest[32],
                             size_t credential, struct rendering *rendering, uint64_t now_ms,
                             uint64_t until_ms);
+/* The configuration has changed: its indexes mean something else. */
+void on_behalf_shelf_clear(struct on_behalf_shelf *shelf);
 /* The upstream refused it: another is asked for the next time, unless this one is only a moment
  * old. */
 void on_behalf_shelf_doubt(struct on_behalf_shelf *shelf, const unsigned char digest[32],

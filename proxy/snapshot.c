@@ -14,7 +14,8 @@ struct ruleset *ruleset_new(struct config *config, struct error *err) {
     rules->config = config_ref(config);
     rules->policy = policy_new(config);
     rules->router = router_new(config);
-    if (!rules->policy || !rules->router) {
+    rules->places = calloc(config->route_count + 1, sizeof *rules->places);
+    if (!rules->policy || !rules->router || !rules->places) {
         error_set(err, STATUS_NO_MEMORY, "out of memory");
         ruleset_unref(rules);
         return NULL;
@@ -38,6 +39,7 @@ void ruleset_unref(struct ruleset *rules) {
     }
     policy_free(rules->policy);
     router_free(rules->router);
+    free(rules->places);
     tls_contexts_free(rules->tls, rules->config->route_count);
     config_unref(rules->config);
     free(rules);

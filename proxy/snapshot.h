@@ -21,6 +21,7 @@ struct ruleset {
     struct policy *policy;
     struct router *router;
     struct tls_context **tls; /* by route */
+    size_t *places; /* by route: where it counts; the keeper fills them in before publishing */
 };
 
 /* Takes its own reference to `config`, and reads the files of authorities it names. NULL with err.

@@ -16,7 +16,7 @@
 enum { POOL_IDLE_MAX = 256, POOL_SHELVES_KEPT = 8 };
 
 static struct route_metrics *pool_metrics(const struct upstream *upstream) {
-    return &upstream->worker->metrics.routes[upstream->pool->route];
+    return upstream->pool->metrics;
 }
 
 static void idle_unlink(struct upstream *upstream) {
@@ -35,7 +35,10 @@ static void idle_unlink(struct upstream *upstream) {
 }
 
 static void upstream_bury(struct grave *grave) {
-    free((char *)grave - offsetof(struct upstream, grave));
+    struct upstream *upstream =
+        (struct upstream *)(void *)((char *)grave - offsetof(struct upstream, grave));
+    upstream_pools_unref(upstream->pool->owner);
+    free(upstream);
 }
 
 void upstream_close(struct upstream *upstream) {
@@ -124,8 +127,8 @@ static struct upstream_shelf *shelf_for(struct upstream_pool *pool, uint64_t gen
     return shelf;
 }
 
-struct upstream *upstream_take_idle(struct worker *worker, struct upstream_pool *pool,
-                                    uint64_t generation, struct exchange *exchange) {
+struct upstream *upstream_take_idle(struct upstream_pool *pool, uint64_t generation,
+                                    struct exchange *exchange) {
     const struct upstream_shelf *shelf = shelf_find(pool, generation);
     while (shelf && shelf->idle_first) {
         struct upstream *upstream = shelf->idle_first;
@@ -135,7 +138,7 @@ struct upstream *upstream_take_idle(struct worker *worker, struct upstream_pool 
         }
         idle_unlink(upstream);
         upstream->exchange = exchange;
-        metric_add(&worker->metrics.routes[pool->route].upstream_busy, 1);
+        metric_add(&pool->metrics->upstream_busy, 1);
         return upstream;
     }
     return NULL;
@@ -184,7 +187,8 @@ struct upstream *upstream_connect(struct worker *worker, struct upstream_pool *p
         return NULL;
     }
     shelf->upstream_count++;
-    metric_add(&worker->metrics.routes[pool->route].upstream_busy, 1);
+    upstream_pools_ref(pool->owner);
+    metric_add(&pool->metrics->upstream_busy, 1);
     return upstream;
 }
 
@@ -223,7 +227,7 @@ void upstream_release(struct upstream *upstream, uint32_t idle_ms) {
     bool is_clean = !conn->is_broken && !conn->peer_finished && !has_more_to_say(conn) &&
                     io_buffer_is_empty(&conn->in) && io_buffer_is_empty(&conn->out);
     if (!is_clean || idle_ms == 0 || pool->idle_count >= POOL_IDLE_MAX ||
-        upstream->worker->is_draining ||
+        upstream->worker->is_draining || pool->owner->is_retired ||
         loop_timer_set(upstream->worker->loop, &upstream->idle_timer, idle_ms) != STATUS_OK) {
         upstream_close(upstream);
         return;
@@ -242,7 +246,7 @@ void upstream_release(struct upstream *upstream, uint32_t idle_ms) {
     metric_add(&pool_metrics(upstream)->upstream_idle, 1);
 }
 
-void upstream_pool_clear(struct upstream_pool *pool) {
+static void pool_clear(struct upstream_pool *pool) {
     for (struct upstream_shelf *shelf = &pool->shelf; shelf; shelf = shelf->next) {
         while (shelf->idle_first) {
             upstream_close(shelf->idle_first);
@@ -250,10 +254,55 @@ void upstream_pool_clear(struct upstream_pool *pool) {
     }
 }
 
-void upstream_pool_done(struct upstream_pool *pool) {
-    upstream_pool_clear(pool);
+static void pool_done(struct upstream_pool *pool) {
     while (pool->shelf.next) {
         shelf_remove_next(&pool->shelf);
     }
     tls_ticket_done(&pool->shelf.ticket);
+}
+
+struct upstream_pools *upstream_pools_new(struct worker *worker, const struct ruleset *rules) {
+    const struct config *config = rules->config;
+    size_t count = address_book_index(config, config->route_count, 0);
+    struct upstream_pools *pools = calloc(1, sizeof *pools + count * sizeof *pools->items);
+    size_t *first_pool = calloc(config->route_count + 1, sizeof *first_pool);
+    if (!pools || !first_pool) {
+        free(first_pool);
+        free(pools);
+        return NULL;
+    }
+    *pools = (struct upstream_pools){
+        .holders = 1, .worker = worker, .first_pool = first_pool, .count = count};
+    size_t row = 0;
+    for (size_t i = 0; i < config->route_count; i++) {
+        first_pool[i] = row;
+        for (size_t j = 0; j < config->routes[i].upstream_count; j++, row++) {
+            pools->items[row].owner = pools;
+            pools->items[row].metrics = worker_route_metrics(&worker->metrics, rules->places[i]);
+        }
+    }
+    return pools;
+}
+
+struct upstream_pools *upstream_pools_ref(struct upstream_pools *pools) {
+    pools->holders++;
+    return pools;
+}
+
+void upstream_pools_unref(struct upstream_pools *pools) {
+    if (!pools || --pools->holders > 0) {
+        return;
+    }
+    for (size_t i = 0; i < pools->count; i++) {
+        pool_done(&pools->items[i]);
+    }
+    free(pools->first_pool);
+    free(pools);
+}
+
+void upstream_pools_retire(struct upstream_pools *pools) {
+    pools->is_retired = true;
+    for (size_t i = 0; i < pools->count; i++) {
+        pool_clear(&pools->items[i]);
+    }
 }

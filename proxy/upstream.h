@@ -35,8 +35,8 @@ struct upstream_shelf {
 
 /* One per configured upstream and worker. */
 struct upstream_pool {
-    size_t route;
-    size_t upstream;
+    struct upstream_pools *owner;
+    struct route_metrics *metrics; /* the route's, of this worker */
     uint32_t turn; /* of a route's first pool: whose turn it is among the route's upstreams */
     struct upstream_shelf shelf; /* generation 0; the others hang on it */
     size_t idle_count;
@@ -44,9 +44,27 @@ struct upstream_pool {
     uint64_t complained_ms;
 };
 
+/* The pools of one configuration: they live as long as an exchange or a connection of theirs. Used
+ * by one thread. */
+struct upstream_pools {
+    size_t holders;
+    struct worker *worker;
+    bool is_retired;    /* another configuration is in force: nothing is kept idle any more */
+    size_t *first_pool; /* by route: where its pools begin */
+    size_t count;
+    struct upstream_pool items[]; /* by address_book_index() */
+};
+
+/* NULL without memory. */
+struct upstream_pools *upstream_pools_new(struct worker *worker, const struct ruleset *rules);
+struct upstream_pools *upstream_pools_ref(struct upstream_pools *pools);
+void upstream_pools_unref(struct upstream_pools *pools); /* NULL is fine */
+/* Closes what is idle and lets nothing become idle again. */
+void upstream_pools_retire(struct upstream_pools *pools);
+
 /* A clean idle connection of this generation that still lives, or NULL. */
-struct upstream *upstream_take_idle(struct worker *worker, struct upstream_pool *pool,
-                                    uint64_t generation, struct exchange *exchange);
+struct upstream *upstream_take_idle(struct upstream_pool *pool, uint64_t generation,
+                                    struct exchange *exchange);
 /* Starts connecting to `addresses->items[index]`. NULL when that fails at once. */
 struct upstream *upstream_connect(struct worker *worker, struct upstream_pool *pool,
                                   uint64_t generation, const struct upstream_addresses *addresses,
@@ -64,9 +82,5 @@ enum io_result upstream_handshake(struct upstream *upstream);
 void upstream_release(struct upstream *upstream, uint32_t idle_ms);
 /* No event for its exchange follows. Idempotent; memory goes at the end of the turn. */
 void upstream_close(struct upstream *upstream);
-/* Closes every idle connection. */
-void upstream_pool_clear(struct upstream_pool *pool);
-/* The same, once no connection is left elsewhere, and gives the pool's memory back. */
-void upstream_pool_done(struct upstream_pool *pool);
 
 #endif

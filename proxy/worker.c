@@ -25,6 +25,7 @@ enum {
     AUDIT_LINE_BYTES = AUDIT_LINE_MAX,
     AUDIT_TYPICAL_HEAD = 2048, /* what a request's own bytes add to its audit line's reservation */
     AUDIT_FLUSH_MS = 20,
+    RULE_SWEEP_MS = 800,
 };
 
 struct snapshot_message {
@@ -118,9 +119,7 @@ static void deliver_drain(struct message *message, void *receiver) {
     for (size_t i = 0; i < worker->listener_count; i++) {
         listener_stop(&worker->listeners[i]);
     }
-    for (size_t i = 0; i < worker->upstream_pool_count; i++) {
-        upstream_pool_clear(&worker->upstream_pools[i]);
-    }
+    upstream_pools_retire(worker->pools);
     loop_timer_set(worker->loop, &worker->drain_timer, limit_ms);
     client_close_all_idle(worker);
     worker_check_drained(worker);
@@ -138,19 +137,57 @@ static void end_revoked(struct worker *worker) {
     }
 }
 
+/* What was learnt under the former rules, or by their indexes, is forgotten. */
+static enum status worker_change_rules(struct worker *worker, const struct ruleset *rules) {
+    struct upstream_pools *pools = upstream_pools_new(worker, rules);
+    if (!pools) {
+        return STATUS_NO_MEMORY;
+    }
+    upstream_pools_retire(worker->pools);
+    upstream_pools_unref(worker->pools);
+    worker->pools = pools;
+    token_cache_clear(worker->tokens);
+    line_shelf_clear(worker->lines);
+    on_behalf_shelf_clear(worker->on_behalf);
+    unknown_kids_clear(worker->unknown_kids);
+    worker->audit_base_bytes = exchange_record_base_bytes(rules->config);
+    loop_timer_set(worker->loop, &worker->rule_sweep, RULE_SWEEP_MS);
+    return STATUS_OK;
+}
+
+/* Requests finish under the rules they began with; what still streams a moment later does so only
+ * if the rules in force allow it too. */
+static void on_rule_sweep(struct loop_timer *timer) {
+    struct worker *worker = timer->owner;
+    bool is_any_left = false;
+    struct client *client = worker->clients;
+    while (client) {
+        struct client *next = client->next;
+        if (client->state == CLIENT_BUSY && exchange_is_of_former_rules(client->exchange)) {
+            is_any_left = true;
+            exchange_end_if_no_longer_allowed(client->exchange);
+        }
+        client = next;
+    }
+    if (is_any_left) {
+        loop_timer_set(worker->loop, &worker->rule_sweep, RULE_SWEEP_MS);
+    }
+}
+
 static void deliver_snapshot(struct message *message, void *receiver) {
     struct worker *worker = receiver;
     struct snapshot *old = worker->snapshot;
-    worker->snapshot = ((struct snapshot_message *)message)->snapshot;
+    struct snapshot *snapshot = ((struct snapshot_message *)message)->snapshot;
     free(message);
+    if (snapshot->rules != old->rules &&
+        worker_change_rules(worker, snapshot->rules) != STATUS_OK) {
+        snapshot_unref(snapshot); /* no memory: the former rules stay whole */
+        return;
+    }
+    worker->snapshot = snapshot;
     if (worker->snapshot->ring != old->ring &&
         !key_ring_has_same_keys(worker->snapshot->ring, old->ring)) {
         token_cache_apply_ring(worker->tokens, worker->snapshot->ring);
-    }
-    if (worker->snapshot->rules != old->rules) {
-        /* Looked-up groups are known only as far as the former rules named them. */
-        token_cache_clear(worker->tokens);
-        line_shelf_clear(worker->lines);
     }
     if (worker->snapshot->revocations && worker->snapshot->revocations != old->revocations) {
         end_revoked(worker);
@@ -212,26 +249,6 @@ struct slice worker_date(struct worker *worker) {
     return slice_of_str(worker->date);
 }
 
-static enum status worker_make_pools(struct worker *worker) {
-    const struct config *config = worker_config(worker);
-    worker->upstream_pool_count = address_book_index(config, config->route_count, 0);
-    worker->upstream_pools =
-        calloc(worker->upstream_pool_count + 1, sizeof *worker->upstream_pools);
-    worker->first_pool = calloc(config->route_count + 1, sizeof *worker->first_pool);
-    if (!worker->upstream_pools || !worker->first_pool) {
-        return STATUS_NO_MEMORY;
-    }
-    size_t row = 0;
-    for (size_t i = 0; i < config->route_count; i++) {
-        worker->first_pool[i] = row;
-        for (size_t j = 0; j < config->routes[i].upstream_count; j++, row++) {
-            worker->upstream_pools[row].route = i;
-            worker->upstream_pools[row].upstream = j;
-        }
-    }
-    return STATUS_OK;
-}
-
 static void worker_set_limits(struct worker *worker, uint32_t worker_count) {
     const struct config_limits *limits = &worker_config(worker)->limits;
     worker->client_limit = (limits->connections + worker_count - 1) / worker_count;
@@ -280,10 +297,12 @@ static enum status worker_fill(struct worker *worker, const struct worker_option
     worker->audit =
         audit_sink_new(options->audit_writer, (worker->client_limit + WORKER_REFUSALS_MAX) *
                                                   (worker->audit_base_bytes + AUDIT_TYPICAL_HEAD));
+    worker_metrics_init(&worker->metrics);
+    if (worker_metrics_make_room(&worker->metrics, options->place_count) == STATUS_OK) {
+        worker->pools = upstream_pools_new(worker, worker->snapshot->rules);
+    }
     if (!worker->io_pool || !worker->tokens || !worker->unknown_kids || !worker->lines ||
-        !worker->on_behalf || !worker->audit ||
-        worker_metrics_init(&worker->metrics, config->route_count) != STATUS_OK ||
-        worker_make_pools(worker) != STATUS_OK) {
+        !worker->on_behalf || !worker->audit || !worker->pools) {
         return error_set(err, STATUS_NO_MEMORY, "out of memory");
     }
     if (getrandom(worker->id_seed, sizeof worker->id_seed, 0) != sizeof worker->id_seed) {
@@ -293,6 +312,7 @@ static enum status worker_fill(struct worker *worker, const struct worker_option
     loop_timer_init(&worker->accept_pause, on_accept_pause, worker);
     loop_timer_init(&worker->drain_timer, on_drain_limit, worker);
     loop_timer_init(&worker->audit_timer, on_audit_timer, worker);
+    loop_timer_init(&worker->rule_sweep, on_rule_sweep, worker);
     if (mailbox_attach(worker->mailbox, worker->loop) != STATUS_OK ||
         worker_listen(worker, options) != STATUS_OK) {
         return error_set(err, STATUS_IO, "cannot watch the listening sockets");
@@ -354,10 +374,11 @@ void worker_free(struct worker *worker) {
     for (size_t i = 0; i < worker->listener_count; i++) {
         listener_stop(&worker->listeners[i]);
     }
-    for (size_t i = 0; worker->upstream_pools && i < worker->upstream_pool_count; i++) {
-        upstream_pool_done(&worker->upstream_pools[i]);
+    if (worker->pools) {
+        upstream_pools_retire(worker->pools);
     }
     bury_all(worker);
+    upstream_pools_unref(worker->pools);
     exchange_free_list(worker);
     if (worker->mailbox) {
         mailbox_detach(worker->mailbox, worker->loop);
@@ -371,8 +392,6 @@ void worker_free(struct worker *worker) {
     io_pool_free(worker->io_pool);
     worker_metrics_done(&worker->metrics);
     buf_done(&worker->audit_line);
-    free(worker->upstream_pools);
-    free(worker->first_pool);
     free(worker->listeners);
     loop_free(worker->loop);
     snapshot_unref(worker->snapshot);

@@ -22,7 +22,7 @@ struct listener;
 struct on_behalf_shelf;
 struct unknown_kids;
 struct want;
-struct upstream_pool;
+struct upstream_pools;
 
 /* What is freed at the end of the loop's turn, when no caller up the stack can still hold it. */
 struct grave {
@@ -71,9 +71,8 @@ struct worker {
     size_t client_limit;
     struct exchange *free_exchanges;
     size_t free_exchange_count;
-    struct upstream_pool *upstream_pools; /* by address_book_index() */
-    size_t upstream_pool_count;
-    size_t *first_pool; /* by route: where its pools begin */
+    struct upstream_pools *pools; /* of the configuration in force */
+    struct loop_timer rule_sweep; /* exchanges that began under former rules */
     struct grave *graves;
 
     bool is_draining;
@@ -100,6 +99,7 @@ struct worker_options {
     uint32_t index;
     uint32_t worker_count;
     struct snapshot *snapshot;
+    size_t place_count; /* routes_places so far */
     struct mailbox *keeper;
     struct audit_writer *audit_writer;
     const int *listen_fds; /* one per configured address; owned by the worker from then on */

@@ -1,0 +1,158 @@
+/* What a worker is made of at start stays as it was: those keys are named in the event. */
+#include "proxy/reload.h"
+
+#include "config/problem.h"
+#include "core/log.h"
+
+enum { LIST_BYTES = 4096, PROBLEM_BYTES = 1024 };
+
+static void add_to_list(struct buf *list, const char *text) {
+    if (list->len > 0) {
+        buf_append_str(list, ", ");
+    }
+    buf_append_str(list, text);
+}
+
+static const char *list_text(struct buf *list) {
+    buf_append_char(list, '\0');
+    return buf_ok(list) ? buf_slice(list).ptr : "more than can be told";
+}
+
+/* Both lists are sorted: a merge names what only one has and what differs. */
+static void list_changes(const struct config *former, const struct config *next, struct buf *list) {
+    size_t i = 0, j = 0;
+    while (i < former->part_count || j < next->part_count) {
+        int order = i == former->part_count ? 1
+                    : j == next->part_count ? -1
+                                            : strcmp(former->parts[i].path, next->parts[j].path);
+        if (order < 0) {
+            add_to_list(list, former->parts[i++].path);
+        } else if (order > 0) {
+            add_to_list(list, next->parts[j++].path);
+        } else {
+            if (memcmp(former->parts[i].digest, next->parts[j].digest,
+                       sizeof former->parts[i].digest) != 0) {
+                add_to_list(list, next->parts[j].path);
+            }
+            i++, j++;
+        }
+    }
+}
+
+static bool has_same_text(const char *a, const char *b) {
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool has_same_addresses(const struct config *former, const struct config *next) {
+    bool is_same = former->listen_count == next->listen_count;
+    for (size_t i = 0; is_same && i < next->listen_count; i++) {
+        is_same = has_same_text(former->listen[i].text, next->listen[i].text);
+    }
+    return is_same;
+}
+
+/* Compared with what is in force, which after an earlier reload may itself not be what runs. */
+static void list_restarts(const struct config *former, const struct config *next,
+                          struct buf *list) {
+    if (!has_same_addresses(former, next)) {
+        add_to_list(list, "listen");
+    }
+    if (former->admin_is_on != next->admin_is_on ||
+        !has_same_text(former->admin.text, next->admin.text)) {
+        add_to_list(list, "admin");
+    }
+    if (former->workers != next->workers) {
+        add_to_list(list, "workers");
+    }
+    if (!has_same_text(former->audit_file, next->audit_file) ||
+        former->audit_full_drops != next->audit_full_drops) {
+        add_to_list(list, "log");
+    }
+    if (former->limits.connections != next->limits.connections ||
+        former->limits.header_bytes != next->limits.header_bytes ||
+        former->limits.headers != next->limits.headers) {
+        add_to_list(list, "limits");
+    }
+}
+
+static void say_refused(const struct config *current, const char *why, const char *problem,
+                        size_t errors) {
+    LOG_EVENT(LOG_ERROR, "reload", LOG_STR("what", "refused"), LOG_STR("why", why),
+              LOG_STR("config", current->path), LOG_STR("problem", problem),
+              LOG_INT("errors", errors), LOG_STR("config_hash", current->hash));
+}
+
+static void say_applied(const struct config *former, const struct config *next, const char *why) {
+    struct buf changed, restarts;
+    buf_init(&changed, LIST_BYTES);
+    buf_init(&restarts, LIST_BYTES);
+    list_changes(former, next, &changed);
+    list_restarts(former, next, &restarts);
+    LOG_EVENT(LOG_INFO, "reload", LOG_STR("what", "applied"), LOG_STR("why", why),
+              LOG_STR("config", next->path), LOG_STR("changed", list_text(&changed)),
+              LOG_STR("needs_restart", list_text(&restarts)), LOG_STR("config_hash", next->hash));
+    buf_done(&changed);
+    buf_done(&restarts);
+}
+
+static const struct problem *first_error(const struct problem_list *problems) {
+    for (size_t i = 0; i < problems->count; i++) {
+        if (problems->items[i].severity == PROBLEM_ERROR) {
+            return &problems->items[i];
+        }
+    }
+    return NULL;
+}
+
+static struct config *load(const struct config *current, const char *why) {
+    struct problem_list problems = {0};
+    struct config *config = config_load(current->path, &problems);
+    if (!config) {
+        char text[PROBLEM_BYTES] = "out of memory";
+        const struct problem *problem = first_error(&problems);
+        if (problem) {
+            problem_format(current->path, problem, text, sizeof text);
+        }
+        say_refused(current, why, text, problems.error_count);
+    }
+    problem_list_done(&problems);
+    return config;
+}
+
+struct sources *reload_sources(struct sources *current, const char *why) {
+    struct error err = {""};
+    struct config *config = load(current->config, why);
+    if (!config) {
+        return NULL;
+    }
+    struct sources *next = sources_new(&current->ground, config, &err);
+    if (next) {
+        sources_adopt(next, current);
+        sources_start(next);
+        say_applied(current->config, config, why);
+    } else {
+        say_refused(current->config, why, err.text, 1);
+    }
+    config_unref(config);
+    return next;
+}
+
+static enum status watch_all(struct file_watch *watch, const struct config *config) {
+    enum status status = file_watch_add(watch, config->path);
+    for (size_t i = 0; i < config->route_count && status == STATUS_OK; i++) {
+        if (config->routes[i].tls.ca_file) {
+            status = file_watch_add(watch, config->routes[i].tls.ca_file);
+        }
+    }
+    return status;
+}
+
+struct file_watch *reload_watch(const struct config *config, struct loop *loop,
+                                void (*on_change)(void *owner), void *owner) {
+    struct file_watch *watch = file_watch_new(loop, on_change, owner);
+    if (watch && watch_all(watch, config) != STATUS_OK) {
+        file_watch_free(watch);
+        watch = NULL;
+    }
+    return watch;
+}
