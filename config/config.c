@@ -70,6 +70,8 @@ static void read_root(struct config_holder *holder, const struct node *root, con
         config_read_roles(&loader, &NO_ROLES, &holder->config);
     if (schema_read(&loader, &CONFIG_SCHEMA, root, &holder->config))
         config_check(&loader);
+    if (problems->error_count == 0 && !loader.is_out_of_memory)
+        config_digest_parts(&loader);
     config_secrets_finish(&loader);
     if (loader.is_out_of_memory)
         report_file(problems, "not enough memory to hold the configuration");

@@ -1,5 +1,5 @@
-/* `when`: what else must be true of the caller's sign-in for an entry to count. Keys are "and",
- * values of a key are "or". */
+/* `when`: what else must be true of the call or of the caller's sign-in for an entry to count. Keys
+ * are "and", values of a key are "or". */
 #include "config/config_parts.h"
 
 #include "config/scalar.h"
@@ -34,6 +34,12 @@ static void read_mfa(struct loader *loader, const struct node *node, void *targe
 }
 
 static const struct schema_row CONDITION_ROWS[] = {
+    {.key = "client",
+     .type = SCHEMA_OTHER,
+     .read = config_read_clients,
+     .shape = SHAPE_ONE_OR_LIST,
+     OFFSET_IN(config_condition, clients),
+     .summary = "where the call comes from: an address or a network such as 10.0.0.0/8, or a list"},
     {.key = "acrs",
      .type = SCHEMA_OTHER,
      .read = read_contexts,
@@ -53,5 +59,6 @@ const struct schema CONDITION_SCHEMA = {"a condition", CONDITION_ROWS};
 
 void config_read_condition(struct loader *loader, const struct node *node, void *target) {
     if (schema_read(loader, &CONDITION_SCHEMA, node, target) && node->count == 0)
-        loader_error(loader, node, "holds no condition; write {acrs: c1} or {mfa: true}");
+        loader_error(loader, node,
+                     "holds no condition; write {client: 10.0.0.0/8}, {acrs: c1} or {mfa: true}");
 }

@@ -39,7 +39,20 @@ static const struct schema_row ACCESS_ROWS[] = {
      .read = config_read_condition,
      OFFSET_IN(config_entry, when),
      .child = &CONDITION_SCHEMA,
-     .summary = "what the sign-in must satisfy too, as in {acrs: c1} or {mfa: true}"},
+     .summary = "what else must hold, as in {client: 10.0.0.0/8}, {acrs: c1} or {mfa: true}"},
+    {.key = "rate",
+     .type = SCHEMA_OTHER,
+     .read = config_read_rate,
+     OFFSET_IN(config_entry, rate),
+     .child = &RATE_SCHEMA,
+     .summary =
+         "how often whom the entry lets in may call: {requests: 100, window: 1s, burst: 200}"},
+    {.key = "shadow",
+     .type = SCHEMA_BOOL,
+     OFFSET_IN(config_entry, is_shadow),
+     .fallback = "false",
+     .summary = "true: the entry is tried out: the audit says what it would have allowed, and it "
+                "allows nothing"},
     {0},
 };
 
@@ -63,7 +76,13 @@ static const struct schema_row DENY_ROWS[] = {
      .read = config_read_condition,
      OFFSET_IN(config_entry, when),
      .child = &CONDITION_SCHEMA,
-     .summary = "refuses only sign-ins of which this holds, as in {acrs: c1}"},
+     .summary = "refuses only calls of which this holds, as in {client: 10.0.0.0/8}"},
+    {.key = "shadow",
+     .type = SCHEMA_BOOL,
+     OFFSET_IN(config_entry, is_shadow),
+     .fallback = "false",
+     .summary = "true: the entry is tried out: the audit says what it would have refused, and it "
+                "refuses nothing"},
     {0},
 };
 

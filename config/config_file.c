@@ -117,6 +117,13 @@ static const struct schema_row CONFIG_ROWS[] = {
      .type = SCHEMA_MAPPING,
      .child = &LIMIT_SCHEMA,
      .summary = "{connections: 10000, header_bytes: 32KiB, headers: 100}"},
+    {.key = "trusted_proxies",
+     .type = SCHEMA_OTHER,
+     .read = config_read_proxies,
+     .shape = SHAPE_ONE_OR_LIST,
+     OFFSET_IN(config, trusted_proxies),
+     .summary = "addresses and networks of proxies in front of barkeep, whose X-Forwarded-For says "
+                "who the client is; default: none"},
     {.key = "drain",
      .type = SCHEMA_MS,
      OFFSET_IN(config, drain_ms),

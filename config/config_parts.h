@@ -100,6 +100,14 @@ schema_read_value config_read_principals; /* into struct config_entry */
 extern const struct schema CONDITION_SCHEMA;
 schema_read_value config_read_condition; /* into struct config_condition */
 
+/* config_networks.c */
+schema_read_value config_read_clients; /* into struct config_networks */
+schema_read_value config_read_proxies; /* into struct config_networks */
+
+/* config_rates.c */
+extern const struct schema RATE_SCHEMA;
+schema_read_value config_read_rate; /* into struct config_rate */
+
 /* config_entries.c */
 extern const struct schema ACCESS_SCHEMA;
 extern const struct schema DENY_SCHEMA;
@@ -128,6 +136,9 @@ void config_check_routes(struct loader *loader);
 
 /* config_sharing.c: credentials that go to several backends. */
 void config_check_sharing(struct loader *loader);
+
+/* config_digest.c: what a reload names changes by; only of a file without errors. */
+void config_digest_parts(struct loader *loader);
 
 /* config_checks.c: what concerns several parts at once. */
 void config_check(struct loader *loader);

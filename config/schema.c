@@ -8,7 +8,7 @@
 #include "config/problem.h"
 #include "config/scalar.h"
 
-static const struct schema_row *find_row(const struct schema *schema, struct slice key) {
+const struct schema_row *schema_find(const struct schema *schema, struct slice key) {
     for (const struct schema_row *row = schema->rows; row->key; row++) {
         if (slice_eq_str(key, row->key))
             return row;
@@ -43,7 +43,7 @@ static void refuse_key(struct loader *loader, const struct schema *schema,
 static void refuse_unknown_keys(struct loader *loader, const struct schema *schema,
                                 const struct node *mapping) {
     for (const struct node *node = mapping->first; node; node = node->next) {
-        if (!find_row(schema, node->key))
+        if (!schema_find(schema, node->key))
             refuse_key(loader, schema, node);
     }
 }
@@ -75,7 +75,7 @@ static bool read_duration(struct loader *loader, const struct schema_row *row,
     if (!duration_parse(node->text, &ms)) {
         loader_error(loader, node,
                      "must be a duration: a whole number with ms, s, m or h, such as %s%s%s",
-                     row->fallback, node->source.len ? "; got " : "",
+                     row->fallback ? row->fallback : "1s", node->source.len ? "; got " : "",
                      node->source.len ? QUOTE(node->source) : "");
         return false;
     }

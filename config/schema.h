@@ -50,6 +50,9 @@ struct schema {
 /* The whole file. */
 extern const struct schema CONFIG_SCHEMA;
 
+/* The row of a key, or NULL. */
+const struct schema_row *schema_find(const struct schema *schema, struct slice key);
+
 /* Reads `mapping` into `target`: rows in table order, then complains about keys that no row has. A
  * mapping that is none leaves the target untouched. */
 bool schema_read(struct loader *loader, const struct schema *schema, const struct node *mapping,

@@ -26,7 +26,9 @@ static void check_row(const struct schema *schema, const struct schema_row *row)
                       row->type == SCHEMA_BYTES_NONE;
     bool has_choices = row->type == SCHEMA_CHOICE || row->type == SCHEMA_SWITCH;
     bool is_good = row->summary && row->summary[0];
-    is_good = is_good && (!has_bounds || (row->max > row->min && row->fallback));
+    bool has_default =
+        row->fallback || row->is_required || (is_good && strstr(row->summary, "default:"));
+    is_good = is_good && (!has_bounds || (row->max > row->min && has_default));
     is_good = is_good && (!has_choices || (row->choices && row->fallback));
     is_good = is_good && (row->type != SCHEMA_BOOL || row->fallback);
     is_good = is_good && (row->type != SCHEMA_OTHER || row->read);
