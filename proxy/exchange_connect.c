@@ -1,6 +1,8 @@
 /* From a route to a connection: whose turn it is among its upstreams, an idle connection or a new
  * one, the client certificate it presents, the next address or upstream when that fails before
  * anything was sent. Under TLS nothing is sent before the upstream is known to be the one meant. */
+#include <assert.h>
+
 #include "core/log.h"
 #include "proxy/exchange.h"
 #include "proxy/tls_session.h"
@@ -11,6 +13,7 @@ static void exchange_choose_target(struct exchange *exchange) {
     const struct config_route *route = exchange_route(exchange);
     size_t first = worker->first_pool[exchange->route];
     size_t turn = 0;
+    assert(route->upstream_count > 0);
     if (route->upstream_count > 1) {
         turn = worker->upstream_pools[first].turn++ % route->upstream_count;
     }
