@@ -204,6 +204,8 @@ void exchange_on_credential_taken(struct exchange *exchange);
  * when it is configured and missing. */
 bool exchange_client_certificate(const struct exchange *exchange,
                                  const struct rendered_credential **out_source);
+/* TLS with the upstream has failed: keeps and logs why. */
+void exchange_note_tls_problem(struct exchange *exchange);
 
 /* own_page.c: what is served to everyone, whatever the routes. */
 bool exchange_wants_own_page(const struct exchange *exchange);
