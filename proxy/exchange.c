@@ -123,6 +123,7 @@ void exchange_on_upstream_event(struct exchange *exchange) {
 void exchange_on_want_done(struct exchange *exchange) {
     exchange->want = NULL;
     /* What the keeper published since is what the answer refers to. */
+    exchange->credential = NULL; /* a refused one was the former cabinet's */
     snapshot_unref(exchange->snapshot);
     exchange->snapshot = snapshot_ref(exchange->worker->snapshot);
     if (exchange->phase == PHASE_WAIT_KEYS) {
