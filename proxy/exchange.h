@@ -92,6 +92,7 @@ struct exchange {
     uint64_t asked_generation; /* of the key set that did not do */
     bool asked_for_groups;
     bool asked_for_credential;
+    bool asked_for_certificate; /* the route's own */
     uint64_t generation; /* of the rendering that `credential` is, or is the version before */
     bool sent_previous;  /* `credential` is the version before */
     uint64_t refused_generation; /* that the upstream answered 401 to; 0: none yet */
