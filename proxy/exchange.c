@@ -147,6 +147,7 @@ static void exchange_forget_judgement(struct exchange *exchange) {
     exchange->address = 0;
     exchange->asked_for_keys = exchange->asked_for_groups = false;
     exchange->asked_for_credential = exchange->asked_for_assertion_key = false;
+    exchange->asked_for_certificate = exchange->found_target = false;
 }
 
 void exchange_on_want_done(struct exchange *exchange) {

@@ -95,6 +95,7 @@ struct exchange {
     uint64_t asked_generation; /* of the key set that did not do */
     bool asked_for_groups;
     bool asked_for_credential;
+    bool asked_for_certificate; /* the route's own */
     uint64_t generation; /* of the rendering that `credential` is, or is the version before */
     bool sent_previous;  /* `credential` is the version before */
     uint64_t refused_generation; /* that the upstream answered 401 to; 0: none yet */
@@ -211,6 +212,8 @@ void exchange_on_credential_taken(struct exchange *exchange);
  * when it is configured and missing. */
 bool exchange_client_certificate(const struct exchange *exchange,
                                  const struct rendered_credential **out_source);
+/* TLS with the upstream has failed: keeps and logs why. */
+void exchange_note_tls_problem(struct exchange *exchange);
 
 /* own_page.c: what is served to everyone, whatever the routes. */
 bool exchange_wants_own_page(const struct exchange *exchange);

@@ -1,16 +1,18 @@
 /* From a route to a connection: whose turn it is among its upstreams, an idle connection or a new
  * one, the client certificate it presents, the next address or upstream when that fails before
  * anything was sent. Under TLS nothing is sent before the upstream is known to be the one meant. */
+#include <assert.h>
+
 #include "core/log.h"
 #include "proxy/exchange.h"
 #include "proxy/tls_session.h"
 
 /* Draws the upstream whose turn it is. */
 static void exchange_choose_target(struct exchange *exchange) {
-    struct worker *worker = exchange->worker;
     const struct config_route *route = exchange_route(exchange);
     size_t first = exchange->pools->first_pool[exchange->route];
     size_t turn = 0;
+    assert(route->upstream_count > 0);
     if (route->upstream_count > 1) {
         turn = exchange->pools->items[first].turn++ % route->upstream_count;
     }
@@ -83,32 +85,36 @@ static const char *credential_name(const struct exchange *exchange, size_t crede
     return credential == CONFIG_NONE ? "" : exchange_config(exchange)->credentials[credential].name;
 }
 
-/* The vault has the last word on where a secret goes, the client certificate's included. */
-static bool exchange_may_use_target(struct exchange *exchange,
-                                    const struct rendered_credential *certificate) {
+/* The vault has the last word on where a secret goes, the client certificate's included: which of
+ * the two may not go to the target, by index into config->credentials, or CONFIG_NONE. */
+static size_t exchange_bound_credential(const struct exchange *exchange,
+                                        const struct rendered_credential *certificate) {
     const struct config_upstream *target = exchange->target;
     const struct rendered_credential *credential = exchange->credential;
-    size_t bound = CONFIG_NONE;
     if (credential && credential->bound_count &&
         !rendered_credential_may_go_to(credential, target->host, target->port)) {
-        bound = exchange->decision.credential;
-    } else if (certificate && certificate->bound_count &&
-               !rendered_credential_may_go_to(certificate, target->host, target->port)) {
-        bound = exchange_certificate_source(exchange);
-    } else {
-        exchange->found_target = true;
-        return true;
+        return exchange->decision.credential;
     }
-    exchange_complain(exchange, "secret", "the vault binds this secret to other hosts",
-                      credential_name(exchange, bound));
-    return false;
+    if (certificate && certificate->bound_count &&
+        !rendered_credential_may_go_to(certificate, target->host, target->port)) {
+        return exchange_certificate_source(exchange);
+    }
+    return CONFIG_NONE;
+}
+
+static void exchange_refuse_bound(struct exchange *exchange,
+                                  const struct rendered_credential *certificate) {
+    static const char problem[] = "the vault binds this secret to other hosts";
+    size_t bound = exchange_bound_credential(exchange, certificate);
+    exchange_complain(exchange, "secret", problem, credential_name(exchange, bound));
+    exchange_refuse(exchange, REASON_SECRET_UNAVAILABLE, 0, problem);
 }
 
 /* All targets were tried. */
-static void exchange_refuse_unconnected(struct exchange *exchange) {
+static void exchange_refuse_unconnected(struct exchange *exchange,
+                                        const struct rendered_credential *certificate) {
     if (!exchange->found_target) {
-        exchange_refuse(exchange, REASON_SECRET_UNAVAILABLE, 0,
-                        "the vault binds this secret to other hosts");
+        exchange_refuse_bound(exchange, certificate);
     } else if (exchange->tls_problem) {
         exchange_refuse(exchange, REASON_UPSTREAM_TLS, 0, exchange->tls_problem);
     } else if (exchange->snapshot->addresses->upstreams[exchange->pool].count == 0) {
@@ -147,12 +153,13 @@ static struct upstream *exchange_open_target(struct exchange *exchange,
 static bool exchange_open_upstream(struct exchange *exchange,
                                    const struct rendered_credential *certificate) {
     do {
-        if (exchange_may_use_target(exchange, certificate)) {
+        if (exchange_bound_credential(exchange, certificate) == CONFIG_NONE) {
+            exchange->found_target = true;
             exchange->upstream = exchange_open_target(exchange, certificate);
         }
     } while (!exchange->upstream && exchange_choose_next_target(exchange));
     if (!exchange->upstream) {
-        exchange_refuse_unconnected(exchange);
+        exchange_refuse_unconnected(exchange, certificate);
         return false;
     }
     if (!exchange->upstream->is_connected) {
@@ -161,13 +168,16 @@ static bool exchange_open_upstream(struct exchange *exchange,
     return true;
 }
 
+void exchange_note_tls_problem(struct exchange *exchange) {
+    exchange->tls_problem = tls_session_problem(exchange->upstream->conn.tls);
+    exchange_complain(exchange, "upstream_tls", exchange->tls_problem,
+                      credential_name(exchange, exchange_certificate_source(exchange)));
+}
+
 static enum io_result exchange_handshake(struct exchange *exchange) {
-    struct upstream *upstream = exchange->upstream;
-    enum io_result result = upstream_handshake(upstream);
+    enum io_result result = upstream_handshake(exchange->upstream);
     if (result == IO_ERROR) {
-        exchange->tls_problem = tls_session_problem(upstream->conn.tls);
-        exchange_complain(exchange, "upstream_tls", exchange->tls_problem,
-                          credential_name(exchange, exchange_certificate_source(exchange)));
+        exchange_note_tls_problem(exchange);
     }
     return result;
 }

@@ -63,20 +63,9 @@ static void exchange_refuse_rejected(struct exchange *exchange) {
                     "the upstream answered 401 to the injected credential");
 }
 
-static void exchange_use(struct exchange *exchange, const struct rendered_credential *rendering) {
-    exchange->credential = exchange_choose(exchange, rendering);
-    if (!exchange->credential) {
-        exchange_refuse_rejected(exchange);
-        return;
-    }
-    exchange->generation = rendering->generation;
-    exchange->sent_previous = exchange->credential != rendering;
-    exchange_move(exchange, PHASE_CONNECT);
-}
-
-static void exchange_want_credential(struct exchange *exchange, size_t credential) {
-    if (!exchange->asked_for_credential) {
-        exchange->asked_for_credential = true;
+static void exchange_want_credential(struct exchange *exchange, size_t credential, bool *asked) {
+    if (!*asked) {
+        *asked = true;
         exchange->want = want_post_credential(exchange->worker, exchange, credential, 0);
         if (exchange->want) {
             exchange_move(exchange, PHASE_WAIT_CREDENTIAL);
@@ -87,6 +76,28 @@ static void exchange_want_credential(struct exchange *exchange, size_t credentia
                     "the backend's credential cannot be read now");
 }
 
+/* The client certificate that the route itself presents has to be there as well. */
+static void exchange_connect_or_wait(struct exchange *exchange) {
+    const struct rendered_credential *certificate;
+    if (exchange_client_certificate(exchange, &certificate)) {
+        exchange_move(exchange, PHASE_CONNECT);
+    } else {
+        exchange_want_credential(exchange, exchange_route(exchange)->tls.certificate,
+                                 &exchange->asked_for_certificate);
+    }
+}
+
+static void exchange_use(struct exchange *exchange, const struct rendered_credential *rendering) {
+    exchange->credential = exchange_choose(exchange, rendering);
+    if (!exchange->credential) {
+        exchange_refuse_rejected(exchange);
+        return;
+    }
+    exchange->generation = rendering->generation;
+    exchange->sent_previous = exchange->credential != rendering;
+    exchange_connect_or_wait(exchange);
+}
+
 static void exchange_use_cabinet(struct exchange *exchange, size_t credential) {
     struct cabinet *cabinet = exchange->snapshot->cabinet;
     const struct rendered_credential *rendering =
@@ -94,7 +105,7 @@ static void exchange_use_cabinet(struct exchange *exchange, size_t credential) {
     if (rendering && rendering->is_available) {
         exchange_use(exchange, rendering);
     } else {
-        exchange_want_credential(exchange, credential);
+        exchange_want_credential(exchange, credential, &exchange->asked_for_credential);
     }
 }
 
@@ -181,7 +192,7 @@ void exchange_step_credential(struct exchange *exchange) {
     }
     size_t credential = exchange->decision.credential;
     if (credential == CONFIG_NONE) {
-        exchange_move(exchange, PHASE_CONNECT);
+        exchange_connect_or_wait(exchange);
     } else if (exchange_config(exchange)->credentials[credential].kind == CREDENTIAL_ON_BEHALF_OF) {
         exchange_use_on_behalf(exchange, credential);
     } else {
@@ -218,6 +229,8 @@ void exchange_on_credential_refused(struct exchange *exchange) {
     }
     upstream_close(exchange->upstream);
     exchange->upstream = NULL;
+    exchange->target = NULL;
+    exchange->found_target = false;
     exchange->address = 0;
     exchange->wrote_request_head = false;
     exchange->informational_count = 0;

@@ -171,7 +171,8 @@ static void exchange_on_upstream_gone(struct exchange *exchange) {
     const struct tls_session *tls = exchange->upstream->conn.tls;
     if (!may_retry && is_untouched && tls && tls_session_was_refused(tls)) {
         /* TLS 1.3 judges the client certificate when the request is on its way already */
-        exchange_refuse(exchange, REASON_UPSTREAM_TLS, 0, tls_session_problem(tls));
+        exchange_note_tls_problem(exchange);
+        exchange_refuse(exchange, REASON_UPSTREAM_TLS, 0, exchange->tls_problem);
         return;
     }
     if (!may_retry) {

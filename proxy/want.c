@@ -30,14 +30,16 @@ static void want_free(struct want *want) {
 static void want_return(struct message *message, void *receiver) {
     (void)receiver;
     struct want *want = (struct want *)message;
+    /* What was found out under former rules is not kept: the exchange begins anew. */
+    bool is_current = want->rules == want->worker->snapshot->rules;
     want_leave(want);
     while (want->exchange) {
         struct exchange *exchange = want->exchange;
         want->exchange = exchange->next_waiting;
         exchange->next_waiting = NULL;
-        if (want->kind == WANT_GROUPS) {
+        if (want->kind == WANT_GROUPS && is_current) {
             exchange_take_groups(exchange, &want->groups);
-        } else if (want->kind == WANT_ON_BEHALF) {
+        } else if (want->kind == WANT_ON_BEHALF && is_current) {
             exchange_take_on_behalf(exchange, &want->on_behalf);
         }
         exchange_on_want_done(exchange);

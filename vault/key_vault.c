@@ -131,7 +131,7 @@ int64_t key_vault_valid_from(const struct key_vault_attributes *attributes, int6
 
 static enum status check_attributes(const struct azure_answer *answer, int64_t wall_sec,
                                     struct key_vault_secret *secret, struct error *err) {
-    struct key_vault_attributes found;
+    struct key_vault_attributes found = {0};
     const enum status status = key_vault_read_attributes(answer, &found, err);
     if (status != STATUS_OK)
         return status;

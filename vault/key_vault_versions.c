@@ -17,7 +17,7 @@ static void rank(struct key_vault_versions *versions, const struct key_vault_ver
 static enum status read_item(const struct azure_answer *item, const char *name, int64_t wall_sec,
                              struct key_vault_versions *versions, struct error *err) {
     struct key_vault_version found = {0};
-    struct key_vault_attributes attributes;
+    struct key_vault_attributes attributes = {0};
     if (!item)
         return error_set(err, STATUS_INVALID, "the list holds something that is no version");
     enum status status = key_vault_read_id(item, name, found.version, err);

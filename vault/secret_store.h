@@ -40,7 +40,7 @@ struct leak_set;
 
 /* What one credential puts into a request. */
 struct rendered_credential {
-    bool is_available;   /* every secret it needs is there and usable */
+    bool is_available; /* every secret it needs is there and usable */
     /* Never 0. No two renderings of this process have the same, but those that differ in `previous`
      * alone. */
     uint64_t generation;

@@ -282,11 +282,15 @@ static bool is_worth_a_search(const struct stored_secret *secret) {
            strcmp(secret->searched, secret->current.version) != 0;
 }
 
+/* After a quiet time the gap begins anew. */
 static void pace_rereads(struct stored_secret *secret) {
+    const uint64_t now_ms = clock_monotonic_ms();
     const uint64_t gap_max_ms = (uint64_t)secret->config->refresh_sec * 1000;
+    if (now_ms > secret->reread_ms + scaled_ms(secret, gap_max_ms))
+        secret->reread_gap_ms = 0;
     secret->reread_gap_ms =
         secret->reread_gap_ms ? sooner(secret->reread_gap_ms * 2, gap_max_ms) : REREAD_GAP_MIN_MS;
-    secret->reread_ms = clock_monotonic_ms() + scaled_ms(secret, secret->reread_gap_ms);
+    secret->reread_ms = now_ms + scaled_ms(secret, secret->reread_gap_ms);
 }
 
 static void start_reread(struct stored_secret *secret) {

@@ -297,8 +297,10 @@ static char *default_claims(void) {
 }
 
 static void challenge(const struct admin_call *call) {
-    static const struct json_member members[] = {
-        {"claims", MEMBER_OBJECT, 0}, {"end", MEMBER_BOOL, 0}, {NULL, MEMBER_ANY, 0}};
+    static const struct json_member members[] = {{"claims", MEMBER_OBJECT, 0},
+                                                 {"end", MEMBER_BOOL, 0},
+                                                 {"any_client", MEMBER_BOOL, 0},
+                                                 {NULL, MEMBER_ANY, 0}};
     struct vault *vault = find_vault(call);
     if (!vault || !admin_shape_is(call, members))
         return;
@@ -306,7 +308,8 @@ static void challenge(const struct admin_call *call) {
     char *text = NULL;
     if (!json_is_true(json_object_get(call->document, "end")))
         text = claims ? must(json_dumps(claims, JSON_COMPACT)) : default_claims();
-    vault_gate_ask_claims(&vault->gate, text);
+    vault_gate_ask_claims(&vault->gate, text,
+                          json_is_true(json_object_get(call->document, "any_client")));
     free(text);
     admin_done(call);
 }

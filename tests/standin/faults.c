@@ -12,6 +12,7 @@
 #define MAX_FAULTS 64
 #define MAX_COUNTED_PATHS 1000
 #define MAX_DELAY_MS 600000
+#define MAX_VALUE_BYTES (16 << 20)
 #define UNTIL_CLEARED (-1)
 
 static const char *const endpoint_names[ENDPOINT_COUNT] = {
@@ -34,11 +35,11 @@ struct fault {
 };
 
 static const struct json_member fault_members[] = {
-    {"endpoint", MEMBER_STRING, 1},  {"count", MEMBER_INTEGER, 0},
-    {"status", MEMBER_INTEGER, 0},   {"retry_after", MEMBER_INTEGER, 0},
-    {"delay_ms", MEMBER_INTEGER, 0}, {"close", MEMBER_BOOL, 0},
-    {"body", MEMBER_STRING, 0},      {"match", MEMBER_STRING, 0},
-    {NULL, MEMBER_ANY, 0},
+    {"endpoint", MEMBER_STRING, 1},     {"count", MEMBER_INTEGER, 0},
+    {"status", MEMBER_INTEGER, 0},      {"retry_after", MEMBER_INTEGER, 0},
+    {"delay_ms", MEMBER_INTEGER, 0},    {"close", MEMBER_BOOL, 0},
+    {"body", MEMBER_STRING, 0},         {"match", MEMBER_STRING, 0},
+    {"value_bytes", MEMBER_INTEGER, 0}, {NULL, MEMBER_ANY, 0},
 };
 
 void faults_init(struct faults *faults) {
@@ -206,9 +207,19 @@ static char *copy_text(const json_t *document, const char *name) {
     return text ? must_strdup(text) : NULL;
 }
 
+/* A secret of so many bytes, more than the vault itself would take. */
+static char *large_body(int64_t value_bytes) {
+    char *value = must_array((size_t)value_bytes + 1, 1);
+    memset(value, 'x', (size_t)value_bytes);
+    char *body = must_printf("{\"value\":\"%s\"}", value);
+    free(value);
+    return body;
+}
+
 enum status faults_add(struct faults *faults, const json_t *document, struct error *err) {
     struct fault fault = {.left = 1, .retry_after = -1};
     int64_t answer = 0;
+    int64_t value_bytes = 0;
     if (faults->pending_count == MAX_FAULTS)
         return error_set(err, STATUS_LIMIT, "at most %d faults wait at a time", MAX_FAULTS);
     enum status status = json_shape_check(document, "fault", fault_members, err);
@@ -222,6 +233,8 @@ enum status faults_add(struct faults *faults, const json_t *document, struct err
         status = read_number(document, "retry_after", 0, 86400, &fault.retry_after, err);
     if (status == STATUS_OK)
         status = read_number(document, "delay_ms", 0, MAX_DELAY_MS, &fault.delay_ms, err);
+    if (status == STATUS_OK)
+        status = read_number(document, "value_bytes", 1, MAX_VALUE_BYTES, &value_bytes, err);
     if (status != STATUS_OK)
         return status;
     fault.is_cut = json_is_true(json_object_get(document, "close"));
@@ -231,7 +244,7 @@ enum status faults_add(struct faults *faults, const json_t *document, struct err
                          "a fault needs a count and one of status, delay_ms, close");
     if (fault.is_cut && fault.status)
         return error_set(err, STATUS_INVALID, "close and status exclude each other");
-    fault.body = copy_text(document, "body");
+    fault.body = value_bytes ? large_body(value_bytes) : copy_text(document, "body");
     fault.match = copy_text(document, "match");
     struct fault *place = must_grow(&faults->pending, &faults->pending_count, sizeof(*place));
     *place = fault;

@@ -464,6 +464,12 @@ class Moods(WithVault):
         self.assertIn("VaultRequestTypeLimitReached", answer.error["message"])
         self.assertIn("x-ms-keyvault-region", answer.headers)
 
+    def test_a_fault_answers_with_a_value_of_any_size(self):
+        self.standin.knob("faults", {"endpoint": "vault", "status": 200, "value_bytes": 1 << 20})
+        self.assertEqual(self.ask("GET", "/secrets/rabbit-admin").json, {"value": "x" * (1 << 20)})
+        for wrong in (0, (16 << 20) + 1):
+            self.standin.knob("faults", {"endpoint": "vault", "status": 200, "value_bytes": wrong}, status=400)
+
     def test_a_claims_challenge_wants_another_token_from_a_capable_client(self):
         self.standin.knob(KNOB + "challenge", {})
         self.refused(401, "Unauthorized", None, "GET", "/secrets/rabbit-admin", token=self.reader)
@@ -477,6 +483,13 @@ class Moods(WithVault):
         self.ask("GET", "/secrets/rabbit-admin", token=other, status=401)
         capable = self.token_of(ADMINISTRATOR, "--claim", 'xms_cc=["cp1"]')
         self.ask("GET", "/secrets/rabbit-admin", token=capable)
+        self.ask("GET", "/secrets/rabbit-admin", token=self.reader, status=401)
+
+    def test_a_claims_challenge_may_take_any_other_token(self):
+        self.standin.knob(KNOB + "challenge", {"any_client": True})
+        for _ in range(2):
+            self.ask("GET", "/secrets/rabbit-admin", token=self.reader, status=401)
+        self.ask("GET", "/secrets/rabbit-admin")
         self.ask("GET", "/secrets/rabbit-admin", token=self.reader, status=401)
 
     def test_a_claims_challenge_carries_the_claims_it_was_given(self):

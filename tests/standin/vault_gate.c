@@ -39,11 +39,12 @@ bool vault_gate_throttles(struct vault_gate *gate) {
     return ++gate->in_window > gate->limit;
 }
 
-void vault_gate_ask_claims(struct vault_gate *gate, const char *claims) {
+void vault_gate_ask_claims(struct vault_gate *gate, const char *claims, bool takes_any_client) {
     free(gate->claims);
     free(gate->refused_token);
     gate->claims = claims ? must_strdup(claims) : NULL;
     gate->refused_token = NULL;
+    gate->takes_any_client = takes_any_client;
 }
 
 static bool is_capable(const json_t *payload) {
@@ -63,5 +64,6 @@ bool vault_gate_refuses_token(struct vault_gate *gate, struct slice token, const
         gate->refused_token = must_printf("%.*s", (int)token.len, token.ptr);
         return true;
     }
-    return slice_eq(token, slice_of_str(gate->refused_token)) || !is_capable(payload);
+    bool is_refused = slice_eq(token, slice_of_str(gate->refused_token));
+    return is_refused || (!gate->takes_any_client && !is_capable(payload));
 }

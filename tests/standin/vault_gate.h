@@ -27,8 +27,9 @@ struct vault_gate {
     bool has_retry_after;
     int64_t retry_after_sec;
 
-    char *claims;        /* NULL: no challenge; the JSON that tokens are to be asked with */
-    char *refused_token; /* the one that was challenged first; never good again */
+    char *claims;          /* NULL: no challenge; the JSON that tokens are to be asked with */
+    bool takes_any_client; /* others need not be capable of claims challenges */
+    char *refused_token;   /* the one that was challenged first; never good again */
 };
 
 void vault_gate_done(struct vault_gate *gate);
@@ -40,8 +41,9 @@ enum status vault_gate_set_network(struct vault_gate *gate, const char *name, st
 bool vault_gate_throttles(struct vault_gate *gate);
 
 /* From now on: the next token seen is refused for good, and so is every other that does not come
- * from a client that can take claims challenges (xms_cc: cp1). `claims` NULL ends it. */
-void vault_gate_ask_claims(struct vault_gate *gate, const char *claims);
+ * from a client that can take claims challenges (xms_cc: cp1), unless any may. `claims` NULL ends
+ * it. */
+void vault_gate_ask_claims(struct vault_gate *gate, const char *claims, bool takes_any_client);
 /* True when this token gets the challenge. */
 bool vault_gate_refuses_token(struct vault_gate *gate, struct slice token, const json_t *payload);
 

@@ -355,6 +355,7 @@ class ClientCertificates(TlsCase):
                 marks = self.mutual.mark(), self.mutual_12.mark()
                 self.refused(f"/{route}/x", "certificate")
                 self.assertEqual(marks, (self.mutual.mark(), self.mutual_12.mark()))
+                self.assertTrue(any(f'"{route}"' in line for line in self.logged(TLS)))
 
     def test_a_certificate_that_is_missing_is_503_and_nothing_is_connected(self):
         before = self.mutual.connections()
@@ -668,6 +669,8 @@ class Bound(TlsCase):
                 self.assertEqual(self.serial,
                                  self.first.handshake_of(self.first.last()).client_serial)
         self.assertTrue(self.second.is_untouched(mark))
+        self.assertFalse(any('"near"' in line and "binds" in line
+                             for line in self.logged("secret")))
 
     def test_nowhere_to_go_is_503(self):
         connections = self.first.connections(), self.second.connections()
