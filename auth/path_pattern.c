@@ -2,6 +2,8 @@
  * single back-track to the last star, so the cost is bounded by pattern times path. */
 #include "auth/path_pattern.h"
 
+#include <stdlib.h>
+
 /* Goes through the segments of a path: "/a//" has "a", "" and "". */
 struct segment_reader {
     struct slice rest; /* begins with '/' while there is a segment left */
@@ -89,6 +91,8 @@ bool path_pattern_match(struct path_pattern pattern, struct slice path) {
     size_t p = 0, deep = pattern.count;
     while (!reader_is_done(reader)) {
         if (p < pattern.count && pattern.segments[p].kind == SEGMENT_DEEP) {
+            if (p + 1 == pattern.count)
+                return true;
             deep = p++;
             resume = reader;
             continue;
@@ -108,4 +112,15 @@ bool path_pattern_match(struct path_pattern pattern, struct slice path) {
     while (p < pattern.count && pattern.segments[p].kind == SEGMENT_DEEP)
         p++;
     return p == pattern.count;
+}
+
+bool path_pattern_matches(struct slice pattern, struct slice path) {
+    size_t count = path_segment_count(pattern);
+    struct path_segment *segments = calloc(count + 1, sizeof *segments);
+    if (!segments)
+        return false;
+    path_pattern_split(pattern, segments);
+    bool is_match = path_pattern_match((struct path_pattern){segments, count}, path);
+    free(segments);
+    return is_match;
 }

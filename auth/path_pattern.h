@@ -26,5 +26,7 @@ size_t path_segment_count(struct slice text);
 void path_pattern_split(struct slice text, struct path_segment *out_segments);
 /* `path` is canonical and begins with '/'. */
 bool path_pattern_match(struct path_pattern pattern, struct slice path);
+/* The same for who has one pattern at hand: splits it first. */
+bool path_pattern_matches(struct slice pattern, struct slice path);
 
 #endif

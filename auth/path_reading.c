@@ -83,7 +83,7 @@ static struct slice fold_path(struct slice path, struct fold *fold) {
     return slice_of(fold->out, fold->len);
 }
 
-static bool reads_one_way(struct slice path) {
+bool path_reads_one_way(struct slice path) {
     return slice_index(path, '%') == path.len && slice_index(path, '*') == path.len &&
            (path.len <= 1 || path.ptr[path.len - 1] != '/');
 }
@@ -91,7 +91,7 @@ static bool reads_one_way(struct slice path) {
 void path_readings_of(struct slice path, char *bytes, struct path_readings *out_readings) {
     out_readings->items[0] = path;
     out_readings->count = 1;
-    if (path.len > PATH_READING_MAX || reads_one_way(path))
+    if (path.len > PATH_READING_MAX || path_reads_one_way(path))
         return;
     struct fold plain = {.out = bytes};
     struct fold split = {.out = bytes + 3 * PATH_READING_MAX, .splits_encoded_slashes = true};

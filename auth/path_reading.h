@@ -22,6 +22,9 @@ struct path_readings {
  * the reading as it is: no request target is that long. */
 void path_readings_of(struct slice path, char *bytes, struct path_readings *out_readings);
 
+/* True when the path as it is is its only reading. */
+bool path_reads_one_way(struct slice path);
+
 /* A pattern in the form that the second and third reading take; wildcards stay. Writes at most
  * pattern.len bytes. */
 struct slice path_pattern_fold(struct slice pattern, char *out_bytes);

@@ -35,7 +35,7 @@ enum policy_answer {
     POLICY_GROUPS_UNKNOWN, /* would match if the caller's groups were known so */
     POLICY_OTHER_CLIENT,   /* when: client */
     POLICY_LACKS_CONTEXT,  /* when: acrs */
-    POLICY_LACKS_MFA,
+    POLICY_LACKS_MFA,      /* when: mfa, and perhaps acrs too */
 };
 
 /* What a principal of an entry asks for, in the order of looking. */
@@ -80,27 +80,36 @@ struct decision {
     struct slice needed_acrs; /* an authentication context; empty for none */
     bool needs_mfa;
     const struct config_entry *entry; /* the one that `rule` names; NULL when none matched */
-    /* Labels of the entries under `shadow` that would have decided; the first few of them. A route
-     * under shadow lets through what it would have refused: then its own reason is the first. */
+    /* Labels of the entries under `shadow` that would have decided, in the order of deciding; the
+     * first few of them. A route under shadow lets through what it would have refused: then its own
+     * reason is the first. They live as long as the configuration. */
     const char *shadows[POLICY_SHADOWS_MAX];
     size_t shadow_count;
 };
 
-/* Any matching deny refuses; else the
- * first matching access entry, the route's before the top-level ones. An entry that could match
- * only if unknown groups were known gives groups_unknown when nothing else grants; a deny on groups
- * with unknown groups refuses as groups_unknown. An entry whose `when` does not hold neither grants
- * nor denies. When nothing grants, groups that are unknown come first, for they may make a step-up
- * needless; then the first access entry that lacks only an authentication context: claims_required
- * if the client takes a claims challenge, else no_role; then the first that lacks more (mfa):
- * no_role. Pure, no allocation.
+/* Any matching deny refuses; else the first matching access entry, the route's before the top-level
+ * ones. An entry that could match only if unknown groups were known gives groups_unknown when
+ * nothing else grants; a deny on groups with unknown groups refuses as groups_unknown. An entry
+ * whose `when` does not hold neither grants nor denies. When nothing grants, groups that are
+ * unknown come first, for they may make a step-up needless; then the first access entry that lacks
+ * only an authentication context: claims_required if the client takes a claims challenge, else
+ * no_role; then the first that lacks more (mfa): no_role. `when: client` cannot be stepped up to:
+ * an entry for other clients is as good as absent.
+ *
  * What grants is held against the path as it is; what takes away (a deny's actions, a role's
- * not_actions) against every reading of it, see path_reading.h. */
+ * not_actions) against every reading of it, see path_reading.h.
+ *
+ * An entry under shadow that matches where it would have decided, had it alone not been under
+ * shadow, is named in `shadows` and passed over. Unknown groups match nothing there, and never make
+ * the decision depend on them. On a route under shadow the route's own entries say what they would
+ * have done, but what the top level says holds: its denies refuse, its access entries grant.
+ * Whoever is not refused so is let through, without entry and `rule`, and without a credential
+ * unless all the rules together grant one; `shadows` then begins with the label of the deny that
+ * would have refused, or with the reason's code.
+ *
+ * Pure, no allocation; some 12 KiB of stack, and another 50 for paths that read more than one way.
+ * With a trace the decision is the same, made first and then told. */
 void policy_decide(const struct policy *policy, const struct policy_question *question,
                    struct policy_trace *trace, struct decision *out_decision);
-
-/* True when `path` (canonical) matches `pattern`: '*' within a segment, '**' any number of whole
- * segments. */
-bool path_pattern_matches(struct slice pattern, struct slice path);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "auth/policy.h"
+#include "auth/path_pattern.h"
 #include "core/clock.h"
 
 static void matches_by_segments(void **state) {
