@@ -3,8 +3,8 @@
  * libcurl's callbacks only store: a watch, a deadline, received bytes. Users are called afterwards,
  * from deliver_finished(), when no libcurl function is on the stack; so an on_done may start and
  * cancel calls and even free the client. A call owns copies of all it was given; bodies and headers
- * are wiped on release, libcurl's own copies by its allocator (wiping_memory.h). What remains out
- * of reach are OpenSSL's record buffers.
+ * are wiped on release, libcurl's own copies by its allocator (wiping_memory.h), and what OpenSSL
+ * deciphers in its record buffers as soon as it has been handed over.
  *
  * Idle connections are reused. libcurl 7.88 does not notice unread bytes on them and repeats a
  * request when a reused connection turns out dead; towards the identity provider and the vault,
@@ -16,6 +16,7 @@
 #include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -64,10 +65,13 @@ struct socket_watch {
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 static CURLcode curl_ready = CURLE_FAILED_INIT;
+static bool has_openssl; /* libcurl comes with other TLS libraries, too */
 
 static void init_curl(void) {
     curl_ready = curl_global_init_mem(CURL_GLOBAL_DEFAULT, wiping_malloc, wiping_free,
                                       wiping_realloc, wiping_strdup, wiping_calloc);
+    const char *tls = curl_version_info(CURLVERSION_NOW)->ssl_version;
+    has_openssl = tls && strncmp(tls, "OpenSSL/", sizeof "OpenSSL/" - 1) == 0;
 }
 
 static void release_call(struct http_call *call) {
@@ -360,6 +364,14 @@ static enum status copy_body(struct http_call *call, struct slice body, struct e
     return STATUS_OK;
 }
 
+/* Without it an answer's secrets stay in the record buffer until the next record, and in the heap
+ * once the buffer is given back. */
+static CURLcode on_tls_context(CURL *easy, void *ssl_ctx, void *owner) {
+    (void)easy, (void)owner;
+    SSL_CTX_set_options(ssl_ctx, SSL_OP_CLEANSE_PLAINTEXT);
+    return CURLE_OK;
+}
+
 /* The first failure sticks. */
 #define SET(option, value)                                                                         \
     do {                                                                                           \
@@ -388,6 +400,8 @@ static CURLcode set_fixed_options(CURL *easy, const struct http_client *client) 
     SET(CURLOPT_CAPATH, NULL);
     if (client->ca_file)
         SET(CURLOPT_CAINFO, client->ca_file);
+    if (has_openssl)
+        SET(CURLOPT_SSL_CTX_FUNCTION, on_tls_context);
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_QUICK_EXIT, 1L); /* a cancelled call does not wait for the resolver's thread */
     SET(CURLOPT_DNS_CACHE_TIMEOUT, DNS_CACHE_SEC);

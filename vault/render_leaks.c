@@ -10,7 +10,9 @@
 static enum status set_leaks(struct rendering *rendering, const struct leak_source *sources,
                              size_t count, struct error *err) {
     if (!leak_set_new(sources, count, &rendering->leaks))
-        return render_no_memory(err);
+        return error_set(err, STATUS_NO_MEMORY,
+                         "secret memory has no room for the forms in which answers might repeat "
+                         "it; a shorter value may fit");
     rendering->credential.leaks = rendering->leaks;
     return STATUS_OK;
 }

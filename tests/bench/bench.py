@@ -67,8 +67,8 @@ def check_same_work(peer, work):
         raise StartError(f"{peer.name} answered {status} to a good token: {seen[:200]}\n{peer.child.log_tail()}")
     if not peer.judges:
         return
-    if seen != work.caller.basic:
-        raise StartError(f"{peer.name} did not inject the credential: upstream saw {seen[:60]!r}")
+    if seen != peers.EXPECTED:
+        raise StartError(f"{peer.name} did not inject the credential: the upstream was sent {seen[:60]}")
     for what, token in (("a token with a wrong signature", with_other_signature(work.caller.token)), ("no token", None)):
         status, _ = ask(peer.port, "/bench/seen", token)
         if status not in (401, 403):
@@ -129,7 +129,7 @@ def print_table(rows):
 
 def run(options, stage):
     caller = Caller(stage)
-    upstream = stage.add(peers.Upstream(stage))
+    upstream = stage.add(peers.Upstream(stage, caller.basic))
     work = peers.Work(upstream.port, caller)
     kinds = [kind for kind in peers.ALL if options.only is None or kind.name in options.only + [BASELINE]]
     measured = [stage.add(kind(stage, work)) for kind in kinds]

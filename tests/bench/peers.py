@@ -15,6 +15,7 @@ from lib.process import barkeep_binary
 PROXY_CORE = 0
 LOAD_CORE = 1
 MODULES = "/usr/lib/apache2/modules"
+EXPECTED = "the credential"  # what the upstream says when it was sent what it expects
 
 
 def pinned(core, *argv):
@@ -65,22 +66,29 @@ class Peer:
 
 
 class Upstream(Peer):
-    """nginx answering by itself, on the load generator's core; /seen shows the Authorization it was sent."""
+    """nginx answering by itself, on the load generator's core; /seen says whether it was sent `expected` in
+    Authorization. It does not repeat it: what barkeep injects it masks in answers."""
 
     name = "upstream"
 
-    def __init__(self, stage):
+    def __init__(self, stage, expected=""):
+        self.expected = expected
         self.port = free_port()
         self.folder = stage.folder(self.name)
         self.child = Child(self.name, pinned(LOAD_CORE, *self.command()), self.path("log"), cwd=self.folder)
 
     def command(self):
         return nginx_command(self, f"""
+    map $http_authorization $seen {{
+        default "something else";
+        "" "nothing";
+        "{self.expected or "-"}" "{EXPECTED}";
+    }}
     server {{
         listen 127.0.0.1:{self.port};
         default_type application/json;
         location / {{ return 200 '{{"queue":"orders","messages":3,"consumers":1,"state":"running"}}'; }}
-        location ~ /seen$ {{ return 200 "$http_authorization"; }}
+        location ~ /seen$ {{ return 200 $seen; }}
     }}""")
 
 

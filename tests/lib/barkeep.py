@@ -41,6 +41,8 @@ class Barkeep:
         self.audit_path = self.folder / f"{name}.audit"
         self.audit = Audit(self.audit_path)
         self.process = None
+        self.prefix = []  # words of a program that runs barkeep: other limits, another user
+        self.environment = None  # added to what every test gives it
 
     def write_config(self, config):
         text = config if isinstance(config, str) else json.dumps(config, indent=1)
@@ -48,8 +50,8 @@ class Barkeep:
         self.config_path.chmod(0o600)
 
     def start(self, wait_ready=True, env=None):
-        argv = [process.barkeep_binary(), "serve", "-c", self.config_path]
-        self.process = process.Process(argv, self.folder, self.name, env)
+        argv = [*self.prefix, process.barkeep_binary(), "serve", "-c", self.config_path]
+        self.process = process.Process(argv, self.folder, self.name, env or self.environment)
         wait_until(self._is_up, f"{self.name} listens", 20)
         if wait_ready:
             wait_until(self.is_ready, f"{self.name} is ready\n{self.process.stderr()}", 20)

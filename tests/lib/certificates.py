@@ -6,7 +6,7 @@ import ipaddress
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -101,9 +101,11 @@ class CertificateAuthority:
                 .public_key(key.public_key()).serial_number(x509.random_serial_number())
                 .not_valid_before(_time(days[0])).not_valid_after(_time(days[1])))
 
-    def issue(self, names=(), addresses=(), common_name=None, days=(-1, 20), for_clients=False):
+    def issue(self, names=(), addresses=(), common_name=None, days=(-1, 20), for_clients=False,
+              is_rsa=False):
         """A server's certificate, or a client's."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = (rsa.generate_private_key(public_exponent=65537, key_size=2048) if is_rsa
+               else ec.generate_private_key(ec.SECP256R1()))
         usage = ExtendedKeyUsageOID.CLIENT_AUTH if for_clients else ExtendedKeyUsageOID.SERVER_AUTH
         builder = (self._builder(_name(common_name), key, self.subject, days)
                    .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

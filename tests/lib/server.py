@@ -1,6 +1,7 @@
-"""The frame of our small fake services: one thread per connection, plain http on loopback."""
+"""The frame of our small fake services: one thread per connection, http or https on loopback."""
 
 import http.server
+import ssl
 import threading
 
 
@@ -14,10 +15,13 @@ class QuietServer(http.server.ThreadingHTTPServer):
 class Server:
     """Subclasses answer(handler) with (status, body bytes, headers)."""
 
+    scheme = "http"
+
     def __init__(self, port=0):
         self.lock = threading.Lock()
         self.hold = None  # an Event: answers wait for it
         self.fetches = []  # paths asked for, in order
+        self.received = []  # whole requests, as text again: "GET /x\nName: value\n\nbody"
         self.server = QuietServer(("127.0.0.1", port), self._handler())
         self.port = self.server.server_address[1]
         self.is_running = True
@@ -25,7 +29,15 @@ class Server:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+    def start_tls(self, certificate_path):
+        """From here on it is an https service; the file holds certificate and key."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate_path)
+        self.scheme = "https"
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True,
+                                                 do_handshake_on_connect=False)
 
     def stop(self):
         if self.is_running:
@@ -46,6 +58,9 @@ class Server:
             def do_GET(self):
                 service.serve(self)
 
+            def do_POST(self):
+                service.serve(self)
+
             def log_message(self, *_):
                 pass
 
@@ -53,8 +68,11 @@ class Server:
 
     def serve(self, handler):
         path = handler.path.partition("?")[0]
+        handler.body = handler.rfile.read(int(handler.headers["Content-Length"] or 0))
         with self.lock:
             self.fetches.append(path)
+            self.received.append(f"{handler.command} {handler.path}\n{handler.headers}".encode()
+                                 + handler.body)
         hold = self.hold
         if hold:
             hold.wait(30)

@@ -15,8 +15,9 @@ class Vault(Server):
     def __init__(self):
         self.secrets = {}  # name -> value
         self.versions = {}  # name -> version of its newest value
-        self.wrong = {}  # name -> (status, body bytes)
+        self.wrong = {}  # name -> (status, body bytes) or (status, body bytes, headers)
         self.identity_status = 200
+        self.taken_tokens = {IDENTITY_TOKEN}  # of whoever may read
         super().__init__()
 
     def bundle(self, name, **changes):
@@ -35,12 +36,13 @@ class Vault(Server):
     def answer(self, path, handler):
         if path == TOKEN_PATH:
             return self._identity(handler)
-        if handler.headers["Authorization"] != f"Bearer {IDENTITY_TOKEN}":
+        scheme, _, token = (handler.headers["Authorization"] or "").partition(" ")
+        if scheme != "Bearer" or token not in self.taken_tokens:
             return 401, b'{"error":{"code":"Unauthorized","message":"AKV10000"}}', JSON_TYPE
         name = path.split("/")[2] if path.startswith("/secrets/") else ""
         if name in self.wrong:
-            status, body = self.wrong[name]
-            return status, body, JSON_TYPE
+            status, body, *headers = self.wrong[name]
+            return status, body, headers[0] if headers else JSON_TYPE
         if name not in self.secrets:
             return 404, b'{"error":{"code":"SecretNotFound","message":"x"}}', JSON_TYPE
         return 200, self.bundle(name), JSON_TYPE
