@@ -7,31 +7,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "auth/entra_trial.h"
 #include "auth/issuer.h"
-#include "auth/jws.h"
 #include "auth/key_slot.h"
-#include "auth/token_claims.h"
-#include "auth/token_header.h"
-#include "auth/token_kind.h"
 
 #define MAX_KID_BYTES 127
 #define MAX_SHOWN_TEXT_BYTES 256
-
-/* One token before the judge. */
-struct trial {
-    const struct config_entra *entra;
-    const struct key_ring *ring;
-    struct slice token;
-    uint32_t token_limit_bytes;
-    int64_t now_sec;
-    struct jws_parts parts;
-    struct token_header header;
-    struct token_claims claims;
-    const struct config_issuer *static_issuer; /* NULL: a tenant's own token */
-    const struct verification_key *key;
-    struct token_kind kind;
-    struct token_result *result;
-};
 
 /* TOKEN_ACCEPTED from a check means: go on with the next one. */
 typedef enum token_outcome trial_check(struct trial *trial);
@@ -80,12 +61,7 @@ static bool text_is_printable(struct slice text) {
     return true;
 }
 
-/* A claim's text made fit for a log line. */
-struct shown {
-    char text[81];
-};
-
-static struct shown show(struct slice value) {
+struct shown trial_show(struct slice value) {
     struct shown shown;
     size_t len = value.len < sizeof shown.text - 1 ? value.len : sizeof shown.text - 1;
     for (size_t i = 0; i < len; i++) {
@@ -145,7 +121,9 @@ static enum token_outcome check_kid(struct trial *trial) {
 }
 
 static enum token_outcome check_payload(struct trial *trial) {
-    enum status status = token_claims_parse(trial->parts.payload, &trial->claims);
+    enum status status = trial->is_claims_only
+                             ? token_claims_parse_json(trial->token, &trial->claims)
+                             : token_claims_parse(trial->parts.payload, &trial->claims);
     if (status != STATUS_OK)
         return refuse_unread(trial, status, "payload");
     if (trial->claims.has_list_beyond_the_limit)
@@ -175,7 +153,7 @@ static enum token_outcome check_static_tenant(struct trial *trial) {
     if (!tid.is_present || slice_eq_nocase(tid.text, slice_of_str(trial->static_issuer->tenant)))
         return TOKEN_ACCEPTED;
     return refuse(trial, REASON_TOKEN_TENANT, "tenant %s is not the one of issuer %s",
-                  show(tid.text).text, trial->static_issuer->name);
+                  trial_show(tid.text).text, trial->static_issuer->name);
 }
 
 static enum token_outcome check_tenant(struct trial *trial) {
@@ -191,7 +169,7 @@ static enum token_outcome check_tenant(struct trial *trial) {
             return TOKEN_ACCEPTED;
         }
     }
-    return refuse(trial, REASON_TOKEN_TENANT, "tenant %s is not configured", show(tid).text);
+    return refuse(trial, REASON_TOKEN_TENANT, "tenant %s is not configured", trial_show(tid).text);
 }
 
 static bool version_is_accepted(const struct config_entra *entra, int version) {
@@ -253,9 +231,11 @@ static enum token_outcome check_issuer(struct trial *trial) {
     if (version_is_accepted(trial->entra, claimed) &&
         match_issuer(trial, claimed) == ISSUER_UNKNOWN) {
         choose_version(trial, claimed);
+        if (trial->lacks_metadata)
+            return TOKEN_ACCEPTED;
         return need_keys(trial, REASON_KEYS_UNAVAILABLE, "the tenant's metadata is not there yet");
     }
-    return refuse(trial, REASON_TOKEN_ISSUER, "issuer %s is not accepted", show(iss).text);
+    return refuse(trial, REASON_TOKEN_ISSUER, "issuer %s is not accepted", trial_show(iss).text);
 }
 
 static enum token_outcome check_key(struct trial *trial) {
@@ -290,6 +270,8 @@ static enum token_outcome check_signature(struct trial *trial) {
 }
 
 static enum token_outcome check_lifetime(struct trial *trial) {
+    if (trial_has_no_times(trial))
+        return TOKEN_ACCEPTED;
     const struct claim_time exp = trial->claims.exp, nbf = trial->claims.nbf;
     const struct claim_time iat = trial->claims.iat;
     int64_t skew_sec = trial->entra->clock_skew_sec, now_sec = trial->now_sec;
@@ -319,7 +301,7 @@ static enum token_outcome refuse_audience(struct trial *trial) {
     const char *service = token_kind_service(aud);
     if (!service)
         return refuse(trial, REASON_TOKEN_AUDIENCE, "audience \"%s\" is not configured",
-                      show(aud).text);
+                      trial_show(aud).text);
     bool is_graph = strcmp(service, "Microsoft Graph") == 0;
     return refuse(trial, is_graph ? REASON_TOKEN_KIND : REASON_TOKEN_AUDIENCE,
                   "this token is for %s; request scope %s", service, advised_scope(trial).text);
@@ -336,7 +318,8 @@ static enum token_outcome check_audience(struct trial *trial) {
         if (trial->result->version != 2 || config_is_guid(aud))
             return TOKEN_ACCEPTED;
         return refuse(trial, REASON_TOKEN_AUDIENCE,
-                      "a v2 token's audience is the client id, never a URI: %s", show(aud).text);
+                      "a v2 token's audience is the client id, never a URI: %s",
+                      trial_show(aud).text);
     }
     return refuse_audience(trial);
 }
@@ -410,30 +393,112 @@ static enum token_outcome build_identity(struct trial *trial) {
     return TOKEN_ACCEPTED;
 }
 
-static trial_check *const checks[] = {
-    check_structure, check_header,   check_kid,     check_payload,    check_static_issuer,
-    check_tenant,    check_issuer,   check_key,     check_key_issuer, check_signature,
-    check_lifetime,  check_audience, check_version, check_kind,       build_identity,
+struct check_row {
+    const char *name;
+    trial_check *run;
+    bool needs_signature; /* means nothing where only claims are given */
+    trial_words *words;
 };
+
+static const struct check_row checks[] = {
+    {"structure", check_structure, true, trial_words_structure},
+    {"header", check_header, true, trial_words_header},
+    {"kid", check_kid, true, trial_words_kid},
+    {"payload", check_payload, false, trial_words_payload},
+    {"static_issuer", check_static_issuer, false, trial_words_static_issuer},
+    {"tenant", check_tenant, false, trial_words_tenant},
+    {"issuer", check_issuer, false, trial_words_issuer},
+    {"key", check_key, true, trial_words_key},
+    {"key_issuer", check_key_issuer, true, trial_words_key_issuer},
+    {"signature", check_signature, true, trial_words_signature},
+    {"lifetime", check_lifetime, false, trial_words_lifetime},
+    {"audience", check_audience, false, trial_words_audience},
+    {"version", check_version, false, trial_words_version},
+    {"kind", check_kind, false, trial_words_kind},
+    {"identity", build_identity, false, trial_words_identity},
+};
+
+static void report(struct trial *trial, const struct check_row *row,
+                   enum token_step_outcome outcome) {
+    char compared[TOKEN_STEP_TEXT_SIZE] = "";
+    if (!trial->trace)
+        return;
+    if (outcome == TOKEN_STEP_SKIPPED)
+        (void)snprintf(compared, sizeof compared, "%s",
+                       row->needs_signature ? "claims have no signature and no key"
+                                            : "the claims hold no times");
+    else
+        row->words(trial, compared);
+    const struct token_step step = {row->name, outcome, compared};
+    trial->trace->on_step(trial->trace, &step);
+}
+
+static bool is_skipped(const struct trial *trial, const struct check_row *row) {
+    return trial->is_claims_only && row->needs_signature;
+}
+
+static enum token_outcome run_check(struct trial *trial, const struct check_row *row) {
+    static const enum token_step_outcome steps[] = {
+        [TOKEN_ACCEPTED] = TOKEN_STEP_PASSED,
+        [TOKEN_REFUSED] = TOKEN_STEP_REFUSED,
+        [TOKEN_NEEDS_KEYS] = TOKEN_STEP_NEEDS_KEYS,
+    };
+    if (is_skipped(trial, row)) {
+        report(trial, row, TOKEN_STEP_SKIPPED);
+        return TOKEN_ACCEPTED;
+    }
+    enum token_outcome outcome = row->run(trial);
+    bool is_void = row->run == check_lifetime && trial_has_no_times(trial);
+    report(trial, row, is_void ? TOKEN_STEP_SKIPPED : steps[outcome]);
+    return outcome;
+}
+
+static enum token_outcome hold_trial(struct trial *trial) {
+    enum token_outcome outcome = TOKEN_ACCEPTED;
+    *trial->result = (struct token_result){.slot = CONFIG_NONE, .tenant_index = CONFIG_NONE};
+    for (size_t i = 0; outcome == TOKEN_ACCEPTED && i < sizeof checks / sizeof *checks; i++)
+        outcome = run_check(trial, &checks[i]);
+    token_header_done(&trial->header);
+    token_claims_done(&trial->claims);
+    return outcome;
+}
 
 enum token_outcome entra_verify(const struct config *config, const struct key_ring *ring,
                                 struct slice token, int64_t now_sec,
                                 struct token_result *out_result) {
-    *out_result = (struct token_result){.slot = CONFIG_NONE, .tenant_index = CONFIG_NONE};
+    return entra_explain(config, ring, token, now_sec, NULL, out_result);
+}
+
+enum token_outcome entra_explain(const struct config *config, const struct key_ring *ring,
+                                 struct slice token, int64_t now_sec, struct token_trace *trace,
+                                 struct token_result *out_result) {
     struct trial trial = {
         .entra = &config->entra,
         .ring = ring,
         .token = token,
         .token_limit_bytes = config->limits.token_bytes,
         .now_sec = now_sec,
+        .trace = trace,
         .result = out_result,
     };
-    enum token_outcome outcome = TOKEN_ACCEPTED;
-    for (size_t i = 0; outcome == TOKEN_ACCEPTED && i < sizeof checks / sizeof *checks; i++)
-        outcome = checks[i](&trial);
-    token_header_done(&trial.header);
-    token_claims_done(&trial.claims);
-    return outcome;
+    return hold_trial(&trial);
+}
+
+enum token_outcome entra_explain_claims(const struct config *config, const struct key_ring *ring,
+                                        const struct token_claims_file *file, int64_t now_sec,
+                                        struct token_trace *trace,
+                                        struct token_result *out_result) {
+    struct trial trial = {
+        .entra = &config->entra,
+        .ring = ring,
+        .token = file->json,
+        .is_claims_only = true,
+        .lacks_metadata = file->lacks_metadata,
+        .now_sec = now_sec,
+        .trace = trace,
+        .result = out_result,
+    };
+    return hold_trial(&trial);
 }
 
 /* RFC 9110 11.2; a table, because every request passes here with a long token. */

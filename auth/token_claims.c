@@ -172,15 +172,12 @@ static const char *find_id_token_mark(const json_t *document) {
     return NULL;
 }
 
-enum status token_claims_parse(struct slice base64url, struct token_claims *out_claims) {
-    struct token_claims claims = {0};
-    enum status status =
-        strict_json_parse_segment(base64url, STRICT_JSON_ALLOW_NUL, &claims.document);
-    if (status != STATUS_OK)
-        return status;
+/* Takes over `document`. */
+static enum status read_claims(json_t *document, struct token_claims *out_claims) {
+    struct token_claims claims = {.document = document};
     read_texts(&claims);
     read_times(&claims);
-    status = read_list(&claims, "roles", &claims.roles);
+    enum status status = read_list(&claims, "roles", &claims.roles);
     if (status == STATUS_OK)
         status = read_list(&claims, "groups", &claims.groups);
     if (status == STATUS_OK)
@@ -198,6 +195,18 @@ enum status token_claims_parse(struct slice base64url, struct token_claims *out_
     else
         token_claims_done(&claims);
     return status;
+}
+
+enum status token_claims_parse(struct slice base64url, struct token_claims *out_claims) {
+    json_t *document;
+    enum status status = strict_json_parse_segment(base64url, STRICT_JSON_ALLOW_NUL, &document);
+    return status == STATUS_OK ? read_claims(document, out_claims) : status;
+}
+
+enum status token_claims_parse_json(struct slice json, struct token_claims *out_claims) {
+    json_t *document;
+    enum status status = strict_json_parse(json, STRICT_JSON_ALLOW_NUL, &document);
+    return status == STATUS_OK ? read_claims(document, out_claims) : status;
 }
 
 void token_claims_done(struct token_claims *claims) {

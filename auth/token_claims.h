@@ -43,6 +43,8 @@ struct token_claims {
 
 /* STATUS_INVALID when the segment is not one strict JSON object. */
 enum status token_claims_parse(struct slice base64url, struct token_claims *out_claims);
+/* The same for the object itself. */
+enum status token_claims_parse_json(struct slice json, struct token_claims *out_claims);
 void token_claims_done(struct token_claims *claims);
 
 #endif
