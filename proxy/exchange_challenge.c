@@ -5,6 +5,7 @@
 #include "auth/claims_challenge.h"
 #include "core/clock.h"
 #include "proxy/exchange.h"
+#include "proxy/judgement.h"
 
 enum { DETAIL_BYTES = 200 };
 
@@ -20,15 +21,10 @@ static void exchange_challenge(struct exchange *exchange, const char *claims, co
 
 void exchange_refuse_sign_in(struct exchange *exchange) {
     const struct decision *decision = &exchange->decision;
-    struct slice acrs = decision->needed_acrs;
-    char detail[DETAIL_BYTES], claims[CLAIMS_CHALLENGE_SIZE];
-    snprintf(detail, sizeof detail, "this needs a sign-in %s%s%s%.*s%s",
-             decision->needs_mfa ? "with more than one factor (amr: mfa)" : "",
-             decision->needs_mfa && acrs.len ? ", and " : "",
-             acrs.len ? "that satisfies authentication context " : "", SLICE_ARGS(acrs),
-             acrs.len ? " (acrs)" : "");
+    char detail[JUDGEMENT_DETAIL_SIZE], claims[CLAIMS_CHALLENGE_SIZE];
+    judgement_sign_in_detail(decision, detail);
     if (decision->reason == REASON_CLAIMS_REQUIRED) {
-        claims_challenge_acrs(acrs, claims);
+        claims_challenge_acrs(decision->needed_acrs, claims);
         exchange_challenge(exchange, claims, detail);
     } else {
         exchange_refuse(exchange, decision->reason, 0, detail);
@@ -55,7 +51,7 @@ static void exchange_refuse_revoked(struct exchange *exchange,
     clock_format_rfc3339(revocation->not_before_sec * 1000, time_text);
     snprintf(detail, sizeof detail, "access was revoked for tokens issued before %s: sign in again",
              time_text);
-    if (exchange->identity->accepts_claims_challenge) {
+    if (judgement_of_revocation(revocation, exchange->identity) == REASON_CLAIMS_REQUIRED) {
         claims_challenge_nbf(revocation->not_before_sec, claims);
         exchange_challenge(exchange, claims, detail);
     } else {

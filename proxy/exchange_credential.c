@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "proxy/client.h"
 #include "proxy/exchange.h"
+#include "proxy/judgement.h"
 #include "proxy/on_behalf_shelf.h"
 
 /* A chunked body whose first bytes are here and wrong is refused before anything goes upstream. */
@@ -142,9 +143,9 @@ static struct want *exchange_post_on_behalf(struct exchange *exchange, size_t cr
 
 /* The caller's token exchanged: here already, on its way, or refused. */
 static void exchange_use_on_behalf(struct exchange *exchange, size_t credential) {
-    if (exchange->identity->type == PRINCIPAL_APP) {
-        exchange_refuse(exchange, REASON_NO_ROLE, 0,
-                        "the backend is called in a user's name, and an app-only token has none");
+    if (judgement_has_nobody_to_stand_for(exchange_config(exchange), credential,
+                                          exchange->identity)) {
+        exchange_refuse(exchange, REASON_NO_ROLE, 0, JUDGEMENT_NOBODY_DETAIL);
         return;
     }
     if (!exchange->on_behalf) {

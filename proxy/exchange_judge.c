@@ -5,35 +5,31 @@
 #include "core/clock.h"
 #include "proxy/client.h"
 #include "proxy/exchange.h"
-#include "proxy/router.h"
+#include "proxy/judgement.h"
 
-static struct slice host_name(struct slice host) {
-    struct slice name;
-    return h1_host_is_valid(host, &name) ? name : host;
+static bool exchange_passes(struct exchange *exchange, struct judgement_refusal refusal) {
+    if (refusal.reason != REASON_NONE) {
+        exchange_refuse(exchange, refusal.reason, 0, refusal.detail);
+    }
+    return refusal.reason == REASON_NONE;
 }
 
-/* The target's one canonical reading. False when it was refused. */
+/* False when it was refused. */
 static bool exchange_read_target(struct exchange *exchange) {
-    struct slice raw_path;
-    request_target_split(exchange->request.target, &raw_path, &exchange->query,
-                         &exchange->has_query);
-    char *bytes = arena_alloc(&exchange->arena, raw_path.len);
+    struct judgement_target target;
+    char *bytes = arena_alloc(&exchange->arena, exchange->request.target.len);
     if (!bytes) {
         exchange_refuse(exchange, REASON_OVERLOADED, 0, "out of memory");
         return false;
     }
-    switch (request_path_canonical(raw_path, bytes, &exchange->path)) {
-    case PATH_OK:
-        return true;
-    case PATH_MALFORMED:
-        exchange_refuse(exchange, REASON_BAD_REQUEST, 0, "the request target is not a valid path");
-        return false;
-    case PATH_AMBIGUOUS:
-        break;
+    struct judgement_refusal refusal =
+        judgement_read_target(exchange->request.target, bytes, &target);
+    exchange->query = target.query;
+    exchange->has_query = target.has_query;
+    if (refusal.reason == REASON_NONE) {
+        exchange->path = target.path;
     }
-    exchange_refuse(exchange, REASON_PATH_AMBIGUOUS, 0,
-                    "the path could be read in more than one way");
-    return false;
+    return exchange_passes(exchange, refusal);
 }
 
 void exchange_step_route(struct exchange *exchange) {
@@ -48,18 +44,13 @@ void exchange_step_route(struct exchange *exchange) {
         exchange_begin_own_page(exchange);
         return;
     }
-    exchange->route =
-        router_find(exchange->snapshot->rules->router, host_name(exchange->request.host),
-                    exchange->path.text, &exchange->below);
-    if (exchange->route == CONFIG_NONE) {
-        exchange_refuse(exchange, REASON_NO_ROUTE, 0, "no route matches this host and path");
+    if (!exchange_passes(exchange, judgement_find_route(exchange_config(exchange),
+                                                        exchange->snapshot->rules->router,
+                                                        exchange->request.host, &exchange->path,
+                                                        &exchange->route, &exchange->below))) {
         return;
     }
     const struct config_route *route = exchange_route(exchange);
-    if (exchange->path.has_encoded_slash && !route->pass_encoded_slashes) {
-        exchange_refuse(exchange, REASON_PATH_AMBIGUOUS, 0, "%2F is not accepted on this route");
-        return;
-    }
     if (exchange->request.body == BODY_LENGTH &&
         exchange->request.content_length > route->body_limit_bytes) {
         exchange_refuse(exchange, REASON_BODY_TOO_LARGE, 0,
@@ -163,18 +154,6 @@ void exchange_step_authenticate(struct exchange *exchange) {
     exchange_move(exchange, PHASE_AUTHORIZE);
 }
 
-static const char *detail_of_decision(enum reason reason) {
-    switch (reason) {
-    case REASON_DENIED:
-        return "a deny rule matches this caller and action";
-    case REASON_GROUPS_UNKNOWN:
-        return "the token does not carry all of the caller's groups, and a rule about groups would "
-               "decide";
-    default:
-        return "no access entry grants this caller this action here";
-    }
-}
-
 void exchange_take_groups(struct exchange *exchange, const struct group_want *groups) {
     if (!groups->groups) {
         return;
@@ -191,7 +170,7 @@ void exchange_take_groups(struct exchange *exchange, const struct group_want *gr
 /* True when the exchange was parked or refused for the sake of the caller's groups. What cannot be
  * found out is never "no groups". */
 static bool exchange_needs_groups(struct exchange *exchange) {
-    if (!exchange->decision.depends_on_groups || exchange_config(exchange)->entra.overage_refused) {
+    if (!judgement_needs_groups(exchange_config(exchange), &exchange->decision)) {
         return false;
     }
     if (!exchange->asked_for_groups) {
@@ -233,7 +212,7 @@ static bool exchange_is_still_allowed(const struct exchange *exchange) {
     struct slice below;
     struct decision decision;
     size_t route =
-        router_find(rules->router, host_name(exchange->host), exchange->path.text, &below);
+        router_find(rules->router, judgement_host(exchange->host), exchange->path.text, &below);
     if (route == CONFIG_NONE || exchange->identity->groups_until_ms > 0 ||
         !is_tenant_of(rules->config, exchange->identity->tenant)) {
         return false;
@@ -261,7 +240,7 @@ void exchange_step_authorize(struct exchange *exchange) {
     }
     if (!exchange->decision.is_allowed) {
         exchange_refuse(exchange, exchange->decision.reason, 0,
-                        detail_of_decision(exchange->decision.reason));
+                        judgement_detail(exchange->decision.reason));
         return;
     }
     exchange_move(exchange, PHASE_CREDENTIAL);

@@ -4,11 +4,10 @@
 #include "proxy/client.h"
 #include "proxy/exchange.h"
 #include "proxy/head_writer.h"
-
-#define JWKS_PATH "/.well-known/barkeep/jwks.json"
+#include "proxy/judgement.h"
 
 bool exchange_wants_own_page(const struct exchange *exchange) {
-    return slice_eq(exchange->path.text, SLICE(JWKS_PATH));
+    return judgement_is_own_page(exchange->path.text);
 }
 
 static bool is_get(const struct exchange *exchange) {
