@@ -5,6 +5,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "vault/agreement.h"
 
 /* A rotation every six minutes needs one; somebody who rotates in a loop loses the oldest. */
 #define EARLIER_KEYS_MAX 8
@@ -86,14 +87,19 @@ static void on_forget(struct loop_timer *timer) {
     arm_forget(source);
 }
 
-static void retire_key(struct assertion_source *source) {
-    if (!source->key.pem)
+/* `key`, if it is one, has signed until now. */
+static void retire(struct assertion_source *source, const struct assertion_key *key) {
+    if (!key->pem)
         return;
-    forget_kid(source, source->key.public_key.kid);
+    forget_kid(source, key->public_key.kid);
     if (source->earlier_count == EARLIER_KEYS_MAX)
         remove_earlier(source, 0);
     source->earlier[source->earlier_count++] = (struct earlier_key){
-        .public_key = source->key.public_key, .until_ms = clock_monotonic_ms() + source->keep_ms};
+        .public_key = key->public_key, .until_ms = clock_monotonic_ms() + source->keep_ms};
+}
+
+static void retire_key(struct assertion_source *source) {
+    retire(source, &source->key);
     assertion_key_done(&source->key);
 }
 
@@ -176,6 +182,33 @@ void assertion_source_free(struct assertion_source *source) {
     secret_unref(source->seen);
     assertion_signer_unref(source->signer);
     free(source);
+}
+
+static bool has_same_origin(const struct config *a, const struct config *b) {
+    if (!a->assertion.has_key || !b->assertion.has_key)
+        return a->assertion.has_key == b->assertion.has_key;
+    return agreement_on_secret(a, a->assertion.key, b, b->assertion.key);
+}
+
+static void copy_key(struct assertion_source *source, const struct assertion_source *former) {
+    assertion_key_done(&source->key); /* nothing was signed with it */
+    source->key = former->key;
+    if (former->key.pem)
+        (void)secret_ref(former->key.pem);
+    source->seen = former->seen ? secret_ref(former->seen) : NULL;
+}
+
+void assertion_source_adopt(struct assertion_source *source, const struct config *config,
+                            const struct assertion_source *former,
+                            const struct config *former_config) {
+    memcpy(source->earlier, former->earlier, sizeof source->earlier);
+    source->earlier_count = former->earlier_count;
+    if (has_same_origin(config, former_config))
+        copy_key(source, former);
+    else
+        retire(source, &former->key);
+    publish(source);
+    arm_forget(source);
 }
 
 struct assertion_signer *assertion_source_signer(const struct assertion_source *source) {

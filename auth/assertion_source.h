@@ -17,6 +17,14 @@ struct assertion_source *assertion_source_new(struct loop *loop, const struct co
                                               void *owner, struct error *err);
 void assertion_source_free(struct assertion_source *source); /* NULL is fine */
 
+/* Goes on signing with the key of `former` where both made theirs at start, or both have it from
+ * the same secret; else that key is one that was. Keys that were stay as long as they would have.
+ * `on_signer` is called. `former`, made for `former_config`, is read only; before the first
+ * assertion_source_take_key(). */
+void assertion_source_adopt(struct assertion_source *source, const struct config *config,
+                            const struct assertion_source *former,
+                            const struct config *former_config);
+
 /* The signer of now: a reference for the caller. */
 struct assertion_signer *assertion_source_signer(const struct assertion_source *source);
 

@@ -376,6 +376,62 @@ void group_source_want(struct group_source *source, struct group_want *want) {
     }
 }
 
+static bool has_same_text(const char *a, const char *b) {
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* Graph is found through the authority. */
+static bool asks_same_graph(const struct graph *a, const struct graph *b) {
+    return has_same_text(a->entra->authority, b->entra->authority) &&
+           has_same_text(a->entra->graph_url, b->entra->graph_url);
+}
+
+static bool asks_about_same_groups(const struct graph *a, const struct graph *b) {
+    bool is_same = a->group_count == b->group_count;
+    for (size_t i = 0; is_same && i < a->group_count; i++)
+        is_same = slice_eq(a->groups[i], b->groups[i]);
+    return is_same;
+}
+
+static void adopt_tenant(struct source_tenant *tenant, const struct source_tenant *former) {
+    memcpy(tenant->graph.url, former->graph.url, sizeof tenant->graph.url);
+    tenant->backoff = former->backoff;
+    tenant->pause_until_ms = former->pause_until_ms;
+    tenant->logged = former->logged;
+    tenant->logged_ms = former->logged_ms;
+}
+
+static void adopt_principal(struct group_source *source, const struct principal *former) {
+    struct source_tenant *tenant = find_tenant(source, former->tenant->graph.id);
+    if (!tenant || !former->groups || !is_fresh(former))
+        return;
+    struct group_want asked = {.is_app = former->lookup.is_app};
+    memcpy(asked.tenant, tenant->graph.id, sizeof asked.tenant);
+    memcpy(asked.oid, former->oid, sizeof asked.oid);
+    struct principal *principal = add(source, tenant, &asked);
+    if (!principal)
+        return;
+    principal->result = former->result;
+    principal->groups = group_list_ref(former->groups);
+    principal->until_ms = former->until_ms;
+}
+
+void group_source_adopt(struct group_source *source, const struct group_source *former) {
+    for (int result = 0; result < GROUP_RESULT_COUNT; result++)
+        source->counts[result] += former->counts[result];
+    if (!asks_same_graph(&source->graph, &former->graph))
+        return;
+    for (size_t i = 0; i < former->tenant_count; i++) {
+        struct source_tenant *tenant = find_tenant(source, former->tenants[i].graph.id);
+        if (tenant)
+            adopt_tenant(tenant, &former->tenants[i]);
+    }
+    if (!asks_about_same_groups(&source->graph, &former->graph))
+        return;
+    for (const struct principal *oldest = former->oldest; oldest; oldest = oldest->newer)
+        adopt_principal(source, oldest);
+}
+
 static bool copy_guid(struct slice guid, char out_text[37]) {
     if (!config_is_guid(guid))
         return false;

@@ -33,6 +33,10 @@ struct group_source *group_source_new(struct http_client *client, struct azure_i
                                       const struct config *config, const struct policy *policy,
                                       struct error *err);
 void group_source_free(struct group_source *source); /* pending wants are answered first */
+/* Counts on from where `former` is and keeps the pauses that Graph asks for. Remembers what it
+ * remembers, failures aside, as long as the rules name the same groups: an answer is about those
+ * alone. `former` is read only; before anyone asks `source`. */
+void group_source_adopt(struct group_source *source, const struct group_source *former);
 /* `on_done` may be called before this returns. */
 void group_source_want(struct group_source *source, struct group_want *want);
 

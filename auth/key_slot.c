@@ -37,3 +37,28 @@ bool key_slot_is_used(const struct config_entra *entra, size_t slot) {
         return true;
     }
 }
+
+static bool is_same(const char *a, const char *b) {
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool is_same_issuer(const struct config_issuer *a, const struct config_issuer *b) {
+    return is_same(a->metadata, b->metadata) && is_same(a->issuer, b->issuer) &&
+           is_same(a->tenant, b->tenant);
+}
+
+static bool is_same_authority(const struct config_entra *a, const struct config_entra *b) {
+    return a->cloud == b->cloud && a->authority_is_override == b->authority_is_override &&
+           is_same(a->authority, b->authority) && is_same(a->metadata_appid, b->metadata_appid);
+}
+
+bool key_slot_is_same(const struct config_entra *a, size_t slot_of_a, const struct config_entra *b,
+                      size_t slot_of_b) {
+    struct key_slot one = key_slot_at(a, slot_of_a), other = key_slot_at(b, slot_of_b);
+    if (one.version != other.version)
+        return false;
+    if (one.issuer != CONFIG_NONE)
+        return is_same_issuer(&a->issuers[one.issuer], &b->issuers[other.issuer]);
+    return is_same_authority(a, b) &&
+           is_same(a->tenants.items[one.tenant], b->tenants.items[other.tenant]);
+}

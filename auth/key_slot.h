@@ -21,5 +21,9 @@ struct key_slot key_slot_at(const struct config_entra *entra, size_t slot);
 const char *key_slot_tenant(const struct config_entra *entra, size_t slot);
 /* False for the version of tokens that the configuration does not accept. */
 bool key_slot_is_used(const struct config_entra *entra, size_t slot);
+/* True when both are the same set, of keys and of issuers to be expected: only then is what was got
+ * for the one good for the other. */
+bool key_slot_is_same(const struct config_entra *a, size_t slot_of_a, const struct config_entra *b,
+                      size_t slot_of_b);
 
 #endif

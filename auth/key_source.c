@@ -376,14 +376,86 @@ void key_source_free(struct key_source *source) {
     free(source);
 }
 
+static uint64_t age_ms_of(const struct feed *feed) {
+    int64_t age_ms = (int64_t)loop_now_ms(feed->source->loop) - feed->last_good_ms;
+    return age_ms > 0 ? (uint64_t)age_ms : 0;
+}
+
+/* A wider limit than the former brings nothing back, a tighter one holds at once. False when the
+ * keys may not be used any more, or without memory. */
+static bool adopt_keys(struct feed *feed, const struct feed *former) {
+    const struct key_ring_slot *found = slot_of(former);
+    struct key_ring_slot *slot = key_ring_slot(feed->source->ring, feed->fetch.slot);
+    uint64_t most_ms = scale_ms(feed, (uint64_t)entra_of(feed)->keys_max_stale_sec * 1000);
+    return found->keys && age_ms_of(former) < most_ms &&
+           fill_slot(feed, slot, key_set_ref(found->keys), found->issuer,
+                     found->fetched_wall_sec) == STATUS_OK;
+}
+
+/* When to look next, by both configurations' word. A look that was under way is begun again. */
+static void adopt_look(struct feed *feed, const struct feed *former) {
+    bool lacks_keys = !slot_of(feed)->keys && feed->backoff.failures == 0;
+    struct loop *loop = feed->source->loop;
+    uint64_t now_ms = loop_now_ms(loop), due_ms = former->look_timer.due_ms;
+    uint32_t refresh_sec = entra_of(feed)->keys_refresh_sec;
+    if (lacks_keys || !loop_timer_is_set(&former->look_timer))
+        return;
+    if (feed->backoff.failures == 0 && refresh_sec != entra_of(former)->keys_refresh_sec) {
+        uint64_t age_ms = age_ms_of(feed), wait_ms = scale_ms(feed, (uint64_t)refresh_sec * 1000);
+        uint64_t new_due_ms = now_ms + (wait_ms > age_ms ? wait_ms - age_ms : 0);
+        due_ms = new_due_ms < due_ms ? new_due_ms : due_ms;
+    }
+    look_again_in(feed, due_ms > now_ms ? due_ms - now_ms : 0);
+}
+
+static bool has_other_file(const struct feed *feed, const struct feed *former) {
+    const char *name = issuer_name_of(feed), *state = feed->source->config->state;
+    const char *former_state = former->source->config->state;
+    return state && (!former_state || strcmp(state, former_state) != 0 ||
+                     (name && strcmp(name, issuer_name_of(former)) != 0));
+}
+
+static void adopt_feed(struct feed *feed, const struct feed *former) {
+    feed->backoff = former->backoff;
+    feed->is_on_demand = former->is_on_demand;
+    feed->is_absent = former->is_absent;
+    feed->next_demand_ms = former->next_demand_ms;
+    feed->refusals = former->refusals;
+    (void)memcpy(feed->last_error, former->last_error, sizeof feed->last_error);
+    bool has_keys = adopt_keys(feed, former);
+    if (has_keys || !feed->has_been_good) {
+        feed->has_been_good = former->has_been_good;
+        feed->last_good_ms = former->last_good_ms;
+    }
+    key_ring_slot(feed->source->ring, feed->fetch.slot)->closed_until_ms = feed->next_demand_ms;
+    if (has_keys && has_other_file(feed, former))
+        save_keys(feed);
+    adopt_look(feed, former);
+}
+
+void key_source_adopt(struct key_source *source, const struct key_source *former) {
+    if (source->generation < former->generation)
+        source->generation = former->generation;
+    for (size_t i = 0; i < source->feed_count; i++) {
+        struct feed *feed = &source->feeds[i];
+        for (size_t j = 0; j < former->feed_count; j++)
+            if (key_slot_is_same(&source->config->entra, feed->fetch.slot, &former->config->entra,
+                                 former->feeds[j].fetch.slot)) {
+                adopt_feed(feed, &former->feeds[j]);
+                break;
+            }
+    }
+}
+
 /* What was loaded is used from the first request on, and checked at once all the same. */
 static void start_feed(struct feed *feed) {
+    bool is_adopted = loop_timer_is_set(&feed->look_timer);
     if (slot_of(feed)->keys && feed->has_been_good) {
-        int64_t age_ms = (int64_t)loop_now_ms(feed->source->loop) - feed->last_good_ms;
-        expect_staleness(feed, age_ms > 0 ? (uint64_t)age_ms : 0);
-        log_look(feed, LOG_INFO, "loaded", "");
+        expect_staleness(feed, age_ms_of(feed));
+        if (!is_adopted)
+            log_look(feed, LOG_INFO, "loaded", "");
     }
-    if (!key_fetch_is_running(&feed->fetch))
+    if (!is_adopted && !key_fetch_is_running(&feed->fetch))
         start_look(feed);
 }
 

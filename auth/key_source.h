@@ -29,7 +29,12 @@ struct key_source *key_source_new(struct loop *loop, struct http_client *client,
  * caller. */
 struct key_ring *key_source_ring(const struct key_source *source);
 void key_source_free(struct key_source *source); /* pending wants are answered first */
-/* Fetches everything for the first time and keeps refreshing. */
+/* Takes over the sets of every slot that means the same in both configurations (authority, tenant,
+ * version; a static issuer's metadata, issuer and tenant), and when to look for each again: nothing
+ * is fetched before that. The ring of now holds them at once; a state folder that is new gets them
+ * too. `former` is read only; before key_source_start(), and before anyone else sees the ring. */
+void key_source_adopt(struct key_source *source, const struct key_source *former);
+/* Fetches everything that is due and keeps refreshing. */
 void key_source_start(struct key_source *source);
 /* Asks for a fresh look at one set. Answers at once when the set was tried too recently, after the
  * running fetch when there is one. `on_done` may be called before this returns. */

@@ -312,7 +312,7 @@ static enum status keeper_make_sources(struct keeper *keeper, struct config *con
                                           .on_change = on_change,
                                           .owner = keeper,
                                           .on_book = on_book};
-    keeper->sources = sources_new(&ground, config, err);
+    keeper->sources = sources_new(&ground, config, NULL, err);
     return keeper->sources ? STATUS_OK : STATUS_INVALID;
 }
 

@@ -125,7 +125,7 @@ struct sources *reload_sources(struct sources *current, const char *why) {
     if (!config) {
         return NULL;
     }
-    struct sources *next = sources_new(&current->ground, config, &err);
+    struct sources *next = sources_new(&current->ground, config, current, &err);
     if (next) {
         sources_adopt(next, current);
         sources_start(next);

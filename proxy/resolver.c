@@ -19,8 +19,9 @@ struct resolver {
     struct mailbox *mailbox;
     uint64_t id;
     resolver_on_book *on_book;
+    pthread_mutex_t mutex; /* guards what follows; no book is posted once is_ending is set */
     struct address_book *last;
-    pthread_mutex_t mutex; /* guards is_ending, and keeps a book from being posted after it */
+    struct timespec next_round; /* monotonic */
     pthread_cond_t wake;
     bool is_ending;
 };
@@ -77,7 +78,43 @@ static void resolve_name(const struct config_upstream *upstream, struct upstream
     freeaddrinfo(found);
 }
 
-static struct address_book *book_resolve(const struct config *config) {
+/* Addresses that are known already. */
+struct known_addresses {
+    const struct config *config;
+    const struct address_book *book; /* NULL: none are */
+};
+
+/* NULL when nobody has looked it up: that it does not resolve is known too. */
+static const struct upstream_addresses *find_known(const struct known_addresses *known,
+                                                   const struct config_upstream *upstream) {
+    size_t row = 0;
+    for (size_t i = 0; known->book && i < known->config->route_count; i++) {
+        const struct config_route *route = &known->config->routes[i];
+        for (size_t j = 0; j < route->upstream_count; j++, row++) {
+            const struct config_upstream *other = &route->upstreams[j];
+            if (!other->is_unix && other->port == upstream->port &&
+                strcmp(other->host, upstream->host) == 0) {
+                return &known->book->upstreams[row];
+            }
+        }
+    }
+    return NULL;
+}
+
+static void resolve(const struct config_upstream *upstream, const struct known_addresses *known,
+                    struct upstream_addresses *out) {
+    const struct upstream_addresses *found = upstream->is_unix ? NULL : find_known(known, upstream);
+    if (upstream->is_unix) {
+        resolve_unix(upstream, out);
+    } else if (found) {
+        *out = *found;
+    } else {
+        resolve_name(upstream, out);
+    }
+}
+
+static struct address_book *book_resolve(const struct config *config,
+                                         const struct known_addresses *known) {
     struct address_book *book = calloc(1, sizeof *book);
     if (!book) {
         return NULL;
@@ -92,9 +129,7 @@ static struct address_book *book_resolve(const struct config *config) {
     size_t row = 0;
     for (size_t i = 0; i < config->route_count; i++) {
         for (size_t j = 0; j < config->routes[i].upstream_count; j++) {
-            const struct config_upstream *upstream = &config->routes[i].upstreams[j];
-            struct upstream_addresses *out = &book->upstreams[row++];
-            upstream->is_unix ? resolve_unix(upstream, out) : resolve_name(upstream, out);
+            resolve(&config->routes[i].upstreams[j], known, &book->upstreams[row++]);
         }
     }
     return book;
@@ -194,35 +229,44 @@ static void resolver_let_go(struct resolver *resolver) {
     free(resolver);
 }
 
+static struct timespec next_round(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    time.tv_sec += RESOLVE_INTERVAL_SEC;
+    return time;
+}
+
 /* Waits for the next round; false when the resolver ends. */
 static bool resolver_wait(struct resolver *resolver) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += RESOLVE_INTERVAL_SEC;
     pthread_mutex_lock(&resolver->mutex);
     int waited = 0;
     while (!resolver->is_ending && waited == 0) {
-        waited = pthread_cond_timedwait(&resolver->wake, &resolver->mutex, &until);
+        waited = pthread_cond_timedwait(&resolver->wake, &resolver->mutex, &resolver->next_round);
     }
     bool goes_on = !resolver->is_ending;
     pthread_mutex_unlock(&resolver->mutex);
     return goes_on;
 }
 
+/* `book` may be NULL: then nothing was found out. */
+static void resolver_end_round(struct resolver *resolver, struct address_book *book) {
+    pthread_mutex_lock(&resolver->mutex);
+    if (book) {
+        book_keep_old_addresses(book, resolver->last);
+    }
+    if (book && !resolver->is_ending && book_differs(book, resolver->last)) {
+        resolver_post(resolver, book);
+    }
+    resolver->next_round = next_round();
+    pthread_mutex_unlock(&resolver->mutex);
+    address_book_unref(book);
+}
+
 static void *resolver_main(void *argument) {
     struct resolver *resolver = argument;
+    const struct known_addresses none = {0};
     while (resolver_wait(resolver)) {
-        struct address_book *book = book_resolve(resolver->config);
-        if (!book) {
-            continue;
-        }
-        book_keep_old_addresses(book, resolver->last);
-        pthread_mutex_lock(&resolver->mutex);
-        if (!resolver->is_ending && book_differs(book, resolver->last)) {
-            resolver_post(resolver, book);
-        }
-        pthread_mutex_unlock(&resolver->mutex);
-        address_book_unref(book);
+        resolver_end_round(resolver, book_resolve(resolver->config, &none));
     }
     resolver_let_go(resolver);
     return NULL;
@@ -239,11 +283,25 @@ static void resolver_start_thread(struct resolver *resolver) {
     }
 }
 
-struct resolver *resolver_new(struct config *config, struct mailbox *mailbox, uint64_t id,
-                              resolver_on_book *on_book, struct address_book **out_book,
-                              struct error *err) {
+/* Whoever reloads more often than a round takes must not keep names from being looked up again. */
+static struct address_book *book_of_former(struct resolver *former, struct timespec *out_next) {
+    pthread_mutex_lock(&former->mutex);
+    struct address_book *book = address_book_ref(former->last);
+    *out_next = former->next_round;
+    pthread_mutex_unlock(&former->mutex);
+    return book;
+}
+
+struct resolver *resolver_new(struct config *config, struct resolver *former,
+                              struct mailbox *mailbox, uint64_t id, resolver_on_book *on_book,
+                              struct address_book **out_book, struct error *err) {
     struct resolver *resolver = calloc(1, sizeof *resolver);
-    struct address_book *book = book_resolve(config);
+    struct timespec first_round = next_round();
+    struct address_book *former_book = former ? book_of_former(former, &first_round) : NULL;
+    const struct known_addresses known = {.config = former ? former->config : NULL,
+                                          .book = former_book};
+    struct address_book *book = book_resolve(config, &known);
+    address_book_unref(former_book);
     if (!resolver || !book) {
         address_book_unref(book);
         free(resolver);
@@ -256,6 +314,7 @@ struct resolver *resolver_new(struct config *config, struct mailbox *mailbox, ui
     resolver->id = id;
     resolver->on_book = on_book;
     resolver->last = address_book_ref(book);
+    resolver->next_round = first_round;
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

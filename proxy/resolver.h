@@ -34,12 +34,13 @@ struct resolver;
  * resolver has gone. */
 typedef void resolver_on_book(void *receiver, uint64_t id, struct address_book *book);
 
-/* Resolves everything once (blocking), then watches names on a thread of its own. `on_book` is
- * called on the receiver of `mailbox` with each changed book. out_book is the first book, one
- * reference for the caller. Takes its own reference to `config`. */
-struct resolver *resolver_new(struct config *config, struct mailbox *mailbox, uint64_t id,
-                              resolver_on_book *on_book, struct address_book **out_book,
-                              struct error *err);
+/* Resolves everything once (blocking), then watches names on a thread of its own. What `former`
+ * (NULL: there is none) has looked up already is taken from there, and looked up again when that
+ * one would have. `on_book` is called on the receiver of `mailbox` with each changed book. out_book
+ * is the first book, one reference for the caller. Takes its own reference to `config`. */
+struct resolver *resolver_new(struct config *config, struct resolver *former,
+                              struct mailbox *mailbox, uint64_t id, resolver_on_book *on_book,
+                              struct address_book **out_book, struct error *err);
 /* Ends the thread without waiting for a look-up that is under way; it posts nothing any more. */
 void resolver_free(struct resolver *resolver); /* NULL is fine */
 

@@ -131,27 +131,30 @@ static enum status make_secrets(struct sources *sources, struct error *err) {
     return sources->secrets ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
-static enum status make_addresses(struct sources *sources, struct error *err) {
-    sources->resolver = resolver_new(sources->config, sources->ground.mailbox, sources->id,
-                                     sources->ground.on_book, &sources->addresses, err);
+static enum status make_addresses(struct sources *sources, const struct sources *former,
+                                  struct error *err) {
+    sources->resolver =
+        resolver_new(sources->config, former ? former->resolver : NULL, sources->ground.mailbox,
+                     sources->id, sources->ground.on_book, &sources->addresses, err);
     return sources->resolver ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
-static enum status make_all(struct sources *sources, struct error *err) {
+static enum status make_all(struct sources *sources, const struct sources *former,
+                            struct error *err) {
     static enum status (*const steps[])(struct sources *, struct error *) = {
         make_keys,      read_revocations, make_assertions, make_identity,
-        make_on_behalf, make_groups,      make_secrets,    make_addresses,
+        make_on_behalf, make_groups,      make_secrets,
     };
     sources->rules = ruleset_new(sources->config, err);
     enum status status = sources->rules ? STATUS_OK : STATUS_INVALID;
     for (size_t i = 0; i < sizeof steps / sizeof *steps && status == STATUS_OK; i++) {
         status = steps[i](sources, err);
     }
-    return status;
+    return status == STATUS_OK ? make_addresses(sources, former, err) : status;
 }
 
 struct sources *sources_new(const struct sources_ground *ground, struct config *config,
-                            struct error *err) {
+                            const struct sources *former, struct error *err) {
     struct sources *sources = calloc(1, sizeof *sources);
     if (!sources) {
         error_set(err, STATUS_NO_MEMORY, "out of memory");
@@ -160,7 +163,7 @@ struct sources *sources_new(const struct sources_ground *ground, struct config *
     sources->ground = *ground;
     sources->id = ++last_id;
     sources->config = config_ref(config);
-    if (make_all(sources, err) != STATUS_OK) {
+    if (make_all(sources, former, err) != STATUS_OK) {
         sources_free(sources);
         return NULL;
     }
@@ -227,7 +230,15 @@ void sources_take_want(struct sources *sources, struct want *want) {
     }
 }
 
-void sources_adopt(struct sources *sources, struct sources *former) {
-    (void)sources;
-    (void)former;
+void sources_adopt(struct sources *sources, const struct sources *former) {
+    key_source_adopt(sources->keys, former->keys);
+    if (sources->identity && former->identity) {
+        azure_identity_adopt(sources->identity, former->identity);
+    }
+    group_source_adopt(sources->groups, former->groups);
+    secret_store_adopt(sources->secrets, former->secrets);
+    if (sources->assertion_source && former->assertion_source) {
+        assertion_source_adopt(sources->assertion_source, sources->config, former->assertion_source,
+                               former->config);
+    }
 }

@@ -52,13 +52,15 @@ struct sources {
     struct assertion_signer *assertions;
 };
 
-/* Takes its own reference to `config`. NULL with err. */
+/* Takes its own reference to `config`. Names that `former` (NULL: there is none) has looked up are
+ * not looked up again. NULL with err. */
 struct sources *sources_new(const struct sources_ground *ground, struct config *config,
-                            struct error *err);
+                            const struct sources *former, struct error *err);
 void sources_free(struct sources *sources); /* NULL is fine; pending wants are answered first */
 /* Takes over from `former` what both configurations agree on, so that nothing is fetched anew that
- * is there. Before sources_start(). */
-void sources_adopt(struct sources *sources, struct sources *former);
+ * is there and counters go on. What runs in `former` goes on there, for those who wait there.
+ * Exchanges of callers' tokens that failed are forgotten. Before sources_start(). */
+void sources_adopt(struct sources *sources, const struct sources *former);
 /* Fetches what is missing and keeps everything fresh. */
 void sources_start(struct sources *sources);
 /* NULL without memory. */

@@ -11,6 +11,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "vault/agreement.h"
 #include "vault/azure_answer.h"
 #include "vault/azure_identity_pace.h"
 #include "vault/claims_request.h"
@@ -225,8 +226,11 @@ static void on_call_done(void *owner, const struct http_client_response *respons
     }
 }
 
+/* What nobody of this configuration has asked for is left to run out. */
 static void on_next_try(struct loop_timer *timer) {
-    start_call(timer->owner);
+    struct token_slot *slot = timer->owner;
+    if (slot->is_wanted)
+        start_call(slot);
 }
 
 static void on_expiry(struct loop_timer *timer) {
@@ -267,6 +271,13 @@ static const char *foreign_tenant(const struct azure_identity *identity, const c
     return tenant && own && strcmp(tenant, own) == 0 ? NULL : tenant;
 }
 
+/* A token is renewed as long as it is wanted, even if its time for that has passed meanwhile. */
+static void note_wanted(struct token_slot *slot) {
+    slot->is_wanted = true;
+    if (slot->token && !slot->call && !loop_timer_is_set(&slot->next_try))
+        loop_timer_set(slot->identity->loop, &slot->next_try, 0);
+}
+
 /* NULL and the reason when there is none for this tenant, or no room. */
 static struct token_slot *want_slot(struct azure_identity *identity, const char *tenant,
                                     const char *resource, struct error *err) {
@@ -281,7 +292,9 @@ static struct token_slot *want_slot(struct azure_identity *identity, const char 
     struct token_slot *slot = find_slot(identity, tenant, resource);
     if (!slot)
         slot = add_slot(identity, tenant, resource);
-    if (!slot)
+    if (slot)
+        note_wanted(slot);
+    else
         error_set(err, STATUS_NO_MEMORY, "no room for another token");
     return slot;
 }
@@ -332,6 +345,43 @@ void azure_identity_free(struct azure_identity *identity) {
     }
     managed_identity_done(&identity->managed);
     free(identity);
+}
+
+/* What the call in flight was to bring is asked for again. */
+static void adopt_next_try(struct token_slot *slot, const struct token_slot *former) {
+    const uint64_t now_ms = loop_now_ms(slot->identity->loop);
+    const uint64_t due_ms = loop_timer_is_set(&former->next_try) ? former->next_try.due_ms : now_ms;
+    loop_timer_set(slot->identity->loop, &slot->next_try, due_ms > now_ms ? due_ms - now_ms : 0);
+}
+
+static void adopt_slot(struct azure_identity *identity, const struct token_slot *former) {
+    const uint64_t now_ms = clock_monotonic_ms();
+    const bool has_token = former->token && former->expires_ms > now_ms;
+    if (!has_token && !former->is_wanted)
+        return;
+    struct token_slot *slot = add_slot(identity, former->tenant, former->resource);
+    if (!slot)
+        return;
+    slot->backoff = former->backoff;
+    slot->last_error = former->last_error;
+    slot->invalidated_ms = former->invalidated_ms;
+    slot->challenged_ms = former->challenged_ms;
+    slot->claims = former->claims ? slice_strdup(slice_of_str(former->claims)) : NULL;
+    if (has_token) {
+        slot->token = secret_ref(former->token);
+        slot->expires_ms = former->expires_ms;
+        slot->is_doubted = former->is_doubted;
+        loop_timer_set(identity->loop, &slot->expiry, slot->expires_ms - now_ms);
+    }
+    if (has_token || slot->backoff.failures > 0)
+        adopt_next_try(slot, former);
+}
+
+void azure_identity_adopt(struct azure_identity *identity, const struct azure_identity *former) {
+    if (!agreement_on_identity(&identity->config->identity, &former->config->identity))
+        return;
+    for (const struct token_slot *slot = former->slots; slot; slot = slot->next)
+        adopt_slot(identity, slot);
 }
 
 void azure_identity_set_second_ms(struct azure_identity *identity, uint32_t second_ms) {

@@ -16,6 +16,10 @@ struct azure_identity;
 struct azure_identity *azure_identity_new(struct loop *loop, struct http_client *client,
                                           const struct config *config, struct error *err);
 void azure_identity_free(struct azure_identity *identity);
+/* Holds the tokens that `former` does and asks for the next ones when that one would have, if both
+ * configurations identify barkeep in the same way; else nothing happens. A token that nobody asks
+ * for any more is not renewed. `former` is read only; before anyone asks `identity`. */
+void azure_identity_adopt(struct azure_identity *identity, const struct azure_identity *former);
 
 /* `token` is NULL when none can be had; err says why. The callee takes its own reference. */
 typedef void azure_identity_on_token(void *owner, struct secret *token, const struct error *err);

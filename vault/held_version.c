@@ -22,6 +22,11 @@ void held_version_drop(struct held_version *held) {
     *held = (struct held_version){0};
 }
 
+void held_version_copy(struct held_version *to, const struct held_version *from) {
+    *to = *from;
+    to->value = from->value ? secret_ref(from->value) : NULL;
+}
+
 void held_version_move(struct held_version *to, struct held_version *from) {
     secret_unref(to->value);
     *to = *from;

@@ -16,6 +16,8 @@ struct held_version {
 /* Takes what a good outcome brought. */
 void held_version_set(struct held_version *held, const struct fetch_outcome *outcome);
 void held_version_drop(struct held_version *held);
+/* `to` holds nothing yet. */
+void held_version_copy(struct held_version *to, const struct held_version *from);
 /* What `to` held is dropped; `from` holds nothing afterwards. */
 void held_version_move(struct held_version *to, struct held_version *from);
 

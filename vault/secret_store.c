@@ -9,6 +9,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "vault/agreement.h"
 #include "vault/azure_answer.h"
 #include "vault/cabinet.h"
 #include "vault/secret_store_pace.h"
@@ -238,11 +239,45 @@ void secret_store_set_second_ms(struct secret_store *store, uint32_t second_ms) 
     store->second_ms = second_ms;
 }
 
+static void adopt_vault(struct secret_store *store, size_t vault,
+                        const struct secret_store *former) {
+    const struct config_vault *config = &store->config->vaults[vault];
+    for (size_t i = 0; i < former->config->vault_count; i++) {
+        if (strcmp(former->config->vaults[i].name, config->name) == 0)
+            vault_client_carry_counts(store->vaults[vault], former->vaults[i]);
+        if (agreement_on_vault(&former->config->vaults[i], config))
+            vault_client_carry_hold(store->vaults[vault], former->vaults[i]);
+    }
+}
+
+static const struct stored_secret *find_former(const struct secret_store *store, size_t secret,
+                                               const struct secret_store *former) {
+    for (size_t i = 0; i < former->config->secret_count; i++)
+        if (agreement_on_secret(store->config, secret, former->config, i))
+            return &former->secrets[i];
+    return NULL;
+}
+
+void secret_store_adopt(struct secret_store *store, const struct secret_store *former) {
+    const struct config *config = store->config;
+    const bool is_other_identity =
+        !agreement_on_identity(&config->identity, &former->config->identity);
+    for (size_t i = 0; i < config->vault_count; i++)
+        adopt_vault(store, i, former);
+    for (size_t i = 0; i < config->secret_count; i++) {
+        const struct stored_secret *found = find_former(store, i, former);
+        const bool is_file = config->vaults[config->secrets[i].vault].kind == VAULT_FILE;
+        if (found)
+            stored_secret_adopt(&store->secrets[i], found, is_file || is_other_identity);
+    }
+}
+
 void secret_store_start(struct secret_store *store) {
     const struct config *config = store->config;
     store->is_starting = true;
     for (size_t i = 0; i < config->secret_count; i++)
-        stored_secret_read(&store->secrets[i]);
+        if (!stored_secret_is_waiting(&store->secrets[i]))
+            stored_secret_read(&store->secrets[i]);
     for (size_t i = 0; i < config->credential_count; i++)
         if (shelf_has_token(&store->shelves[i]))
             held_token_start(&store->shelves[i].token);

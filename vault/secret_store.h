@@ -100,7 +100,12 @@ struct secret_store *secret_store_new(struct loop *loop, struct http_client *cli
                                       void (*on_cabinet)(void *owner, struct cabinet *cabinet),
                                       void *owner, struct error *err);
 void secret_store_free(struct secret_store *store); /* pending wants are answered first */
-/* Publishes a first cabinet (file: vaults are read at once), fetches everything, keeps refreshing.
+/* Takes over what `former` holds of each secret that both configurations have, and when it is to be
+ * read next: nothing is asked of a vault before that. Folders are read at start all the same, and
+ * so is everything when another identity asks. Request counts go on under each vault's name.
+ * `former` is read only; before secret_store_start(). */
+void secret_store_adopt(struct secret_store *store, const struct secret_store *former);
+/* Publishes a first cabinet (file: vaults are read at once), fetches what is due, keeps refreshing.
  */
 void secret_store_start(struct secret_store *store);
 /* Asks for the secrets of one credential that are missing: one fetch however many ask, back-off

@@ -393,6 +393,69 @@ void stored_secret_done(struct stored_secret *secret) {
     forget_values(secret);
 }
 
+static bool fits(const struct stored_secret *secret, const struct held_version *held) {
+    return held->value && (secret->takes_lines || !secret_has_control_bytes(held->value));
+}
+
+/* By this configuration's limits, which may be tighter. */
+static void adopt_values(struct stored_secret *secret, const struct stored_secret *former) {
+    secret->was_read = former->was_read;
+    secret->good_ms = former->good_ms;
+    if (!fits(secret, &former->current))
+        return;
+    held_version_copy(&secret->current, &former->current);
+    if (fits(secret, &former->previous)) {
+        held_version_copy(&secret->previous, &former->previous);
+        secret->previous_until_ms =
+            sooner(former->previous_until_ms, clock_monotonic_ms() + max_stale_ms(secret));
+    }
+    count_change(secret);
+    const char *why = end_of_current(secret);
+    if (!why && !arm_limit(secret))
+        why = NO_TIMER;
+    if (why)
+        drop_values(secret, "", why);
+}
+
+static bool has_same_pace(const struct stored_secret *secret, const struct stored_secret *former) {
+    return secret->config->refresh_sec == former->config->refresh_sec &&
+           secret->config->max_stale_sec == former->config->max_stale_sec;
+}
+
+/* A reading that was under way is begun again: whoever waited for it will ask here. */
+static void adopt_next_read(struct stored_secret *secret, const struct stored_secret *former) {
+    const uint64_t now_ms = loop_now_ms(secret->loop);
+    uint64_t due_ms = former->next_read.due_ms;
+    if (!loop_timer_is_set(&former->next_read) ||
+        (stored_secret_is_reading(former) && !former->reading.looks_before))
+        return;
+    if (secret->backoff.failures == 0 && !has_same_pace(secret, former))
+        due_ms = sooner(due_ms, secret->good_ms + refresh_delay_ms(secret));
+    (void)loop_timer_set(secret->loop, &secret->next_read, due_ms > now_ms ? due_ms - now_ms : 0);
+}
+
+void stored_secret_adopt(struct stored_secret *secret, const struct stored_secret *former,
+                         bool reads_anew) {
+    adopt_values(secret, former);
+    /* What may be held decides what a read was worth. */
+    if (reads_anew || secret->takes_lines != former->takes_lines)
+        return;
+    secret->last_error = former->last_error;
+    secret->backoff = former->backoff;
+    secret->retry_ms = former->retry_ms;
+    secret->reread_gap_ms = former->reread_gap_ms;
+    secret->reread_ms = former->reread_ms;
+    memcpy(secret->searched, former->searched, sizeof secret->searched);
+    secret->is_stale = former->is_stale && secret->current.value;
+    secret->barred = former->barred;
+    secret->reading.next_valid_sec = former->reading.next_valid_sec;
+    adopt_next_read(secret, former);
+}
+
+bool stored_secret_is_waiting(const struct stored_secret *secret) {
+    return loop_timer_is_set(&secret->next_read);
+}
+
 void stored_secret_read(struct stored_secret *secret) {
     if (stored_secret_is_reading(secret))
         return;

@@ -49,6 +49,13 @@ struct stored_secret {
 void stored_secret_init(struct stored_secret *secret);
 /* Cancels what is running and forgets the values. */
 void stored_secret_done(struct stored_secret *secret);
+/* Holds what `former` does, the same secret in a former configuration, and reads when that one
+ * would have. With `reads_anew` only the values are taken over. Where a read is due now, none is
+ * waited for afterwards (stored_secret_is_waiting()). Before the first read; nothing settles. */
+void stored_secret_adopt(struct stored_secret *secret, const struct stored_secret *former,
+                         bool reads_anew);
+/* The next read has its time. */
+bool stored_secret_is_waiting(const struct stored_secret *secret);
 
 /* Reads now unless that is under way already. May settle before it returns. */
 void stored_secret_read(struct stored_secret *secret);

@@ -16,6 +16,7 @@ struct token_slot {
 
     struct secret *token; /* NULL when there is none */
     uint64_t expires_ms;
+    bool is_wanted;          /* somebody has asked for it, or watches it */
     bool is_doubted;         /* a service refused it: kept for want of a better one only */
     uint64_t invalidated_ms; /* when that was found last; 0 for never */
     uint64_t challenged_ms;  /* the same, with claims */

@@ -392,3 +392,12 @@ uint64_t vault_client_held_ms(const struct vault_client *client) {
 uint64_t vault_client_count(const struct vault_client *client, int http_status) {
     return client->counts[http_status];
 }
+
+void vault_client_carry_hold(struct vault_client *client, const struct vault_client *former) {
+    vault_client_hold(client, former->hold_until_ms);
+}
+
+void vault_client_carry_counts(struct vault_client *client, const struct vault_client *former) {
+    for (int status = 0; status < VAULT_CLIENT_STATUS_LIMIT; status++)
+        client->counts[status] += former->counts[status];
+}

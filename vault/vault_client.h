@@ -78,9 +78,13 @@ void vault_client_cancel(struct vault_client *client, struct vault_fetch *fetch)
 void vault_client_hold(struct vault_client *client, uint64_t until_ms);
 /* What is left of it; 0 when nothing is held. */
 uint64_t vault_client_held_ms(const struct vault_client *client);
+/* The same hold as on `former`, which reads from the same vault. */
+void vault_client_carry_hold(struct vault_client *client, const struct vault_client *former);
 
 /* Requests sent so far by HTTP status; 0 counts those without an answer. */
 #define VAULT_CLIENT_STATUS_LIMIT 600
 uint64_t vault_client_count(const struct vault_client *client, int http_status);
+/* Counts on from where `former`, which reads on nobody's behalf any more, has got to. */
+void vault_client_carry_counts(struct vault_client *client, const struct vault_client *former);
 
 #endif
