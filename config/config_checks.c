@@ -101,6 +101,10 @@ void config_check(struct loader *loader) {
     if (loader->problems->error_count > 0 || loader->is_out_of_memory)
         return;
     config_check_sharing(loader);
+    config_check_rules(loader);
+    config_check_reach(loader);
+    config_check_literals(loader);
+    config_check_files(loader);
     check_assertion(loader);
     warn_of_unused(loader, "vaults", loader->vault_is_used, 0, "no credential uses this vault");
     warn_of_unused(loader, "credentials", loader->credential_is_used, 0,

@@ -101,8 +101,9 @@ void config_read_listen(struct loader *loader, const struct node *node, void *ta
         else
             read_address(loader, item, address);
         warn_if_open(loader, item, address,
-                     " without TLS: tokens cross the network in the clear unless TLS is ended in "
-                     "front of it");
+                     " without TLS, so tokens cross the network in the clear; listen on 127.0.0.1 "
+                     "behind what ends TLS on this machine, or see to it that only that can "
+                     "connect");
     }
 }
 

@@ -134,6 +134,18 @@ const char *config_read_path(struct loader *loader, const struct node *node, str
 /* config_route_checks.c: what concerns a route's upstreams and the credentials that reach them. */
 void config_check_routes(struct loader *loader);
 
+/* config_rule_checks.c: rules that can never match, or change nothing. */
+void config_check_rules(struct loader *loader);
+
+/* config_reach_checks.c: what cannot come in as the file expects. */
+void config_check_reach(struct loader *loader);
+
+/* config_literals.c: secrets written out. */
+void config_check_literals(struct loader *loader);
+
+/* config_file_checks.c: who else can read and write the files that are named. */
+void config_check_files(struct loader *loader);
+
 /* config_sharing.c: credentials that go to several backends. */
 void config_check_sharing(struct loader *loader);
 

@@ -1,6 +1,7 @@
 /* `to`: whom an entry is about. Keys of one principal are "and", values of a key are "or". */
 #include "config/config_parts.h"
 
+#include "config/guid.h"
 #include "config/scalar.h"
 
 static void read_guids(struct loader *loader, const struct node *node, void *target) {
@@ -20,7 +21,10 @@ static const char *read_group_name(struct loader *loader, const struct node *ite
 
 /* The mistake everybody makes once: the name in place of the id. */
 static const char *read_group_id(struct loader *loader, const struct node *item) {
-    if (node_is_text(item) && !config_is_guid(item->text)) {
+    struct guid_advice advice;
+    bool is_name =
+        node_is_text(item) && !config_is_guid(item->text) && !guid_advice_of(item->text, &advice);
+    if (is_name) {
         loader_error(
             loader, item,
             "%s is not a GUID; write the group's object id (Entra: Groups, Overview), not its "
@@ -39,11 +43,16 @@ static void read_groups(struct loader *loader, const struct node *node, void *ta
 static const char *read_tenant(struct loader *loader, const struct node *item) {
     const char *tenant = loader_read_guid(loader, item);
     const struct config_strings *tenants = &loader->config->entra.tenants;
+    const struct config_entra *entra = &loader->config->entra;
     bool is_known = !tenant || tenants->count == 0;
+    for (size_t i = 0; !is_known && i < entra->issuer_count; i++)
+        is_known = entra->issuers[i].tenant && strcmp(entra->issuers[i].tenant, tenant) == 0;
     for (size_t i = 0; !is_known && i < tenants->count; i++)
         is_known = strcmp(tenants->items[i], tenant) == 0;
     if (!is_known)
-        loader_warning(loader, item, "can never match: entra.tenant does not have this tenant");
+        loader_warning(loader, item,
+                       "can never match: entra.tenant does not have this tenant; add it there, or "
+                       "write one that is");
     return tenant;
 }
 

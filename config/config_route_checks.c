@@ -129,12 +129,28 @@ static void check_tls(struct loader *loader, const struct node *node,
         check_verification(loader, tls, route);
 }
 
+static bool any_grants(const struct config_entries *access) {
+    for (size_t i = 0; i < access->count; i++) {
+        if (!access->items[i].is_shadow)
+            return true;
+    }
+    return false;
+}
+
 static void check_reach(struct loader *loader, const struct node *node,
                         const struct config_route *route) {
-    if (route->access.count == 0 && loader->config->access.count == 0)
+    const struct config_entries *everywhere = &loader->config->access;
+    if (route->is_shadow || any_grants(&route->access) || any_grants(everywhere))
+        return;
+    if (route->access.count + everywhere->count > 0)
+        loader_warning(loader, node,
+                       "nobody can reach this route: every `access` entry is under `shadow`; take "
+                       "the shadow from one of them");
+    else
         loader_warning(loader, node,
                        "nobody can reach this route: it has no `access` entry, and "
-                       "neither has the top level");
+                       "neither has the top level; write access: [{role: Reader, to: {group: "
+                       "OBJECT_ID}}]");
 }
 
 static bool is_for_applications_only(const struct config_entry *entry) {

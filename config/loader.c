@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "config/guid.h"
 #include "config/host.h"
 #include "config/problem.h"
 #include "config/url.h"
@@ -150,9 +151,10 @@ const char *loader_read_guid(struct loader *loader, const struct node *item) {
     if (!loader_read_text(loader, item, "a GUID", &text))
         return NULL;
     if (!config_is_guid(text)) {
-        loader_error(loader, item,
-                     "%s is not a GUID; write it like 3f2b8c1a-6d4e-4b7f-9a21-5c0de1f2a3b4",
-                     QUOTE(item->source));
+        struct guid_advice advice;
+        const char *what = guid_advice_of(text, &advice);
+        loader_error(loader, item, "%s is not a GUID; %s", QUOTE(item->source),
+                     what ? what : "write it like 3f2b8c1a-6d4e-4b7f-9a21-5c0de1f2a3b4");
         return NULL;
     }
     return loader_copy_lower(loader, text);

@@ -123,6 +123,44 @@ static inline void case_refuse_all(const struct config_case *cases, size_t count
     assert_int_equal(failures, 0);
 }
 
+/* Every case over the base is accepted with its one warning. */
+static inline void case_warn_all(const struct config_case *cases, size_t count) {
+    size_t failures = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct problem_list problems;
+        char *document = case_document(cases[i].yaml);
+        struct config *config = case_parse_whole(document, &problems);
+        if (!config ||
+            !case_has_only(&problems, PROBLEM_WARNING, cases[i].where, cases[i].fragment)) {
+            print_message("expected %s ... %s\n", cases[i].where, cases[i].fragment);
+            case_print(document, &problems);
+            failures++;
+        }
+        config_unref(config);
+        problem_list_done(&problems);
+        free(document);
+    }
+    assert_int_equal(failures, 0);
+}
+
+/* Every text over the base is accepted without a word: the control of a table of warnings. */
+static inline void case_silent_all(const char *const *texts, size_t count) {
+    size_t failures = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct problem_list problems;
+        char *document = case_document(texts[i]);
+        struct config *config = case_parse_whole(document, &problems);
+        if (!config || problems.count > 0) {
+            case_print(document, &problems);
+            failures++;
+        }
+        config_unref(config);
+        problem_list_done(&problems);
+        free(document);
+    }
+    assert_int_equal(failures, 0);
+}
+
 /* Every text over the base is accepted: the positive control of a table of refusals. */
 static inline void case_accept_all(const char *const *texts, size_t count) {
     for (size_t i = 0; i < count; i++)
@@ -130,6 +168,8 @@ static inline void case_accept_all(const char *const *texts, size_t count) {
 }
 
 #define REFUSE_ALL(cases) case_refuse_all((cases), sizeof(cases) / sizeof *(cases))
+#define WARN_ALL(cases) case_warn_all((cases), sizeof(cases) / sizeof *(cases))
+#define SILENT_ALL(texts) case_silent_all((texts), sizeof(texts) / sizeof *(texts))
 #define ACCEPT_ALL(texts) case_accept_all((texts), sizeof(texts) / sizeof *(texts))
 
 #endif

@@ -9,7 +9,6 @@
     "routes:\n- {name: far, upstream: \"https://db.example:8443/base\", " rest "}\n"
 #define EXCHANGE "credentials: {c: {on_behalf_of: {scope: api://o/Read}}}\n"
 
-/* The one warning of each case, and nothing else. */
 static void warns_once_each(void **state) {
     (void)state;
     static const struct config_case CASES[] = {
@@ -59,6 +58,14 @@ static void warns_once_each(void **state) {
                "- {name: b, path: /b, upstream: [\"http://127.0.0.1:1\", \"http://127.0.0.1:3\"], "
                "credential: c}",
          "5:91: routes[1].credential", "another upstream on route `a` too"},
+        {"vaults: {local: \"file:/s\"}\n"
+         "credentials: {c: {bearer: local/x}, d: {headers: {X: \"a{local/y}{local/x}\"}}}\n"
+         "routes:\n- {name: a, path: /a, upstream: \"http://127.0.0.1:1\", credential: c}\n"
+         "- {name: b, path: /b, upstream: \"http://127.0.0.1:2\", credential: d}",
+         "5:67: routes[1].credential", "goes to another upstream too, in `c` on route `a`"},
+        {LOCAL "routes:\n- {name: a, path: /a, upstream: \"http://127.0.0.1:1\"}\n"
+               "- {name: b, path: /b, upstream: \"http://127.0.0.1:2\"}\n" GRANTED,
+         "6:59: access[0].credential", "of `a` and of `b` too"},
         {LOCAL FAR_ROUTE("tls: {verify: false}, credential: c"), "4:71: routes[0].tls.verify",
          "is given the credential `c`"},
         {FAR_ROUTE("tls: {verify: false}"), "2:71: routes[0].tls.verify",
@@ -81,19 +88,7 @@ static void warns_once_each(void **state) {
         {"credentials: {c: {query: {key: hunter2}}}\n" GRANTED, "1:18: credentials.c",
          "holds no secret of a vault"},
     };
-    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
-        struct problem_list problems;
-        char *document = case_document(CASES[i].yaml);
-        struct config *config = case_parse_whole(document, &problems);
-        bool is_right =
-            config && case_has_only(&problems, PROBLEM_WARNING, CASES[i].where, CASES[i].fragment);
-        if (!is_right)
-            case_print(document, &problems);
-        assert_true(is_right);
-        config_unref(config);
-        problem_list_done(&problems);
-        free(document);
-    }
+    WARN_ALL(CASES);
 }
 
 static void does_not_warn_of_what_is_fine(void **state) {
@@ -113,6 +108,12 @@ static void does_not_warn_of_what_is_fine(void **state) {
         LOCAL "routes:\n- {name: a, path: /a, upstream: [\"http://127.0.0.1:1\", "
               "\"http://127.0.0.1:2\"], credential: c}\n"
               "- {name: b, path: /b, upstream: \"http://127.0.0.1:2\", credential: c}",
+        "vaults: {local: \"file:/s\"}\n"
+        "credentials: {c: {bearer: local/x}, d: {bearer: local/y}}\n"
+        "routes:\n- {name: a, path: /a, upstream: \"http://127.0.0.1:1\", credential: c}\n"
+        "- {name: b, path: /b, upstream: \"http://127.0.0.1:2\", credential: d}",
+        LOCAL "routes:\n- {name: a, path: /a, upstream: \"http://127.0.0.1:1/a\"}\n"
+              "- {name: b, path: /b, upstream: \"http://127.0.0.1:1/b\"}\n" GRANTED,
         LOCAL FAR_ROUTE("tls: {ca: f, server_name: db.internal}, credential: c"),
         "vaults: {local: \"file:/s\"}\ncredentials: {c: {client_certificate: local/x}}\nroutes:\n"
         "- {name: a, path: /a, upstream: \"https://a.example\", tls: {certificate: c}}\n"
@@ -123,18 +124,7 @@ static void does_not_warn_of_what_is_fine(void **state) {
         "to: "
         "{everyone: true}}]}]",
     };
-    for (size_t i = 0; i < sizeof TEXTS / sizeof *TEXTS; i++) {
-        struct problem_list problems;
-        char *document = case_document(TEXTS[i]);
-        struct config *config = case_parse_whole(document, &problems);
-        if (problems.count > 0)
-            case_print(document, &problems);
-        assert_non_null(config);
-        assert_int_equal(problems.count, 0);
-        config_unref(config);
-        problem_list_done(&problems);
-        free(document);
-    }
+    SILENT_ALL(TEXTS);
 }
 
 int main(void) {
