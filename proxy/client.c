@@ -305,7 +305,7 @@ void client_exchange_done(struct client *client, bool keep_alive) {
     }
 }
 
-struct client *client_open(struct worker *worker, int fd, const char *address) {
+struct client *client_open(struct worker *worker, int fd, const struct client_address *address) {
     struct client *client = calloc(1, sizeof *client);
     if (!client) {
         close(fd);
@@ -314,7 +314,7 @@ struct client *client_open(struct worker *worker, int fd, const char *address) {
     client->worker = worker;
     loop_timer_init(&client->timer, on_client_timer, client);
     loop_timer_init(&client->resume, on_client_resume, client);
-    memcpy(client->address, address, strnlen(address, sizeof client->address - 1));
+    client->address = *address;
     if (conn_open(&client->conn, worker->loop, worker->io_pool, fd, on_client_event, client) !=
         STATUS_OK) {
         close(fd);

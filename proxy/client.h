@@ -3,6 +3,7 @@
 #ifndef BARKEEP_PROXY_CLIENT_H
 #define BARKEEP_PROXY_CLIENT_H
 
+#include "proxy/client_address.h"
 #include "proxy/conn.h"
 #include "proxy/worker.h"
 
@@ -12,8 +13,6 @@ enum client_state {
     CLIENT_LINGERING, /* answered; reads and drops, so that the answer is not lost to a reset */
     CLIENT_CLOSED,
 };
-
-#define CLIENT_ADDRESS_SIZE 48
 
 struct client {
     struct conn conn;
@@ -33,11 +32,11 @@ struct client {
     uint32_t lingered_bytes;
     struct client *previous, *next;           /* all */
     struct client *previous_idle, *next_idle; /* idle */
-    char address[CLIENT_ADDRESS_SIZE];        /* "192.0.2.1", "2001:db8::1", "unix" */
+    struct client_address address;            /* of the peer */
 };
 
 /* Takes the accepted descriptor. On failure closes it and returns NULL. */
-struct client *client_open(struct worker *worker, int fd, const char *address);
+struct client *client_open(struct worker *worker, int fd, const struct client_address *address);
 /* One answer, 503 overloaded, without reading a request. */
 void client_refuse_overload(struct client *client);
 /* The exchange is over: next request, linger, or close. */

@@ -39,8 +39,7 @@ void client_address_of_peer(const struct sockaddr_storage *peer,
     *out_address = address;
 }
 
-/* Digits and the signs of addresses only, so that the system's reader sees nothing it might take
- * for more than one thing. */
+/* inet_pton() takes neither blanks nor zones, and of IPv4 only four decimal numbers. */
 static bool parse_ip(int family, struct slice text, void *out_bytes) {
     char copy[INET6_ADDRSTRLEN];
     if (text.len == 0 || text.len >= sizeof copy || memchr(text.ptr, '\0', text.len)) {
@@ -87,7 +86,8 @@ bool client_address_parse(struct slice entry, struct client_address *out_address
     return true;
 }
 
-/* The entries of all lines of X-Forwarded-For, from the right. */
+/* The entries of all lines of X-Forwarded-For, from the right; also of lines that Connection names,
+ * or a caller could have the proxy's word taken out. */
 struct walk {
     const struct h1_request *request;
     size_t lines_left;

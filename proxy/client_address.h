@@ -12,7 +12,7 @@
 #define CLIENT_ADDRESS_SIZE 48
 
 struct client_address {
-    bool is_ip; /* false: a unix socket's peer, of whom nothing is known */
+    bool is_ip;                     /* false: a unix socket's peer, of whom nothing is known */
     unsigned char bytes[16];        /* IPv4 as ::ffff:a.b.c.d */
     char text[CLIENT_ADDRESS_SIZE]; /* "192.0.2.1", "2001:db8::1", "unix" */
 };

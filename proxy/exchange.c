@@ -191,6 +191,7 @@ static struct exchange *exchange_new(struct worker *worker, struct client *clien
     exchange->pools = upstream_pools_ref(worker->pools);
     exchange->route = CONFIG_NONE;
     exchange->decision.credential = CONFIG_NONE;
+    forwarding_of_peer(&exchange->forwarding, &client->address, SLICE(""));
     exchange->begin_us = clock_monotonic_us();
     loop_timer_init(&exchange->timer, on_deadline, exchange);
     loop_timer_init(&exchange->resume, on_resume, exchange);

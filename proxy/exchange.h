@@ -8,6 +8,7 @@
 #include "core/arena.h"
 #include "core/request_path.h"
 #include "proxy/body.h"
+#include "proxy/client_address.h"
 #include "proxy/h1_head.h"
 #include "proxy/upstream.h"
 #include "proxy/want.h"
@@ -79,6 +80,7 @@ struct exchange {
     bool has_query;
     size_t route; /* CONFIG_NONE before it is found */
     struct slice below;
+    struct forwarding forwarding; /* from where it comes */
     struct body upload;
     char id[33];
 
@@ -87,7 +89,9 @@ struct exchange {
     unsigned char token_digest[32]; /* what the token cache knows the identity by */
     struct token_result verdict;
     struct decision decision;
-    const char *challenge; /* in place of the usual WWW-Authenticate; in the arena */
+    bool was_counted;         /* by the rates: a request counts once */
+    uint64_t retry_after_sec; /* of rate_limited */
+    const char *challenge;    /* in place of the usual WWW-Authenticate; in the arena */
     const struct rendered_credential *credential; /* NULL: none is injected */
     struct identity_lines *lines; /* what the upstream is told of the caller; NULL: nothing */
     bool asked_for_keys;
@@ -193,6 +197,16 @@ static inline const struct config_route *exchange_route(const struct exchange *e
 
 /* How long an answer of our own may take to leave. */
 enum { OWN_PAGE_LIMIT_MS = 10000 };
+
+/* exchange_caller.c: fills `forwarding` by the configuration it is judged by. False when it was
+ * refused. */
+bool exchange_find_caller(struct exchange *exchange);
+/* True when `config` would find the same caller at the same address, as far as can be told when the
+ * head is gone. */
+bool exchange_caller_is_found_anew(const struct exchange *exchange, const struct config *config);
+/* Counts it against the rates of its route and of the entry that grants. True when it was refused.
+ */
+bool exchange_is_too_often(struct exchange *exchange);
 
 /* exchange_identity.c: the value of the one header that this route's tokens come in. False when the
  * exchange was refused. */

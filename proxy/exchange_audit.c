@@ -101,7 +101,7 @@ static void write_request(struct json_out *out, const struct exchange *exchange)
     write_optional(
         out, "route",
         slice_of_str(exchange->route == CONFIG_NONE ? NULL : exchange_route(exchange)->name));
-    json_out_cstr(out, "client", exchange->client->address);
+    json_out_cstr(out, "client", exchange->forwarding.client->text);
     write_optional(out, "host", exchange->host);
     write_optional(out, "method", exchange->method);
     write_optional(out, "path", exchange->path.text);

@@ -37,7 +37,7 @@ void exchange_step_route(struct exchange *exchange) {
         exchange_refuse(exchange, REASON_BAD_REQUEST, 0, "the target * is not served");
         return;
     }
-    if (!exchange_read_target(exchange)) {
+    if (!exchange_find_caller(exchange) || !exchange_read_target(exchange)) {
         return;
     }
     if (exchange_wants_own_page(exchange)) {
@@ -189,10 +189,12 @@ static bool exchange_needs_groups(struct exchange *exchange) {
 
 static void exchange_ask(const struct exchange *exchange, const struct ruleset *rules, size_t route,
                          struct slice below, struct decision *out_decision) {
+    const struct client_address *client = exchange->forwarding.client;
     const struct policy_question question = {.route = route,
                                              .identity = exchange->identity,
                                              .method = exchange->method,
-                                             .path_below = below};
+                                             .path_below = below,
+                                             .client = client->is_ip ? client->bytes : NULL};
     policy_decide(rules->policy, &question, NULL, out_decision);
 }
 
@@ -214,7 +216,8 @@ static bool exchange_is_still_allowed(const struct exchange *exchange) {
     size_t route =
         router_find(rules->router, judgement_host(exchange->host), exchange->path.text, &below);
     if (route == CONFIG_NONE || exchange->identity->groups_until_ms > 0 ||
-        !is_tenant_of(rules->config, exchange->identity->tenant)) {
+        !is_tenant_of(rules->config, exchange->identity->tenant) ||
+        !exchange_caller_is_found_anew(exchange, rules->config)) {
         return false;
     }
     exchange_ask(exchange, rules, route, below, &decision);
@@ -243,5 +246,7 @@ void exchange_step_authorize(struct exchange *exchange) {
                         judgement_detail(exchange->decision.reason));
         return;
     }
-    exchange_move(exchange, PHASE_CREDENTIAL);
+    if (!exchange_is_too_often(exchange)) {
+        exchange_move(exchange, PHASE_CREDENTIAL);
+    }
 }

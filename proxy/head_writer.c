@@ -130,9 +130,11 @@ static void write_request_line(struct head_writer *writer, const struct exchange
 
 static void write_forwarding(struct head_writer *writer, const struct exchange *exchange,
                              bool has_trace) {
-    head_write_field(writer, SLICE("X-Forwarded-For"), slice_of_str(exchange->client->address));
-    HEAD_WRITE_LITERAL(writer, "X-Forwarded-Proto: http\r\n");
-    head_write_field(writer, SLICE("X-Forwarded-Host"), exchange->request.host);
+    const struct forwarding *forwarding = &exchange->forwarding;
+    head_write_field(writer, SLICE("X-Forwarded-For"), forwarding->chain);
+    head_write_field(writer, SLICE("X-Forwarded-Proto"),
+                     forwarding->is_https ? SLICE("https") : SLICE("http"));
+    head_write_field(writer, SLICE("X-Forwarded-Host"), forwarding->host);
     head_write_field(writer, SLICE("X-Request-Id"), slice_of(exchange->id, 32));
     if (!has_trace) {
         HEAD_WRITE_LITERAL(writer, "traceparent: 00-");

@@ -16,6 +16,7 @@
 #include "proxy/admin.h"
 #include "proxy/audit_writer.h"
 #include "proxy/listener.h"
+#include "proxy/rate_limiter.h"
 #include "proxy/reload.h"
 #include "proxy/sources.h"
 
@@ -37,6 +38,7 @@ struct keeper {
     struct route_places places;
     struct file_watch *watch; /* of what the configuration is made of */
     struct audit_writer *audit;
+    struct rate_limiter *rates;
     struct admin *admin;
 
     struct worker *workers[WORKERS_MAX];
@@ -316,6 +318,12 @@ static enum status keeper_make_sources(struct keeper *keeper, struct config *con
     return keeper->sources ? STATUS_OK : STATUS_INVALID;
 }
 
+static enum status keeper_make_rates(struct keeper *keeper, struct error *err) {
+    keeper->rates = rate_limiter_new();
+    return keeper->rates ? STATUS_OK
+                         : error_set(err, STATUS_NO_MEMORY, "no memory, or no random bytes");
+}
+
 static enum status keeper_make_workers(struct keeper *keeper, struct error *err) {
     keeper_place_routes(keeper, keeper->sources->rules);
     struct snapshot *snapshot = sources_snapshot(keeper->sources);
@@ -330,6 +338,7 @@ static enum status keeper_make_workers(struct keeper *keeper, struct error *err)
                                                .snapshot = snapshot,
                                                .place_count = keeper->places.count,
                                                .keeper = keeper->mailbox,
+                                               .rates = keeper->rates,
                                                .audit_writer = keeper->audit,
                                                .listen_fds = keeper->listen_fds[i],
                                                .listen_count =
@@ -389,7 +398,8 @@ static enum status keeper_prepare(struct keeper *keeper, struct config *config, 
         return STATUS_IO;
     }
     keeper->audit = audit_writer_new(config->audit_file, config->audit_full_drops, err);
-    if (!keeper->audit || keeper_make_sources(keeper, config, err) != STATUS_OK ||
+    if (!keeper->audit || keeper_make_rates(keeper, err) != STATUS_OK ||
+        keeper_make_sources(keeper, config, err) != STATUS_OK ||
         keeper_make_workers(keeper, err) != STATUS_OK) {
         return STATUS_IO;
     }
@@ -451,6 +461,7 @@ static void keeper_done(struct keeper *keeper) {
     for (size_t i = 0; i < keeper->worker_count; i++) {
         worker_free(keeper->workers[i]);
     }
+    rate_limiter_free(keeper->rates);
     audit_writer_free(keeper->audit);
     if (keeper->mailbox) {
         mailbox_deliver(keeper->mailbox);

@@ -3,7 +3,6 @@
  * pauses instead of spinning: connections wait in the backlog meanwhile. */
 #include "proxy/listener.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -100,25 +99,6 @@ int listener_bind(const struct config_address *address, bool is_shared, struct e
     return fd;
 }
 
-static void format_address(const struct sockaddr_storage *peer,
-                           char out_text[CLIENT_ADDRESS_SIZE]) {
-    if (peer->ss_family == AF_INET) {
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, out_text,
-                  CLIENT_ADDRESS_SIZE);
-        return;
-    }
-    if (peer->ss_family != AF_INET6) {
-        snprintf(out_text, CLIENT_ADDRESS_SIZE, "unix");
-        return;
-    }
-    const struct in6_addr *address = &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr;
-    if (IN6_IS_ADDR_V4MAPPED(address)) {
-        inet_ntop(AF_INET, address->s6_addr + 12, out_text, CLIENT_ADDRESS_SIZE);
-    } else {
-        inet_ntop(AF_INET6, address, out_text, CLIENT_ADDRESS_SIZE);
-    }
-}
-
 static void listener_pause(struct listener *listener) {
     struct worker *worker = listener->worker;
     loop_watch_change(worker->loop, &listener->watch, 0);
@@ -138,9 +118,9 @@ static void take_connection(struct listener *listener, int fd,
         int on = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     }
-    char address[CLIENT_ADDRESS_SIZE];
-    format_address(peer, address);
-    struct client *client = client_open(worker, fd, address);
+    struct client_address address;
+    client_address_of_peer(peer, &address);
+    struct client *client = client_open(worker, fd, &address);
     if (client && is_full) {
         client_refuse_overload(client);
     }

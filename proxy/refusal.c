@@ -27,6 +27,8 @@ static const char *status_phrase(int status) {
         return "URI Too Long";
     case 417:
         return "Expectation Failed";
+    case 429:
+        return "Too Many Requests";
     case 431:
         return "Request Header Fields Too Large";
     case 501:
@@ -87,6 +89,11 @@ static void write_special_fields(struct head_writer *writer, const struct exchan
         head_write(writer, exchange->is_own_page
                                ? SLICE("Allow: GET, HEAD\r\n")
                                : SLICE("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"));
+    }
+    if (exchange->status == 429) {
+        HEAD_WRITE_LITERAL(writer, "Retry-After: ");
+        head_write_u64(writer, exchange->retry_after_sec);
+        HEAD_WRITE_LITERAL(writer, "\r\n");
     }
     if (exchange->status == 503) {
         HEAD_WRITE_LITERAL(writer, "Retry-After: 5\r\n");

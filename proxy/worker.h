@@ -20,6 +20,7 @@ struct client;
 struct exchange;
 struct listener;
 struct on_behalf_shelf;
+struct rate_limiter;
 struct unknown_kids;
 struct want;
 struct upstream_pools;
@@ -56,7 +57,8 @@ struct worker {
     struct on_behalf_shelf *on_behalf;
     /* Renderings whose version before is what the backend takes, each at its place. */
     uint64_t refused_generations[WORKER_REFUSED_GENERATIONS];
-    struct want *key_wants; /* under way to the keeper */
+    struct want *key_wants;     /* under way to the keeper */
+    struct rate_limiter *rates; /* of all workers: the one thing they share that changes */
     struct audit_sink *audit;
     struct worker_metrics metrics;
 
@@ -101,6 +103,7 @@ struct worker_options {
     struct snapshot *snapshot;
     size_t place_count; /* routes_places so far */
     struct mailbox *keeper;
+    struct rate_limiter *rates; /* outlives the worker */
     struct audit_writer *audit_writer;
     const int *listen_fds; /* one per configured address; owned by the worker from then on */
     size_t listen_count;

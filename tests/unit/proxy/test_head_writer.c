@@ -38,7 +38,7 @@ static void scene_open_with_blocks(struct scene *scene, size_t block_bytes) {
     scene->pool = io_pool_new(block_bytes, 2);
     assert_non_null(scene->pool);
     scene->client.conn.pool = scene->upstream.conn.pool = scene->pool;
-    memcpy(scene->client.address, "192.0.2.7", sizeof "192.0.2.7");
+    memcpy(scene->client.address.text, "192.0.2.7", sizeof "192.0.2.7");
     assert_true(io_buffer_open(&scene->client.conn.out, scene->pool));
     assert_true(io_buffer_open(&scene->upstream.conn.out, scene->pool));
     scene->exchange.worker = &scene->worker;
@@ -66,6 +66,8 @@ static void take_request(struct scene *scene, const char *text) {
     if (scene->reading.outcome != H1_COMPLETE)
         fail_msg("%s: %s", text, scene->reading.refusal.detail);
     scene->exchange.request = scene->reading.request;
+    forwarding_of_peer(&scene->exchange.forwarding, &scene->client.address,
+                       scene->exchange.request.host);
 }
 
 static void take_response(struct scene *scene, const char *text, bool request_is_head) {
