@@ -10,15 +10,15 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "core/buf.h"
 #include "core/clock.h"
 #include "proxy/resolver.h"
-
-#define COUNT(array) (sizeof(array) / sizeof *(array))
 
 enum { LIMIT_MS = 20000, CATCH_UP_MS = 9990 };
 
@@ -114,32 +114,77 @@ int clock_gettime(clockid_t clock, struct timespec *out_time) {
 /* The keeper's side: the newest book, and how many came. */
 struct receiver {
     struct mailbox *mailbox;
+    uint64_t id; /* the resolver's in force */
     struct address_book *book;
     unsigned books;
 };
 
-static void on_book(void *owner, struct address_book *book) {
+static void on_book(void *owner, uint64_t id, struct address_book *book) {
     struct receiver *receiver = owner;
+    if (id != receiver->id) {
+        address_book_unref(book);
+        return;
+    }
     address_book_unref(receiver->book);
     receiver->book = book;
     receiver->books++;
 }
 
 struct scene {
-    struct config config;
+    struct config *config;
     struct receiver receiver;
     struct resolver *resolver;
 };
 
-static void scene_open(struct scene *scene, struct config_route *routes, size_t count) {
+/* A route for each of `upstreams` (ended by NULL), which are YAML. */
+static struct config *config_of(const char *const *upstreams) {
+    struct problem_list problems = {0};
+    struct buf yaml;
+    buf_init(&yaml, 8192);
+    buf_append_str(&yaml, "listen: 127.0.0.1:1\nentra: {tenant: "
+                          "3f2b8c1a-6d4e-4b7f-9a21-5c0de1f2a3b4, audience: api://orders}\n"
+                          "routes:\n");
+    for (size_t i = 0; upstreams[i]; i++)
+        buf_printf(&yaml,
+                   "  - {name: route%zu, path: /%zu, upstream: %s, "
+                   "access: [{role: Reader, to: {everyone: true}}]}\n",
+                   i, i, upstreams[i]);
+    struct config *config = config_parse("resolver.yaml", buf_slice(&yaml), &problems);
+    for (size_t i = 0; !config && i < problems.count; i++)
+        print_error("%s: %s\n", problems.items[i].path, problems.items[i].text);
+    problem_list_done(&problems);
+    buf_done(&yaml);
+    assert_non_null(config);
+    return config;
+}
+
+static struct resolver *resolver_of(struct scene *scene, struct resolver *former, uint64_t id) {
     struct error err;
-    *scene = (struct scene){.config = {.routes = routes, .route_count = count}};
+    scene->receiver.id = id;
+    struct resolver *resolver = resolver_new(scene->config, former, scene->receiver.mailbox, id,
+                                             on_book, &scene->receiver.book, &err);
+    assert_non_null(resolver);
+    return resolver;
+}
+
+static void scene_open(struct scene *scene, const char *const *upstreams) {
+    struct error err;
+    *scene = (struct scene){.config = config_of(upstreams)};
     atomic_store(&look_ups, 0);
     scene->receiver.mailbox = mailbox_new(&scene->receiver, &err);
     assert_non_null(scene->receiver.mailbox);
-    scene->resolver =
-        resolver_new(&scene->config, scene->receiver.mailbox, on_book, &scene->receiver.book, &err);
-    assert_non_null(scene->resolver);
+    scene->resolver = resolver_of(scene, NULL, 1);
+}
+
+/* Another configuration takes over, as a reload does it. */
+static void scene_change(struct scene *scene, const char *const *upstreams) {
+    struct resolver *former = scene->resolver;
+    struct config *former_config = scene->config;
+    address_book_unref(scene->receiver.book);
+    scene->config = config_of(upstreams);
+    scene->resolver = resolver_of(scene, former, scene->receiver.id + 1);
+    resolver_free(former);
+    config_unref(former_config);
 }
 
 static void scene_close(struct scene *scene) {
@@ -147,6 +192,7 @@ static void scene_close(struct scene *scene) {
     mailbox_deliver(scene->receiver.mailbox);
     mailbox_free(scene->receiver.mailbox);
     address_book_unref(scene->receiver.book);
+    config_unref(scene->config);
     atomic_store(&time_is_short, false);
 }
 
@@ -172,16 +218,18 @@ static void assert_v4(const struct upstream_addresses *addresses, size_t index, 
     assert_string_equal(inet_ntop(AF_INET, &address->sin_addr, text, sizeof text), ip);
 }
 
+static bool has_address(const struct address_book *book, unsigned last_byte) {
+    const struct sockaddr_in *address =
+        (const struct sockaddr_in *)(const void *)&book->upstreams[0].items[0];
+    return address->sin_addr.s_addr == htonl(0x7f000000u + last_byte);
+}
+
 static void settles_numbers_and_unix_sockets_at_once(void **state) {
     (void)state;
-    struct config_upstream upstreams[] = {
-        {.host = "127.0.0.9", .port = 5000},
-        {.host = "::1", .port = 65535},
-        {.is_unix = true, .unix_path = "/run/app.sock"},
-    };
-    struct config_route route = {.upstreams = upstreams, .upstream_count = COUNT(upstreams)};
+    const char *const upstreams[] = {
+        "['http://127.0.0.9:5000', 'http://[::1]:65535', 'unix:/run/app.sock']", NULL};
     struct scene scene;
-    scene_open(&scene, &route, 1);
+    scene_open(&scene, upstreams);
     const struct address_book *book = scene.receiver.book;
     assert_int_equal(book->count, 3);
     assert_int_equal(book->upstreams[0].count, 1);
@@ -206,19 +254,13 @@ static void settles_numbers_and_unix_sockets_at_once(void **state) {
 
 static void gives_a_row_to_every_upstream(void **state) {
     (void)state;
-    struct config_upstream first[] = {{.host = "127.0.0.1", .port = 1},
-                                      {.host = "127.0.0.1", .port = 2}};
-    struct config_upstream last[] = {{.host = "127.0.0.1", .port = 3}};
-    struct config_route routes[] = {
-        {.upstreams = first, .upstream_count = COUNT(first)},
-        {.upstreams = NULL, .upstream_count = 0},
-        {.upstreams = last, .upstream_count = COUNT(last)},
-    };
+    const char *const upstreams[] = {"['http://127.0.0.1:1', 'http://127.0.0.1:2']",
+                                     "http://127.0.0.1:3", NULL};
     struct scene scene;
-    scene_open(&scene, routes, COUNT(routes));
-    assert_int_equal(address_book_index(&scene.config, 0, 0), 0);
-    assert_int_equal(address_book_index(&scene.config, 0, 1), 1);
-    assert_int_equal(address_book_index(&scene.config, 2, 0), 2);
+    scene_open(&scene, upstreams);
+    assert_int_equal(address_book_index(scene.config, 0, 0), 0);
+    assert_int_equal(address_book_index(scene.config, 0, 1), 1);
+    assert_int_equal(address_book_index(scene.config, 1, 0), 2);
     assert_int_equal(scene.receiver.book->count, 3);
     for (uint16_t i = 0; i < 3; i++)
         assert_v4(&scene.receiver.book->upstreams[i], 0, "127.0.0.1", (uint16_t)(i + 1));
@@ -227,12 +269,10 @@ static void gives_a_row_to_every_upstream(void **state) {
 
 static void knows_no_address_of_a_name_that_does_not_resolve(void **state) {
     (void)state;
-    struct config_upstream upstreams[] = {{.host = "nowhere.test", .port = 80},
-                                          {.host = "scripted.test", .port = 80}};
-    struct config_route route = {.upstreams = upstreams, .upstream_count = COUNT(upstreams)};
+    const char *const upstreams[] = {"['http://nowhere.test:80', 'http://scripted.test:80']", NULL};
     struct scene scene;
     atomic_store(&scripted_address, 7);
-    scene_open(&scene, &route, 1);
+    scene_open(&scene, upstreams);
     assert_int_equal(scene.receiver.book->upstreams[0].count, 0);
     assert_int_equal(scene.receiver.book->upstreams[1].count, 1);
     assert_v4(&scene.receiver.book->upstreams[1], 0, "127.0.0.7", 80);
@@ -241,22 +281,21 @@ static void knows_no_address_of_a_name_that_does_not_resolve(void **state) {
 
 static void keeps_no_more_addresses_than_it_has_room_for(void **state) {
     (void)state;
-    struct config_upstream upstream = {.host = "many.test", .port = 80};
-    struct config_route route = {.upstreams = &upstream, .upstream_count = 1};
+    const char *const upstreams[] = {"http://many.test:80", NULL};
     struct scene scene;
-    scene_open(&scene, &route, 1);
+    scene_open(&scene, upstreams);
     assert_int_equal(scene.receiver.book->upstreams[0].count, ADDRESS_MAX_PER_UPSTREAM);
     scene_close(&scene);
 }
 
+static const char *const scripted[] = {"http://scripted.test:81", NULL};
+
 static void follows_a_name_to_its_new_address(void **state) {
     (void)state;
-    struct config_upstream upstream = {.host = "scripted.test", .port = 81};
-    struct config_route route = {.upstreams = &upstream, .upstream_count = 1};
     struct scene scene;
     atomic_store(&scripted_address, 1);
     atomic_store(&time_is_short, true);
-    scene_open(&scene, &route, 1);
+    scene_open(&scene, scripted);
     struct address_book *first = address_book_ref(scene.receiver.book);
     assert_v4(&first->upstreams[0], 0, "127.0.0.1", 81);
 
@@ -274,12 +313,10 @@ static void follows_a_name_to_its_new_address(void **state) {
 
 static void keeps_the_last_address_through_an_outage(void **state) {
     (void)state;
-    struct config_upstream upstream = {.host = "scripted.test", .port = 81};
-    struct config_route route = {.upstreams = &upstream, .upstream_count = 1};
     struct scene scene;
     atomic_store(&scripted_address, 1);
     atomic_store(&time_is_short, true);
-    scene_open(&scene, &route, 1);
+    scene_open(&scene, scripted);
     atomic_store(&scripted_address, 0);
     unsigned before = atomic_load(&look_ups);
     DELIVER_UNTIL(&scene, atomic_load(&look_ups) > before + 3);
@@ -292,12 +329,82 @@ static void keeps_the_last_address_through_an_outage(void **state) {
     scene_close(&scene);
 }
 
+static void takes_over_what_a_former_one_looked_up(void **state) {
+    (void)state;
+    const char *const two[] = {"['http://127.0.0.9:80', 'http://nowhere.test:80']",
+                               "http://scripted.test:81", NULL};
+    const char *const changed[] = {"http://scripted.test:81", "http://nowhere.test:80",
+                                   "['http://127.0.0.8:80', 'unix:/run/app.sock']", NULL};
+    struct scene scene;
+    atomic_store(&scripted_address, 1);
+    scene_open(&scene, two);
+    assert_int_equal(atomic_load(&look_ups), 2);
+    atomic_store(&scripted_address, 2);
+    scene_change(&scene, changed);
+    const struct address_book *book = scene.receiver.book;
+    assert_int_equal(atomic_load(&look_ups), 2);
+    assert_int_equal(book->count, 4);
+    assert_v4(&book->upstreams[0], 0, "127.0.0.1", 81);
+    assert_int_equal(book->upstreams[1].count, 0);
+    assert_v4(&book->upstreams[2], 0, "127.0.0.8", 80);
+    assert_int_equal(book->upstreams[3].count, 1);
+    scene_close(&scene);
+}
+
+static void looks_up_a_name_that_is_new(void **state) {
+    (void)state;
+    const char *const other_port[] = {"['http://scripted.test:81', 'http://scripted.test:82']",
+                                      NULL};
+    struct scene scene;
+    atomic_store(&scripted_address, 1);
+    scene_open(&scene, scripted);
+    atomic_store(&scripted_address, 2);
+    scene_change(&scene, other_port);
+    assert_int_equal(atomic_load(&look_ups), 2);
+    assert_v4(&scene.receiver.book->upstreams[0], 0, "127.0.0.1", 81);
+    assert_v4(&scene.receiver.book->upstreams[1], 0, "127.0.0.2", 82);
+    scene_close(&scene);
+}
+
+/* Reloads that come faster than rounds. */
+static void looks_again_when_the_former_would_have(void **state) {
+    (void)state;
+    struct scene scene;
+    atomic_store(&scripted_address, 1);
+    atomic_store(&time_is_short, true);
+    scene_open(&scene, scripted);
+    atomic_store(&time_is_short, false); /* a round of the next one's own would be ten seconds */
+    atomic_store(&scripted_address, 2);
+    uint64_t limit_ms = clock_monotonic_ms() + LIMIT_MS;
+    while (!has_address(scene.receiver.book, 2)) {
+        assert_true(clock_monotonic_ms() < limit_ms);
+        scene_change(&scene, scripted);
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+        mailbox_deliver(scene.receiver.mailbox);
+    }
+    assert_v4(&scene.receiver.book->upstreams[0], 0, "127.0.0.2", 81);
+    scene_close(&scene);
+}
+
+static void hands_over_while_rounds_go_on(void **state) {
+    (void)state;
+    struct scene scene;
+    atomic_store(&time_is_short, true);
+    atomic_store(&scripted_address, 1);
+    scene_open(&scene, scripted);
+    for (unsigned i = 0; i < 200; i++) {
+        atomic_store(&scripted_address, 1 + i % 100);
+        scene_change(&scene, scripted);
+        mailbox_deliver(scene.receiver.mailbox);
+        assert_int_equal(scene.receiver.book->upstreams[0].count, 1);
+    }
+    scene_close(&scene);
+}
+
 static void ends_at_once_between_two_rounds(void **state) {
     (void)state;
-    struct config_upstream upstream = {.host = "scripted.test", .port = 81};
-    struct config_route route = {.upstreams = &upstream, .upstream_count = 1};
     struct scene scene;
-    scene_open(&scene, &route, 1);
+    scene_open(&scene, scripted);
     uint64_t begin_ms = clock_monotonic_ms();
     scene_close(&scene);
     assert_true(clock_monotonic_ms() - begin_ms < 5000); /* a round would be ten seconds */
@@ -313,6 +420,10 @@ int main(void) {
         cmocka_unit_test(keeps_no_more_addresses_than_it_has_room_for),
         cmocka_unit_test(follows_a_name_to_its_new_address),
         cmocka_unit_test(keeps_the_last_address_through_an_outage),
+        cmocka_unit_test(takes_over_what_a_former_one_looked_up),
+        cmocka_unit_test(looks_up_a_name_that_is_new),
+        cmocka_unit_test(looks_again_when_the_former_would_have),
+        cmocka_unit_test(hands_over_while_rounds_go_on),
         cmocka_unit_test(ends_at_once_between_two_rounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
