@@ -1,6 +1,8 @@
 """A barkeep with everything around it: our own authority, a recording upstream, one configuration."""
 
 import functools
+import os
+import re
 import shutil
 import tempfile
 
@@ -9,6 +11,7 @@ from lib.authority import Authority
 from lib.barkeep import Barkeep
 
 ADMIN_ROLE = "Admin"
+REASON = re.compile(rb'"reason":"([a-z_]+)"')
 
 
 @functools.cache
@@ -50,6 +53,7 @@ class Door:
         self.upstream = recorder.Recorder()
         self.barkeep = Barkeep(self.folder, name)
         self.seen = []  # every answer read
+        self.reached = set()  # the reason codes in them
         self.config = standard_config(self.barkeep, self.authority,
                                       standard_routes(self.upstream.url))
         if change:
@@ -76,8 +80,21 @@ class Door:
 
     def client(self, **options):
         client = raw.Client(self.barkeep.port, **options)
-        client.on_response = self.seen.append
+        client.on_response = self.note
         return client
+
+    def note(self, response):
+        self.seen.append(response)
+        reached = REASON.search(response.body or b"")
+        if reached and response.one("Content-Type") == "application/problem+json":
+            self.reached.add(reached[1].decode())
+
+    def leave_reasons(self):
+        """Notes which reason codes were reached, for the run as a whole (tests/wire/run)."""
+        place = os.environ.get("BARKEEP_REACHED")
+        if place and self.reached:
+            with open(place, "a", encoding="ascii") as file:
+                file.write("".join(f"{reason}\n" for reason in sorted(self.reached)))
 
     def stop_quietly(self):
         """The end of a door that never opened."""
@@ -96,6 +113,7 @@ class Door:
             self._clean()
 
     def _clean(self):
+        self.leave_reasons()
         self.upstream.stop()
         self.authority.stop()
         shutil.rmtree(self.folder, ignore_errors=True)

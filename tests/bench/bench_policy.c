@@ -1,0 +1,263 @@
+/* What a decision and finding its route cost as configurations grow: against the same with ten
+ * entries, and with ten routes. CPU time of this thread; medians over rounds of many callers. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "auth/policy.h"
+#include "core/arena.h"
+#include "proxy/router.h"
+
+#define ROUNDS 9
+#define ASKS 40000
+#define CALLERS 64
+#define MOST_GROUPS 200 /* that Entra lists in a token */
+#define FEW_GROUPS 8
+
+#define MAX_DECISION_US 2.0
+#define MAX_RATIO 2.0
+
+static struct arena arena;
+
+static void must(bool is_so, const char *what) {
+    if (is_so)
+        return;
+    (void)fprintf(stderr, "bench_policy: %s\n", what);
+    exit(1);
+}
+
+static void *make(size_t count, size_t size) {
+    void *made = arena_array(&arena, count, size);
+    must(made != NULL, "no memory");
+    return made;
+}
+
+static double cpu_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+}
+
+static int compare(const void *left, const void *right) {
+    double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+static double median(double values[ROUNDS]) {
+    qsort(values, ROUNDS, sizeof *values, compare);
+    return values[ROUNDS / 2];
+}
+
+static uint64_t random_state = 1;
+
+static size_t below(size_t limit) {
+    random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (size_t)(random_state >> 33) % limit;
+}
+
+/* The n-th group of the directory. */
+static const char *group(size_t n) {
+    const char *text =
+        arena_printf(&arena, "%08x-2c3d-4e5f-8091-%012zx", (unsigned)(n * 2654435761u), n);
+    must(text != NULL, "no memory");
+    return text;
+}
+
+static struct config_action read_actions[1];
+static struct config_role reader = {"Reader", read_actions, 1, NULL, 0};
+
+/* `entries` in all, each for a group of its own, spread over the routes; or all of them top-level.
+ */
+struct shape {
+    const char *name;
+    size_t routes;
+    size_t entries;
+    bool are_top_level;
+};
+
+static struct config_entry entry_of(size_t number) {
+    struct config_principal *to = make(1, sizeof *to);
+    to->groups.items = make(1, sizeof *to->groups.items);
+    to->groups.items[0] = group(number);
+    to->groups.count = 1;
+    return (struct config_entry){
+        .label = arena_printf(&arena, "access[%zu]", number),
+        .to = to,
+        .to_count = 1,
+        .credential = CONFIG_NONE,
+    };
+}
+
+static struct config_entries entries_of(size_t first, size_t count) {
+    struct config_entries entries = {make(count, sizeof *entries.items), count};
+    for (size_t i = 0; i < count; i++)
+        entries.items[i] = entry_of(first + i);
+    return entries;
+}
+
+static void make_config(const struct shape *shape, struct config *config) {
+    size_t on_each = shape->are_top_level ? 0 : shape->entries / shape->routes;
+    *config = (struct config){.roles = &reader, .role_count = 1, .route_count = shape->routes};
+    config->routes = make(shape->routes, sizeof *config->routes);
+    for (size_t i = 0; i < shape->routes; i++) {
+        struct config_route *route = &config->routes[i];
+        route->path = arena_printf(&arena, "/services/service-%zu", i);
+        route->host = i % 3 == 0   ? NULL
+                      : i % 3 == 1 ? arena_printf(&arena, "host-%zu.corp.example", i / 8)
+                                   : arena_printf(&arena, "*.zone-%zu.corp.example", i / 8);
+        route->credential = CONFIG_NONE;
+        route->access = entries_of(i * on_each, on_each);
+    }
+    if (shape->are_top_level)
+        config->access = entries_of(0, shape->entries);
+}
+
+/* Who calls: in groups that entries name (one each, the rest are others' groups). */
+struct caller {
+    struct identity *identity;
+    size_t entry; /* that is for one of the caller's groups */
+};
+
+static struct caller caller_of(size_t entry, size_t groups) {
+    struct slice *list = make(groups, sizeof *list);
+    for (size_t i = 0; i < groups; i++)
+        list[i] = slice_of_str(group(i == 0 ? entry : 1000000 + below(1000000)));
+    struct slice scopes[] = {SLICE("user_impersonation")};
+    struct identity model = {
+        .type = PRINCIPAL_USER,
+        .tenant = SLICE("3f2b8c1a-6d4e-4b7f-9a21-5c0de1f2a3b4"),
+        .oid = slice_of_str(group(5000000 + entry)),
+        .app = SLICE("c5a1b2d3-4e5f-4a6b-8c7d-9e0f1a2b3c4d"),
+        .scopes = scopes,
+        .scope_count = 1,
+        .groups = list,
+        .group_count = groups,
+    };
+    struct identity *identity = identity_new(&model, false);
+    must(identity != NULL, "no memory for a caller");
+    return (struct caller){identity, entry};
+}
+
+static double time_decisions(const struct policy *policy, const struct shape *shape,
+                             const struct caller *callers) {
+    size_t on_each = shape->are_top_level ? shape->entries : shape->entries / shape->routes;
+    double begin_us = cpu_us();
+    for (size_t i = 0; i < ASKS; i++) {
+        const struct caller *caller = &callers[below(CALLERS)];
+        struct decision decision;
+        const struct policy_question question = {
+            .route = shape->are_top_level ? below(shape->routes) : caller->entry / on_each,
+            .identity = caller->identity,
+            .method = SLICE("GET"),
+            .path_below = SLICE("/api/queues/orders"),
+        };
+        policy_decide(policy, &question, NULL, &decision);
+        must(decision.is_allowed, "a caller is refused");
+    }
+    return (cpu_us() - begin_us) / ASKS;
+}
+
+static double decision_us(const struct shape *shape, size_t groups) {
+    struct config config;
+    struct caller callers[CALLERS];
+    double costs[ROUNDS];
+    arena_init(&arena, (size_t)256 * 1024 * 1024);
+    make_config(shape, &config);
+    struct policy *policy = policy_new(&config);
+    must(policy != NULL, "no memory for the rules");
+    for (size_t i = 0; i < CALLERS; i++)
+        callers[i] = caller_of(below(shape->entries), groups);
+    (void)time_decisions(policy, shape, callers);
+    for (size_t i = 0; i < ROUNDS; i++)
+        costs[i] = time_decisions(policy, shape, callers);
+    for (size_t i = 0; i < CALLERS; i++)
+        identity_unref(callers[i].identity);
+    policy_free(policy);
+    arena_done(&arena);
+    return median(costs);
+}
+
+static void print_decision(const char *what, double cost_us, double ten_us) {
+    bool holds = cost_us <= MAX_DECISION_US && cost_us <= MAX_RATIO * ten_us;
+    printf("%-52s %8.3f us %6.2f times   %s\n", what, cost_us, cost_us / ten_us,
+           holds ? "holds" : "MISSED");
+}
+
+static void measure_decisions(size_t groups) {
+    static const struct shape ten = {"10 entries on 1 route", 1, 10, false};
+    static const struct shape shapes[] = {
+        {"1,000 entries on 1 route", 1, 1000, false},
+        {"10,000 entries on 1 route", 1, 10000, false},
+        {"1,000 entries at top level, 100 routes", 100, 1000, true},
+        {"10,000 entries at top level, 1,000 routes", 1000, 10000, true},
+        {"10,000 entries on 1,000 routes, 10 each", 1000, 10000, false},
+        {"100,000 entries on 10,000 routes, 10 each", 10000, 100000, false},
+    };
+    double ten_us = decision_us(&ten, groups);
+    printf("a decision, the caller in %zu groups\n  %-50s %8.3f us\n", groups, ten.name, ten_us);
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        char name[80];
+        (void)snprintf(name, sizeof name, "  %s", shapes[i].name);
+        print_decision(name, decision_us(&shapes[i], groups), ten_us);
+    }
+}
+
+static double time_lookups(const struct router *router, const struct config *config,
+                           const size_t *routes, char (*hosts)[64], char (*paths)[64]) {
+    double begin_us = cpu_us();
+    for (size_t i = 0; i < ASKS; i++) {
+        size_t at = below(CALLERS);
+        struct slice below_prefix;
+        size_t found =
+            router_find(router, slice_of_str(hosts[at]), slice_of_str(paths[at]), &below_prefix);
+        must(found == routes[at] && found < config->route_count, "a route is not found");
+    }
+    return (cpu_us() - begin_us) / ASKS;
+}
+
+static double lookup_us(size_t route_count) {
+    const struct shape shape = {.routes = route_count};
+    struct config config;
+    char hosts[CALLERS][64], paths[CALLERS][64];
+    size_t routes[CALLERS];
+    double costs[ROUNDS];
+    arena_init(&arena, (size_t)64 * 1024 * 1024);
+    make_config(&shape, &config);
+    struct router *router = router_new(&config);
+    must(router != NULL, "no memory for the routes");
+    for (size_t i = 0; i < CALLERS; i++) {
+        const struct config_route *route = &config.routes[routes[i] = below(route_count)];
+        const char *host = route->host ? route->host : "elsewhere.example";
+        bool is_suffix = host[0] == '*';
+        (void)snprintf(hosts[i], sizeof hosts[i], "%s%s", is_suffix ? "www" : "", host + is_suffix);
+        (void)snprintf(paths[i], sizeof paths[i], "%s/api/queues/orders", route->path);
+    }
+    (void)time_lookups(router, &config, routes, hosts, paths);
+    for (size_t i = 0; i < ROUNDS; i++)
+        costs[i] = time_lookups(router, &config, routes, hosts, paths);
+    router_free(router);
+    arena_done(&arena);
+    return median(costs);
+}
+
+static void measure_lookups(void) {
+    static const size_t counts[] = {1000, 10000};
+    double ten_us = lookup_us(10);
+    printf("finding the route\n  %-50s %8.3f us\n", "of 10", ten_us);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        double cost_us = lookup_us(counts[i]);
+        printf("  of %-47zu %8.3f us %6.2f times   %s\n", counts[i], cost_us, cost_us / ten_us,
+               cost_us <= MAX_RATIO * ten_us ? "holds" : "MISSED");
+    }
+}
+
+int main(void) {
+    static const char *methods[] = {"GET", "HEAD", "OPTIONS"};
+    read_actions[0] = (struct config_action){.methods = {methods, 3}, .pattern = "/**"};
+    printf("rules; CPU, medians of %d; at most %.1f us and %.1f times\n", ROUNDS, MAX_DECISION_US,
+           MAX_RATIO);
+    measure_decisions(FEW_GROUPS);
+    measure_decisions(MOST_GROUPS);
+    measure_lookups();
+    return 0;
+}
