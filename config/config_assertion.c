@@ -37,6 +37,7 @@ static const struct schema_row ASSERTION_ROWS[] = {
      .type = SCHEMA_OTHER,
      .read = read_key,
      OFFSET_IN(config, assertion),
+     .pattern = PATTERN_SECRET,
      .summary = "the secret that holds the signing key, VAULT/NAME: a P-256 private key as PEM; "
                 "default: one made at start"},
     {.key = "issuer",

@@ -72,6 +72,7 @@ static const struct schema_row ISSUER_ROWS[] = {
      .read = read_metadata,
      OFFSET_IN(config_issuer, metadata),
      .is_required = true,
+     .pattern = PATTERN_URL,
      .summary = "the address of its metadata, ending in /.well-known/openid-configuration"},
     {.key = "issuer",
      .type = SCHEMA_OTHER,
@@ -91,6 +92,7 @@ static const struct schema_row ISSUER_ROWS[] = {
      .read = read_issuer_tenant,
      OFFSET_IN(config_issuer, tenant),
      .is_required = true,
+     .pattern = PATTERN_GUID,
      .summary = "the GUID of the tenant that its callers belong to"},
     {0},
 };

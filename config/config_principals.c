@@ -67,19 +67,21 @@ static void read_everyone(struct loader *loader, const struct node *node, void *
         loader_error(loader, node, "must be true, or be left out");
 }
 
-#define PRINCIPAL_ROW(key_, read_, member, summary_)                                               \
+#define PRINCIPAL_ROW(key_, read_, member, pattern_, summary_)                                     \
     {                                                                                              \
         .key = key_, .type = SCHEMA_OTHER, .read = read_, .shape = SHAPE_ONE_OR_LIST,              \
-        OFFSET_IN(config_principal, member), .summary = summary_                                   \
+        OFFSET_IN(config_principal, member), .pattern = pattern_, .summary = summary_              \
     }
 
 static const struct schema_row PRINCIPAL_ROWS[] = {
-    PRINCIPAL_ROW("user", read_guids, users, "the object id of a user or service principal"),
-    PRINCIPAL_ROW("group", read_groups, groups, "the object id of a group"),
-    PRINCIPAL_ROW("app", read_guids, apps, "the client id of an application, app-only tokens"),
-    PRINCIPAL_ROW("app_role", read_words, app_roles, "the value of an app role"),
-    PRINCIPAL_ROW("scope", read_words, scopes, "the value of a delegated scope"),
-    PRINCIPAL_ROW("tenant", read_tenants, tenants, "the GUID of a tenant"),
+    PRINCIPAL_ROW("user", read_guids, users, PATTERN_GUID,
+                  "the object id of a user or service principal"),
+    PRINCIPAL_ROW("group", read_groups, groups, NULL, "the object id of a group"),
+    PRINCIPAL_ROW("app", read_guids, apps, PATTERN_GUID,
+                  "the client id of an application, app-only tokens"),
+    PRINCIPAL_ROW("app_role", read_words, app_roles, "^[^ ]+$", "the value of an app role"),
+    PRINCIPAL_ROW("scope", read_words, scopes, "^[^ ]+$", "the value of a delegated scope"),
+    PRINCIPAL_ROW("tenant", read_tenants, tenants, PATTERN_GUID, "the GUID of a tenant"),
     {.key = "everyone",
      .type = SCHEMA_OTHER,
      .read = read_everyone,

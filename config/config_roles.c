@@ -27,11 +27,13 @@ static const struct schema_row ROLE_ROWS[] = {
      .read = read_role_actions,
      .shape = SHAPE_LIST,
      .is_required = true,
+     .pattern = PATTERN_ACTION,
      .summary = "what the role allows, as in [\"GET /api/**\"]"},
     {.key = "not_actions",
      .type = SCHEMA_OTHER,
      .read = read_role_not_actions,
      .shape = SHAPE_LIST,
+     .pattern = PATTERN_ACTION,
      .summary = "what is taken from the role's actions again, as in [\"DELETE /api/users/**\"]"},
     {0},
 };

@@ -127,6 +127,7 @@ static const struct schema_row VAULT_ROWS[] = {
      .type = SCHEMA_OTHER,
      .read = read_place,
      .is_required = true,
+     .pattern = "^([Hh][Tt][Tt][Pp][Ss]?://|file:).",
      .summary = "https://NAME.vault.azure.net or file:/FOLDER"},
     {.key = "api_version",
      .type = SCHEMA_OTHER,

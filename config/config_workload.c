@@ -23,6 +23,7 @@ static const struct schema_row WORKLOAD_ROWS[] = {
      .type = SCHEMA_OTHER,
      .read = read_client_id,
      OFFSET_IN(config_identity, client_id),
+     .pattern = PATTERN_GUID,
      .summary = "the client id (a GUID) that trusts the token; default: AZURE_CLIENT_ID"},
     {.key = "token_file",
      .type = SCHEMA_OTHER,

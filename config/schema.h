@@ -22,6 +22,17 @@ enum schema_type {
 
 enum schema_shape { SHAPE_ONE, SHAPE_ONE_OR_LIST, SHAPE_LIST, SHAPE_NAMED };
 
+/* What SCHEMA_OTHER takes, for readers of JSON Schema: or-ed. None stands for a mapping where there
+ * is a `child`, for its only word where there are `choices`, else for text. */
+enum schema_accepts {
+    ACCEPTS_TEXT = 1,
+    ACCEPTS_NUMBER = 2,   /* from min to max */
+    ACCEPTS_MAPPING = 4,  /* of `child` */
+    ACCEPTS_TEXTS = 8,    /* a mapping of names to text */
+    ACCEPTS_NONE = 16,    /* a list may be empty */
+    ACCEPTS_ONE_KEY = 32, /* of the keys of `child` */
+};
+
 struct schema;
 
 /* Reads a value into `target`, which is the structure's start plus the row's offset. */
@@ -38,6 +49,8 @@ struct schema_row {
     uint64_t max;
     schema_read_value *read;    /* SCHEMA_OTHER */
     enum schema_shape shape;    /* SCHEMA_OTHER: how often its value occurs */
+    unsigned accepts;           /* SCHEMA_OTHER */
+    const char *pattern;        /* SCHEMA_OTHER: what text looks like, no closer than it is read */
     const struct schema *child; /* keys of the value, or of each value */
     const char *summary;        /* one line for readers: what it is; `an example` where useful */
 };
@@ -46,6 +59,12 @@ struct schema {
     const char *name; /* "a route" */
     const struct schema_row *rows;
 };
+
+#define PATTERN_GUID "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+#define PATTERN_SECRET "^[^/]+/[^/]+(/[^/]+)?$"
+#define PATTERN_URL "^[Hh][Tt][Tt][Pp][Ss]?://."
+#define PATTERN_NETWORK "^[0-9a-fA-F:.]+(/[0-9]+)?$"
+#define PATTERN_ACTION "^(\\*|[A-Z-]+(,[A-Z-]+)*) +/"
 
 /* The whole file. */
 extern const struct schema CONFIG_SCHEMA;

@@ -9,6 +9,7 @@
 
 #include "auth/revocation_source.h"
 #include "config/config.h"
+#include "config/json_schema.h"
 #include "config/problem.h"
 #include "config/reference.h"
 #include "core/process.h"
@@ -43,8 +44,9 @@ static const struct command commands[] = {
      run_check},
     {"version", "", "print the version and those of the libraries",
      "Prints the version and the libraries' versions.\n", run_version},
-    {"help", "[COMMAND | config]", "explain the commands, or one of them",
-     "Explains the commands, or one of them.\n", run_help},
+    {"help", "[COMMAND | config | schema]", "explain the commands, or one of them",
+     "Explains the commands, or one of them. `help config` lists every key of the configuration,\n"
+     "`help schema` prints them as JSON Schema for editors.\n", run_help},
 };
 
 static const struct command *find_command(const char *name) {
@@ -170,6 +172,9 @@ static int run_help(int count, char **arguments) {
     if (count == 1 && strcmp(arguments[0], "config") == 0) {
         config_reference_print(stdout);
         return EXIT_OK;
+    }
+    if (count == 1 && strcmp(arguments[0], "schema") == 0) {
+        return config_json_schema_print(stdout) ? EXIT_OK : EXIT_CANNOT_START;
     }
     const struct command *command = find_command(arguments[0]);
     if (!command || count > 1) {
