@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Start, drain, stop: signals and exit codes (CASES.md K 220, 221, 231)."""
 
+import json
 import os
 import pathlib
 import signal
@@ -84,6 +85,19 @@ class Lifecycle(unittest.TestCase):
         self.assertTrue(begun.wait(patient(5)))
         door.barkeep.process.send_signal(signal.SIGTERM)
         self.assertEqual(0, door.barkeep.process.wait(5))
+
+    def test_what_was_not_answered_by_the_drains_end_is_told_so(self):
+        door = self.open_door(lambda config, door: config.update(drain="300ms"))
+        begun = threading.Event()
+        door.upstream.on("/public/silent", lambda peer, request: (begun.set(), peer.wait_closed()))
+        client = door.client()
+        client.send(raw.request("GET", "/public/silent", token=door.token()))
+        self.assertTrue(begun.wait(patient(5)))
+        door.barkeep.process.send_signal(signal.SIGTERM)
+        response = client.read_response()
+        self.assertEqual((503, "draining"), (response.status, json.loads(response.body)["reason"]))
+        self.assertEqual(0, door.barkeep.process.wait(5))
+        self.assertEqual("draining", door.audit.requests()[-1]["reason"])
 
     def test_a_request_on_a_draining_connection_is_told_so(self):
         """It was sent while the signal came: an answer or a close, and never half of one."""
