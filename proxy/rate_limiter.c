@@ -120,8 +120,9 @@ static uint64_t interval_of(const struct config_rate *rate) {
 }
 
 static uint64_t tolerance_of(const struct config_rate *rate, uint64_t interval_ns) {
-    uint64_t further = rate->burst - 1;
-    return further > AHEAD_MAX_NS / interval_ns ? AHEAD_MAX_NS : further * interval_ns;
+    uint64_t ahead_ns;
+    bool is_too_far = __builtin_mul_overflow(rate->burst - 1, interval_ns, &ahead_ns);
+    return is_too_far || ahead_ns > AHEAD_MAX_NS ? AHEAD_MAX_NS : ahead_ns;
 }
 
 static struct claim claim_of(const struct rate_limiter *limiter, const struct rate_demand *demand,
@@ -159,9 +160,22 @@ static uint64_t wait_for(uint64_t full_at_ns, const struct claim *claim) {
     return ahead_ns > claim->tolerance_ns ? ahead_ns - claim->tolerance_ns : 0;
 }
 
+static void note_use(struct slot *slot, const struct claim *claim) {
+    uint64_t fresh = claim->tag | stamp_of(claim->now_ns);
+    uint64_t owner = atomic_load(&slot->owner);
+    if (owner != fresh && (owner & ~STAMP_MASK) == claim->tag) {
+        atomic_compare_exchange_strong(&slot->owner, &owner, fresh);
+    }
+}
+
+/* Looking is using: whoever is refused all the time must not be forgotten for it. */
 static uint64_t look(const struct claim *claim) {
-    const struct slot *slot = find(claim);
-    return slot ? wait_for(atomic_load(&slot->full_at_ns), claim) : 0;
+    struct slot *slot = find(claim);
+    if (!slot) {
+        return 0;
+    }
+    note_use(slot, claim);
+    return wait_for(atomic_load(&slot->full_at_ns), claim);
 }
 
 struct candidate {
@@ -238,14 +252,6 @@ static struct slot *make(struct rate_limiter *limiter, const struct claim *claim
     return keep_one(claim, slot);
 }
 
-static void note_use(struct slot *slot, const struct claim *claim) {
-    uint64_t fresh = claim->tag | stamp_of(claim->now_ns);
-    uint64_t owner = atomic_load(&slot->owner);
-    if (owner != fresh && (owner & ~STAMP_MASK) == claim->tag) {
-        atomic_compare_exchange_strong(&slot->owner, &owner, fresh);
-    }
-}
-
 /* Moves the moment on. False when the slot has another owner by now. The moment is read before the
  * owner, so that it is this owner's when it is exchanged. */
 static bool take_from(struct slot *slot, const struct claim *claim, uint64_t *out_wait_ns) {
@@ -261,7 +267,6 @@ static bool take_from(struct slot *slot, const struct claim *claim, uint64_t *ou
     } while (!atomic_compare_exchange_weak(
         &slot->full_at_ns, &full_at_ns,
         (full_at_ns > claim->now_ns ? full_at_ns : claim->now_ns) + claim->interval_ns));
-    note_use(slot, claim);
     return true;
 }
 

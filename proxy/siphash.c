@@ -1,6 +1,7 @@
 /* The reference's rounds over words of eight bytes, little-endian, the length in the last one. */
 #include "proxy/siphash.h"
 
+#include <endian.h>
 #include <string.h>
 
 static uint64_t rotate(uint64_t word, int bits) {
@@ -32,11 +33,23 @@ void siphash_begin(struct siphash *hash, const uint64_t key[2]) {
                                    key[0] ^ 0x6c7967656e657261u, key[1] ^ 0x7465646279746573u}};
 }
 
+/* Whole words first, wherever they begin; then what is left byte by byte. */
 void siphash_add(struct siphash *hash, const void *bytes, size_t len) {
     const unsigned char *at = bytes;
-    for (const unsigned char *end = at + len; at < end; at++) {
-        hash->pending |= (uint64_t)*at << 8 * (hash->len & 7);
-        if ((++hash->len & 7) == 0) {
+    const unsigned char *end = at + len;
+    unsigned shift = 8 * (hash->len & 7);
+    hash->len += len;
+    for (; end - at >= 8; at += 8) {
+        uint64_t word;
+        memcpy(&word, at, sizeof word);
+        word = le64toh(word);
+        take_word(hash, hash->pending | word << shift);
+        hash->pending = shift ? word >> (64 - shift) : 0;
+    }
+    for (; at < end; at++) {
+        hash->pending |= (uint64_t)*at << shift;
+        shift = (shift + 8) % 64;
+        if (shift == 0) {
             take_word(hash, hash->pending);
             hash->pending = 0;
         }
