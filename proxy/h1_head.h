@@ -76,8 +76,9 @@ enum body_kind {
 struct h1_limits {
     uint32_t head_bytes;
     uint32_t headers;
-    uint32_t target_bytes; /* 8192 */
+    uint32_t target_bytes; /* H1_TARGET_BYTES_MAX */
 };
+enum { H1_TARGET_BYTES_MAX = 8192 };
 
 struct h1_request {
     struct slice method;

@@ -7,16 +7,14 @@
 #include <stdio.h>
 #include <yaml.h>
 
-#include "auth/revocation_source.h"
 #include "config/config.h"
 #include "config/json_schema.h"
-#include "config/problem.h"
 #include "config/reference.h"
 #include "core/process.h"
 #include "core/wiping_memory.h"
+#include "proxy/command_line.h"
+#include "proxy/commands.h"
 #include "proxy/keeper.h"
-
-enum { EXIT_OK = 0, EXIT_USAGE = 2, EXIT_CANNOT_START = 3 };
 
 struct command {
     const char *name;
@@ -42,11 +40,30 @@ static const struct command commands[] = {
      "Prints every problem of the configuration as FILE:LINE:COL: error|warning: PATH: text.\n"
      "Never touches the network. Exit codes: 0 usable, 2 it is not.\n",
      run_check},
+    {"explain", EXPLAIN_USAGE, "say why a request would be allowed or refused",
+     "Walks one request through the live path's own judgement and prints each step with what was\n"
+     "compared: route, checks of the token, every rule and why it matches or not, near misses, "
+     "the\n"
+     "credential's name and place (never a value; no vault is read), and the answer.\n\n"
+     "  --token T        the caller's access token; better in a file, for others see arguments\n"
+     "  --token-file F   the token in a file, - for stdin\n"
+     "  --claims F       a token's payload as JSON: signature and key are not checked\n"
+     "  --host H         the Host of the request (localhost)\n"
+     "  --client IP      the address it comes from, for rules with when: {client: ...}\n"
+     "  --body F         accepted; no rule looks at it yet\n"
+     "  --offline        only the keys in the folder `state` are used; else they are fetched\n"
+     "  --json           one JSON object with the same facts\n"
+     "  --batch F        requests from JSON lines {method, target, host, client, token, id}, with "
+     "a JSON\n"
+     "                   object a line as answer; exit code 0 whatever the answers\n\n"
+     "Exit codes: 0 allowed, 1 refused, 2 usage or configuration.\n",
+     command_explain},
     {"version", "", "print the version and those of the libraries",
      "Prints the version and the libraries' versions.\n", run_version},
     {"help", "[COMMAND | config | schema]", "explain the commands, or one of them",
      "Explains the commands, or one of them. `help config` lists every key of the configuration,\n"
-     "`help schema` prints them as JSON Schema for editors.\n", run_help},
+     "`help schema` prints them as JSON Schema for editors.\n",
+     run_help},
 };
 
 static const struct command *find_command(const char *name) {
@@ -63,8 +80,7 @@ static void print_usage(FILE *out) {
         out,
         "barkeep: an identity-aware reverse proxy for Entra ID and Azure Key Vault\n\nusage:\n");
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
-        fprintf(out, "  barkeep %-8s %-12s %s\n", commands[i].name, commands[i].arguments,
-                commands[i].summary);
+        fprintf(out, "  barkeep %-8s %s\n", commands[i].name, commands[i].summary);
     }
 }
 
@@ -75,47 +91,6 @@ static const char *config_argument(const char *command, int count, char **argume
     }
     fprintf(stderr, "barkeep: usage: barkeep %s -c FILE\n", command);
     return NULL;
-}
-
-static void print_problems(FILE *out, const char *file, const struct problem_list *problems) {
-    for (size_t i = 0; i < problems->count; i++) {
-        char text[1024];
-        problem_format(file, &problems->items[i], text, sizeof text);
-        fprintf(out, "%s\n", text);
-    }
-    if (problems->dropped) {
-        fprintf(out, "%s: %zu more problems\n", file, problems->dropped);
-    }
-}
-
-/* Files that the configuration names and that are read later: what is wrong with them now. */
-static bool check_named_files(const struct config *config, struct problem_list *problems) {
-    struct revocation_list *list = NULL;
-    struct error err;
-    if (!config->revoked_file) {
-        return true;
-    }
-    if (revocation_file_read(config->revoked_file, &list, &err) == STATUS_OK) {
-        revocation_list_unref(list);
-        return true;
-    }
-    problem_add(problems, PROBLEM_ERROR, config->revoked_position, "revoked", "%s: %s",
-                config->revoked_file, err.text);
-    return false;
-}
-
-/* The configuration in `file`, with everything that is wrong printed; NULL when it is not usable.
- */
-static struct config *load_config(const char *file, FILE *out) {
-    struct problem_list problems = {0};
-    struct config *config = config_load(file, &problems);
-    if (config && !check_named_files(config, &problems)) {
-        config_unref(config);
-        config = NULL;
-    }
-    print_problems(out, file, &problems);
-    problem_list_done(&problems);
-    return config;
 }
 
 static int run_serve(int count, char **arguments) {
@@ -129,7 +104,7 @@ static int run_serve(int count, char **arguments) {
         return EXIT_CANNOT_START;
     }
     json_object_seed(0); /* once, before threads would race for it */
-    struct config *config = load_config(file, stderr);
+    struct config *config = command_line_load(file, stderr, true);
     if (!config) {
         return EXIT_USAGE;
     }
@@ -143,7 +118,7 @@ static int run_check(int count, char **arguments) {
     if (!file) {
         return EXIT_USAGE;
     }
-    struct config *config = load_config(file, stdout);
+    struct config *config = command_line_load(file, stdout, true);
     int code = config ? EXIT_OK : EXIT_USAGE;
     config_unref(config);
     return code;

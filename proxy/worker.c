@@ -17,7 +17,6 @@
 #include "proxy/upstream.h"
 
 enum {
-    TARGET_BYTES_MAX = 8192,
     BLOCK_BYTES_OVER_HEAD =
         64 * 1024, /* a block holds the largest head plus the largest credential */
     BLOCKS_PER_CONNECTION = 4,
@@ -254,7 +253,7 @@ static void worker_set_limits(struct worker *worker, uint32_t worker_count) {
     worker->client_limit = (limits->connections + worker_count - 1) / worker_count;
     worker->request_limits = (struct h1_limits){.head_bytes = limits->header_bytes,
                                                 .headers = limits->headers,
-                                                .target_bytes = TARGET_BYTES_MAX};
+                                                .target_bytes = H1_TARGET_BYTES_MAX};
     worker->response_limits =
         (struct h1_limits){.head_bytes = RESPONSE_HEAD_BYTES_MAX, .headers = RESPONSE_HEADERS_MAX};
 }

@@ -1,0 +1,112 @@
+/* One request judged step by step, as facts: explain_text.c and explain_json.c print them, replays
+ * compare them. Made by the functions of the live path. */
+#ifndef BARKEEP_PROXY_EXPLANATION_H
+#define BARKEEP_PROXY_EXPLANATION_H
+
+#include <stdio.h>
+
+#include "auth/entra.h"
+#include "auth/policy.h"
+#include "auth/revocation.h"
+#include "core/arena.h"
+#include "core/json_out.h"
+#include "proxy/judgement.h"
+#include "proxy/key_fetcher.h"
+
+/* What is asked. Strings are NUL-terminated and outlive the explanation. */
+struct explain_question {
+    const char *method;
+    const char *target;
+    const char *host;
+    const char *client; /* as given; NULL: not given */
+    unsigned char client_address[16];
+    struct slice token; /* or claims; empty: the request carries none */
+    bool is_claims;
+    bool has_body;
+};
+
+/* What it is judged by; made once for any number of questions. */
+struct explain_ground {
+    struct config *config;
+    struct router *router;
+    struct policy *policy;
+    struct revocation_list *revocations; /* NULL: none */
+    struct key_fetcher *keys;
+};
+
+enum status explain_ground_init(struct explain_ground *ground, struct config *config,
+                                bool is_offline, struct error *err);
+void explain_ground_done(struct explain_ground *ground);
+
+/* One remark, with a stable name for what it is about. */
+struct explain_item {
+    struct explain_item *next;
+    const char *name;
+    const char *mark; /* how a check went; "" otherwise */
+    const char *text;
+};
+
+struct explain_list {
+    struct explain_item *first;
+    struct explain_item *last;
+    size_t count;
+};
+
+struct explained_rule {
+    struct explained_rule *next;
+    struct policy_step step;
+    const char *answer; /* a stable name */
+    const char *why;    /* in words */
+};
+
+struct explanation {
+    struct arena arena; /* all text below */
+    const struct explain_ground *ground;
+    const struct explain_question *question;
+
+    /* the answer */
+    enum reason reason;
+    const char *detail;
+    bool asks_graph; /* the live path would first ask which groups the caller is in */
+
+    /* how far it came; what was not reached stays empty */
+    struct slice host;
+    const char *path; /* canonical; NULL: not readable */
+    bool has_query;
+    bool is_own_page;
+    size_t route; /* CONFIG_NONE */
+    struct slice below;
+    struct explain_list close_routes;
+    struct explain_list checks; /* of the token */
+    struct token_result verdict;
+    struct identity *identity;
+    bool has_decision;
+    struct decision decision;
+    struct explained_rule *first_rule, *last_rule;
+    size_t rule_count;
+    struct explain_list near_misses;
+    struct explain_list rates; /* that would apply: name is the rule or route */
+    struct explain_list notes;
+};
+
+/* False without memory, or when the question is more than a command may ask. */
+bool explanation_make(struct explanation *explanation, const struct explain_ground *ground,
+                      const struct explain_question *question);
+void explanation_done(struct explanation *explanation);
+
+void explanation_print(struct explanation *explanation, FILE *out, bool is_coloured);
+/* As one object; `id` goes in first when it is not NULL. */
+void explanation_write_json(struct explanation *explanation, struct slice id, struct json_out *out);
+
+/* For the files of the explanation: */
+
+/* One more remark; `text` NULL (no memory for it) makes explanation_make() fail. */
+void explain_note(struct explanation *explanation, struct explain_list *list, const char *name,
+                  const char *text);
+/* explain_rules.c: asks the rules, with each one's why. */
+void explain_rules(struct explanation *explanation);
+/* explain_near.c: what nearly would have done. */
+void explain_close_routes(struct explanation *explanation);
+void explain_near_misses(struct explanation *explanation);
+
+#endif
