@@ -134,6 +134,7 @@ static const struct schema_row VAULT_ROWS[] = {
      .read = read_api_version,
      OFFSET_IN(config_vault, api_version),
      .fallback = "7.4",
+     .accepts = ACCEPTS_TEXT | ACCEPTS_DECIMAL,
      .summary = "the version of Key Vault's data plane that is asked"},
     {0},
 };

@@ -83,6 +83,12 @@ static void write_number(struct writer *writer, uint64_t min, uint64_t max) {
     json_out_object_end(&writer->json);
 }
 
+static void write_decimal(struct writer *writer) {
+    json_out_object_begin(&writer->json, NULL);
+    json_out_cstr(&writer->json, "type", "number");
+    json_out_object_end(&writer->json);
+}
+
 /* ${NAME} in the place of what is no text. */
 static void write_variable(struct writer *writer) {
     json_out_object_begin(&writer->json, NULL);
@@ -144,6 +150,8 @@ static void write_other(struct writer *writer, const struct schema_row *row) {
         write_truth(writer);
     if (accepts & ACCEPTS_TEXT)
         write_text(writer, row);
+    if (accepts & ACCEPTS_DECIMAL)
+        write_decimal(writer);
     if (accepts & ACCEPTS_NUMBER)
         write_number(writer, row->min, row->max);
     if (accepts & ACCEPTS_MAPPING)

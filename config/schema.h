@@ -29,6 +29,7 @@ enum schema_accepts {
     ACCEPTS_NUMBER = 2,   /* from min to max */
     ACCEPTS_MAPPING = 4,  /* of `child` */
     ACCEPTS_TEXTS = 8,    /* a mapping of names to text */
+    ACCEPTS_DECIMAL = 64, /* text that looks like a number, without quotes */
     ACCEPTS_NONE = 16,    /* a list may be empty */
     ACCEPTS_ONE_KEY = 32, /* of the keys of `child` */
 };
