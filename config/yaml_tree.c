@@ -20,7 +20,8 @@ struct builder {
     size_t depth;
     size_t node_count;
     size_t document_count;
-    bool has_key; /* `key` waits for its value */
+    bool has_sharing; /* an anchor or an alias was reported: one says it for all */
+    bool has_key;     /* `key` waits for its value */
     struct slice key;
     struct config_position key_position;
 };
@@ -172,8 +173,11 @@ static void report_node(struct builder *builder, struct node *node, const char *
 static void refuse_decoration(struct builder *builder, const struct node *node, bool has_anchor,
                               bool has_tag) {
     struct node copy = *node;
-    if (has_anchor)
-        report_node(builder, &copy, "anchors (&name) are not supported; leave the anchor out");
+    if (has_anchor && !builder->has_sharing)
+        report_node(builder, &copy,
+                    "anchors (&name) and aliases (*name) are not supported; leave the anchor out "
+                    "and write the values out");
+    builder->has_sharing = builder->has_sharing || has_anchor;
     if (has_tag)
         report_node(builder, &copy, "tags (!name) are not supported; leave the tag out");
 }
@@ -238,10 +242,11 @@ static void close_container(struct builder *builder) {
 static enum status add_alias(struct builder *builder, const yaml_event_t *event) {
     struct node *node = NULL;
     enum status status = add_node(builder, NODE_BROKEN, event, &node);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK && !builder->has_sharing)
         report_node(builder, node,
                     "aliases (*name) are not supported; write the value out, or put it in quotes "
                     "if the `*` is meant");
+    builder->has_sharing = true;
     return status;
 }
 
@@ -291,6 +296,13 @@ static enum status read_events(struct builder *builder, struct slice yaml) {
 struct node *yaml_tree_parse(struct slice yaml, struct arena *arena,
                              struct problem_list *problems) {
     struct builder builder = {.arena = arena, .problems = problems};
+    if (slice_starts_with(yaml, SLICE("\xff\xfe")) || slice_starts_with(yaml, SLICE("\xfe\xff"))) {
+        problem_add(problems, PROBLEM_ERROR, (struct config_position){1, 1}, "",
+                    "is encoded in UTF-16; save it as UTF-8");
+        return NULL;
+    }
+    if (slice_starts_with(yaml, SLICE("\xef\xbb\xbf"))) /* what some editors put first */
+        yaml = slice_skip(yaml, 3);
     if (!yaml_parser_initialize(&builder.parser)) {
         report_no_memory(&builder);
         return NULL;
