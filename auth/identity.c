@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "auth/identity_lines.h"
-
+#include "auth/policy_index.h"
 #include "config/config.h"
 
 /* Up to here a list is searched from its start; beyond, by halves. */
@@ -63,7 +63,8 @@ static struct slice *copy_list(struct text_cursor *cursor, struct slice **lists,
 struct identity *identity_new(const struct identity *model, bool groups_by_name) {
     size_t list_len =
         model->role_count + model->scope_count + model->group_count + model->acrs_count;
-    size_t size = sizeof *model + list_len * sizeof(struct slice) + model->tenant.len +
+    size_t size = sizeof *model + list_len * sizeof(struct slice) +
+                  model->group_count * sizeof *model->group_keys + model->tenant.len +
                   model->oid.len + model->app.len + model->sub.len + model->name.len +
                   model->uti.len + model->kid.len + model->sid.len +
                   text_bytes(model->acrs, model->acrs_count) +
@@ -78,7 +79,8 @@ struct identity *identity_new(const struct identity *model, bool groups_by_name)
     identity->memory_bytes = size;
     identity->lines = NULL;
     struct slice *lists = (struct slice *)(identity + 1);
-    struct text_cursor cursor = {(char *)(lists + list_len)};
+    identity->group_keys = (uint32_t *)(lists + list_len);
+    struct text_cursor cursor = {(char *)(identity->group_keys + model->group_count)};
     identity->tenant = copy_guid(&cursor, model->tenant);
     identity->oid = config_is_guid(model->oid) ? copy_guid(&cursor, model->oid)
                                                : copy_text(&cursor, model->oid);
@@ -92,6 +94,7 @@ struct identity *identity_new(const struct identity *model, bool groups_by_name)
     identity->scopes = copy_list(&cursor, &lists, model->scopes, model->scope_count, copy_text);
     identity->groups = copy_list(&cursor, &lists, model->groups, model->group_count,
                                  groups_by_name ? copy_text : copy_guid);
+    policy_group_keys(identity->groups, identity->group_count, identity->group_keys);
     identity->acrs = copy_list(&cursor, &lists, model->acrs, model->acrs_count, copy_text);
     return identity;
 }

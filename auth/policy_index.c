@@ -27,23 +27,41 @@ struct policy_posting {
     uint32_t count; /* 0: the slot is free */
 };
 
-static uint64_t mix(uint64_t hash, uint64_t word) {
-    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-    return hash ^ (hash >> 29);
+static uint64_t word_at(const char *bytes) {
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    return word;
 }
 
-static uint32_t key_of(enum key_kind kind, struct slice text) {
-    uint64_t hash = (uint64_t)kind << 32 | (uint32_t)text.len, word = 0;
-    for (size_t i = 0; text.len - i >= sizeof word && i < text.len; i += sizeof word) {
-        memcpy(&word, text.ptr + i, sizeof word);
-        hash = mix(hash, word);
-    }
-    if (text.len >= sizeof word)
-        memcpy(&word, text.ptr + text.len - sizeof word, sizeof word);
-    else if (text.len)
-        memcpy(&word, text.ptr, text.len);
-    hash = mix(hash, word);
-    uint32_t key = (uint32_t)(hash >> 32) & ~UINT32_C(1);
+/* Folds the 128 bits of a product, as wyhash does. */
+static uint64_t mix(uint64_t a, uint64_t b) {
+    unsigned __int128 product =
+        (unsigned __int128)(a ^ UINT64_C(0xa0761d6478bd642f)) * (b ^ UINT64_C(0xe7037ed1a0b428db));
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Apart, so that its buffer does not make the longer texts pay for a guarded stack. */
+static __attribute__((noinline)) uint64_t hash_of_short(struct slice text, uint64_t seed) {
+    char padded[16] = {0};
+    if (text.len)
+        memcpy(padded, text.ptr, text.len);
+    return mix(word_at(padded) ^ seed, word_at(padded + 8) ^ text.len);
+}
+
+/* By pieces of 16 bytes that do not wait for each other: a caller may be in hundreds of groups. */
+static inline uint64_t hash_of(struct slice text, uint64_t seed) {
+    if (text.len < 16)
+        return hash_of_short(text, seed);
+    const char *last = text.ptr + text.len - 16;
+    uint64_t hash = mix(word_at(last) ^ seed, word_at(last + 8) ^ text.len);
+    for (size_t i = 0; text.ptr + i < last; i += 16)
+        hash += mix(word_at(text.ptr + i) + i, word_at(text.ptr + i + 8));
+    return hash;
+}
+
+static inline uint32_t key_of(enum key_kind kind, struct slice text) {
+    uint64_t hash = hash_of(text, kind);
+    uint32_t key = (uint32_t)(hash ^ hash >> 32) & ~UINT32_C(1);
     return (key < KEY_FIRST_HASH ? key + KEY_FIRST_HASH : key) | (kind == KEY_GROUP);
 }
 
@@ -104,10 +122,21 @@ static int compare_hints(const void *left, const void *right) {
 }
 
 static struct policy_posting *slot_of(const struct policy_index *index, uint32_t key) {
-    size_t at = (key * UINT32_C(0x85ebca6b)) >> 7 & index->slot_mask;
+    size_t at = key >> 1 & index->slot_mask;
     while (index->slots[at].count && index->slots[at].key != key)
         at = (at + 1) & index->slot_mask;
     return &index->slots[at];
+}
+
+/* Eight bits for each slot, found by other bits of the key than the slot is: most keys that nobody
+ * asks for are told here, in a table that stays near. */
+static size_t filter_bit(const struct policy_index *index, uint32_t key) {
+    return (key * UINT32_C(0x9e3779b1) >> 3) & (8 * index->slot_mask + 7);
+}
+
+static bool may_hold(const struct policy_index *index, uint32_t key) {
+    size_t bit = filter_bit(index, key);
+    return (index->filter[bit / 8] >> (bit % 8) & 1) != 0;
 }
 
 /* `sorted` may name an entry twice under one key. */
@@ -119,6 +148,8 @@ static void fill_slots(struct policy_index *index, const struct policy_hint *sor
             continue;
         if (slot->count == 0)
             *slot = (struct policy_posting){.key = sorted[i].key, .first = used};
+        size_t bit = filter_bit(index, sorted[i].key);
+        index->filter[bit / 8] |= (unsigned char)(1U << (bit % 8));
         index->entries[used++] = sorted[i].entry;
         slot->count++;
     }
@@ -137,7 +168,7 @@ static size_t copy_hints(const struct policy_index *index, struct policy_hint *o
 
 static size_t slots_for(size_t keys) {
     size_t slots = 1;
-    while (slots < 2 * keys)
+    while (slots <= keys + keys / 2)
         slots *= 2;
     return slots;
 }
@@ -154,8 +185,9 @@ static bool build_slots(struct arena *arena, struct policy_index *index) {
     size_t slots = slots_for(keys);
     index->slots = arena_array(arena, slots, sizeof *index->slots);
     index->entries = arena_array(arena, count, sizeof *index->entries);
+    index->filter = arena_alloc(arena, slots);
     index->slot_mask = slots - 1;
-    bool is_built = index->slots && index->entries;
+    bool is_built = index->slots && index->entries && index->filter;
     if (is_built)
         fill_slots(index, sorted, count);
     free(sorted);
@@ -179,11 +211,16 @@ bool policy_index_build(struct arena *arena, const struct entry_list *list,
     return true;
 }
 
+void policy_group_keys(const struct slice *groups, size_t count, uint32_t *out_keys) {
+    for (size_t i = 0; i < count; i++)
+        out_keys[i] = key_of(KEY_GROUP, groups[i]);
+}
+
 void caller_keys_init(struct caller_keys *keys, const struct identity *identity) {
     keys->identity = identity;
     keys->has_own = keys->has_groups = false;
     keys->has_all = true;
-    keys->count = 0;
+    keys->count = keys->sketched = 0;
     memset(keys->sketch, 0, sizeof keys->sketch);
 }
 
@@ -195,34 +232,54 @@ static size_t sketch_word(uint32_t key) {
     return key >> 7 & 15;
 }
 
-static void keep_key(struct caller_keys *keys, enum key_kind kind, struct slice value) {
-    uint32_t key = key_of(kind, value);
+static void sketch_key(struct caller_keys *keys, uint32_t key) {
     keys->sketch[sketch_word(key)] |= sketch_bit(key);
-    if (keys->count < POLICY_CALLER_KEYS_MAX)
+}
+
+static void complete_sketch(struct caller_keys *keys) {
+    for (; keys->sketched < keys->count; keys->sketched++)
+        sketch_key(keys, keys->items[keys->sketched]);
+}
+
+/* A key that finds no room is at least in the sketch. */
+static void keep_key(struct caller_keys *keys, uint32_t key) {
+    if (keys->count < POLICY_CALLER_KEYS_MAX) {
         keys->items[keys->count++] = key;
-    else
-        keys->has_all = false;
+        return;
+    }
+    sketch_key(keys, key);
+    keys->has_all = false;
 }
 
 static void keep_keys(struct caller_keys *keys, enum key_kind kind, const struct slice *values,
                       size_t count) {
     for (size_t i = 0; i < count; i++)
-        keep_key(keys, kind, values[i]);
+        keep_key(keys, key_of(kind, values[i]));
+}
+
+static void keep_groups(struct caller_keys *keys) {
+    const struct identity *identity = keys->identity;
+    size_t count = identity->group_count;
+    if (!identity->group_keys)
+        keep_keys(keys, KEY_GROUP, identity->groups, count);
+    else
+        for (size_t i = 0; i < count; i++)
+            keep_key(keys, identity->group_keys[i]);
 }
 
 static void fill_keys(struct caller_keys *keys, bool wants_groups) {
     const struct identity *identity = keys->identity;
     if (!keys->has_own) {
-        keep_key(keys, KEY_USER, identity->oid);
-        keep_key(keys, KEY_TENANT, identity->tenant);
+        keep_keys(keys, KEY_USER, &identity->oid, 1);
+        keep_keys(keys, KEY_TENANT, &identity->tenant, 1);
         if (identity->type == PRINCIPAL_APP)
-            keep_key(keys, KEY_APP, identity->app);
+            keep_keys(keys, KEY_APP, &identity->app, 1);
         keep_keys(keys, KEY_APP_ROLE, identity->roles, identity->role_count);
         keep_keys(keys, KEY_SCOPE, identity->scopes, identity->scope_count);
         keys->has_own = true;
     }
     if (wants_groups && !keys->has_groups) {
-        keep_keys(keys, KEY_GROUP, identity->groups, identity->group_count);
+        keep_groups(keys);
         keys->has_groups = true;
     }
 }
@@ -247,6 +304,8 @@ static void sink(struct candidates *candidates, size_t at) {
 /* False when there is no room for one more cursor. */
 static bool open_cursor(struct candidates *candidates, uint32_t key) {
     const struct policy_index *index = &candidates->list->index;
+    if (!may_hold(index, key))
+        return true;
     const struct policy_posting *posting = slot_of(index, key);
     if (posting->count == 0)
         return true;
@@ -284,7 +343,12 @@ void candidates_init(struct candidates *candidates, const struct entry_list *lis
     const struct policy_index *index = &list->index;
     fill_keys(keys, index->has_groups);
     bool is_long = index->slots && index->count > LOOKUP_COST * keys->count;
-    candidates->way = is_long && keys->has_all && open_cursors(candidates) ? BY_KEYS : BY_HINTS;
+    if (is_long && keys->has_all && open_cursors(candidates)) {
+        candidates->way = BY_KEYS;
+        return;
+    }
+    complete_sketch(keys);
+    candidates->way = BY_HINTS;
 }
 
 static bool next_entry(struct candidates *candidates, size_t *out_entry) {

@@ -30,13 +30,17 @@ struct policy_index {
     bool has_groups;
     struct policy_posting *slots; /* by key, open addressing; NULL unless the list is long */
     size_t slot_mask;
-    uint32_t *entries; /* that the slots refer to, ascending under each key */
+    unsigned char *filter; /* a bit is clear where no key is */
+    uint32_t *entries;     /* that the slots refer to, ascending under each key */
 };
 
 /* Lays out `list`'s index, at most 64 bytes in `arena` for each value that `to` names. False
  * without memory. */
 bool policy_index_build(struct arena *arena, const struct entry_list *list,
                         struct policy_index *out_index);
+
+/* What groups are found by; made once for each caller, who may be in hundreds. */
+void policy_group_keys(const struct slice *groups, size_t count, uint32_t *out_keys);
 
 /* A caller's keys, made when the first list asks for them. */
 struct caller_keys {
@@ -45,6 +49,7 @@ struct caller_keys {
     bool has_groups;
     bool has_all; /* none was left out for want of room */
     size_t count;
+    size_t sketched;     /* so many of them are in the sketch */
     uint64_t sketch[16]; /* a bit for each key: absent means that the caller has it not */
     uint32_t items[POLICY_CALLER_KEYS_MAX];
 };

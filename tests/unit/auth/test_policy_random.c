@@ -16,7 +16,7 @@
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define DEFAULT_SEED UINT64_C(20260714)
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define DEFAULT_PAIRS 60000
+#define DEFAULT_PAIRS 150000
 #else
 #define DEFAULT_PAIRS 1000000
 #endif
