@@ -193,7 +193,7 @@ struct config_condition {
     bool mfa;
 };
 
-/* So many requests in any window, and `burst` at once at most. */
+/* `burst` requests at once, and `requests` more with every window that passes. */
 struct config_rate {
     bool is_present;
     bool is_per_client; /* by client address; else by the caller's identity */

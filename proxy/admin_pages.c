@@ -214,6 +214,13 @@ unsigned admin_write_metrics(const struct keeper *keeper, struct buf *page) {
                "# TYPE barkeep_audit_lost_total counter\n"
                "barkeep_audit_lost_total %llu\n",
                (unsigned long long)keeper_audit_dropped(keeper));
+    buf_printf(
+        page,
+        "# HELP barkeep_rates_forgotten_total Callers whose use of a rate was forgotten, for "
+        "want of room.\n"
+        "# TYPE barkeep_rates_forgotten_total counter\n"
+        "barkeep_rates_forgotten_total %llu\n",
+        (unsigned long long)keeper_rates_forgotten(keeper));
     write_keyset_ages(keeper, page);
     write_secret_ages(keeper_secret_store(keeper), page);
     write_group_lookups(keeper_group_source(keeper), page);

@@ -72,6 +72,10 @@ bool keeper_is_draining(const struct keeper *keeper) {
     return keeper->end_signals > 0;
 }
 
+uint64_t keeper_rates_forgotten(const struct keeper *keeper) {
+    return rate_limiter_forgotten(keeper->rates);
+}
+
 uint64_t keeper_audit_dropped(const struct keeper *keeper) {
     return audit_writer_dropped(keeper->audit);
 }

@@ -22,6 +22,7 @@ const struct group_source *keeper_group_source(const struct keeper *keeper);
 const struct secret_store *keeper_secret_store(const struct keeper *keeper);
 bool keeper_is_draining(const struct keeper *keeper);
 uint64_t keeper_audit_dropped(const struct keeper *keeper);
+uint64_t keeper_rates_forgotten(const struct keeper *keeper);
 const struct route_places *keeper_route_places(const struct keeper *keeper);
 /* Where the route of the configuration in force counts. */
 size_t keeper_route_place(const struct keeper *keeper, size_t route);

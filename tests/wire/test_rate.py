@@ -187,7 +187,9 @@ class Routes(RateCase):
         before = self.door.barkeep.metrics().get(sample, 0)
         self.passes("/other/x", 3)
         self.limited("/other/x")
-        self.assertEqual(before + 1, self.door.barkeep.metrics()[sample])
+        metrics = self.door.barkeep.metrics()
+        self.assertEqual((before + 1, 0),
+                         (metrics[sample], metrics["barkeep_rates_forgotten_total"]))
 
 
 class TopLevel(RateCase):

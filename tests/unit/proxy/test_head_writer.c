@@ -222,6 +222,24 @@ static void drops_what_belongs_to_the_connection(void **state) {
     scene_close(&scene);
 }
 
+static void tells_whom_trusted_proxies_spoke_for(void **state) {
+    (void)state;
+    struct scene scene;
+    scene_open(&scene);
+    take_request(&scene, "GET / HTTP/1.1\r\nHost: h.example\r\n"
+                         "X-Forwarded-For: 198.51.100.1\r\nX-Forwarded-Proto: https\r\n\r\n");
+    scene.exchange.forwarding.chain = SLICE("198.51.100.1, 192.0.2.7");
+    scene.exchange.forwarding.host = SLICE("www.example");
+    scene.exchange.forwarding.is_https = true;
+    assert_true(write_upstream_request(&scene.exchange, &scene.target));
+    assert_string_equal(text_of(&scene.upstream.conn.out),
+                        "GET /x HTTP/1.1\r\nHost: backend:8080\r\n"
+                        "X-Forwarded-For: 198.51.100.1, 192.0.2.7\r\nX-Forwarded-Proto: https\r\n"
+                        "X-Forwarded-Host: www.example\r\nX-Request-Id: " ID "\r\n" OWN_TRACEPARENT
+                        "\r\n");
+    scene_close(&scene);
+}
+
 static void drops_what_only_we_may_say(void **state) {
     (void)state;
     static const char *const fields[] = {
@@ -552,6 +570,7 @@ int main(void) {
         cmocka_unit_test(keeps_the_host_only_when_told_to),
         cmocka_unit_test(sends_no_token_on_and_leaves_authorization_free),
         cmocka_unit_test(drops_what_belongs_to_the_connection),
+        cmocka_unit_test(tells_whom_trusted_proxies_spoke_for),
         cmocka_unit_test(drops_what_only_we_may_say),
         cmocka_unit_test(does_not_let_a_caller_nominate_what_counts),
         cmocka_unit_test(replaces_the_callers_copies_by_the_credential),
