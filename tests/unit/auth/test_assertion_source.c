@@ -162,8 +162,97 @@ static void rotating_in_a_loop_stays_bounded(void **state) {
     close_house(&house);
 }
 
+static struct config_vault vaults[] = {{.name = "prod", .url = "https://kv.vault.azure.net"}};
+static struct config_secret secrets[] = {{.name = "signing"}, {.name = "other"}};
+
+/* A house whose key, if it has one, is the secret `key`. */
+static void open_next(struct house *house, bool has_key, size_t key) {
+    open_house(house, has_key);
+    house->config.vaults = vaults;
+    house->config.secrets = secrets;
+    house->config.assertion.key = key;
+}
+
+static void move(struct house *former, struct house *next) {
+    assertion_source_adopt(next->source, &next->config, former->source, &former->config);
+}
+
+static void goes_on_with_a_key_made_at_start(void **state) {
+    (void)state;
+    struct house former, next;
+    open_next(&former, false, 0);
+    open_next(&next, false, 0);
+    struct assertion_signer *signer = assertion_source_signer(former.source);
+    move(&former, &next);
+    assert_string_equal(assertion_signer_kid(next.published), assertion_signer_kid(signer));
+    assert_int_equal(jwks_count(next.published), 1);
+    assertion_signer_unref(signer);
+    close_house(&former);
+    struct assertion_signer *now = assertion_source_signer(next.source);
+    assert_ptr_equal(now, next.published);
+    assertion_signer_unref(now);
+    close_house(&next);
+}
+
+static void goes_on_with_the_key_of_the_same_secret(void **state) {
+    (void)state;
+    struct house former, next;
+    open_next(&former, true, 0);
+    open_next(&next, true, 0);
+    struct secret *first = new_pem(false), *second = new_pem(false);
+    assertion_source_set_keep_ms(former.source, 200);
+    assertion_source_take_key(former.source, first);
+    char kid[ASSERTION_KEY_TEXT_SIZE];
+    memcpy(kid, assertion_signer_kid(former.published), sizeof kid);
+    assertion_source_take_key(former.source, second);
+    move(&former, &next);
+    assert_string_equal(assertion_signer_kid(next.published),
+                        assertion_signer_kid(former.published));
+    assert_true(jwks_has(next.published, kid)); /* as long as it would have been there */
+    close_house(&former);
+    size_t count = next.published_count;
+    assertion_source_take_key(next.source, second);
+    assert_int_equal(next.published_count, count);
+    for (int turns = 0; turns < 100 && jwks_count(next.published) > 1; turns++)
+        loop_run_once(next.loop, 50);
+    assert_false(jwks_has(next.published, kid));
+    assertion_source_take_key(next.source, NULL);
+    assert_string_equal(assertion_signer_kid(next.published), "");
+    secret_unref(first);
+    secret_unref(second);
+    close_house(&next);
+}
+
+static void keeps_the_key_of_another_origin_for_verifying(void **state) {
+    (void)state;
+    static const struct {
+        bool had_key, has_key;
+        size_t key;
+    } changes[] = {{false, true, 0}, {true, false, 0}, {true, true, 1}};
+    for (size_t i = 0; i < COUNT_OF(changes); i++) {
+        struct house former, next;
+        struct secret *pem = new_pem(false);
+        open_next(&former, changes[i].had_key, 0);
+        open_next(&next, changes[i].has_key, changes[i].key);
+        if (changes[i].had_key)
+            assertion_source_take_key(former.source, pem);
+        struct assertion_signer *signer = assertion_source_signer(former.source);
+        move(&former, &next);
+        assert_true(jwks_has(next.published, assertion_signer_kid(signer)));
+        assert_string_not_equal(assertion_signer_kid(next.published), assertion_signer_kid(signer));
+        assert_int_equal(jwks_count(next.published), changes[i].has_key ? 1 : 2);
+        assertion_signer_unref(signer);
+        secret_unref(pem);
+        close_house(&former);
+        close_house(&next);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(goes_on_with_a_key_made_at_start),
+        cmocka_unit_test(goes_on_with_the_key_of_the_same_secret),
+        cmocka_unit_test(keeps_the_key_of_another_origin_for_verifying),
         cmocka_unit_test(makes_a_key_at_start),
         cmocka_unit_test(waits_for_a_key_from_the_vault),
         cmocka_unit_test(keeps_earlier_keys_until_their_assertions_have_expired),
