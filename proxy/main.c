@@ -1,5 +1,5 @@
 /* The command line: `barkeep COMMAND ...`. Exit codes are contract section 1: 0 fine, 2 usage or
- * configuration, 3 could not start. */
+ * configuration, 3 could not start; 1 is a refusal explained or a difference found. */
 #include <curl/curl.h>
 #include <jansson.h>
 #include <microhttpd.h>
@@ -58,6 +58,24 @@ static const struct command commands[] = {
      "                   object a line as answer; exit code 0 whatever the answers\n\n"
      "Exit codes: 0 allowed, 1 refused, 2 usage or configuration.\n",
      command_explain},
+    {"review", REVIEW_USAGE, "list who can reach what, and who did",
+     "Lists each route's rules in words: principals, actions, conditions, credential (never a "
+     "value).\n"
+     "With audit files (--audit, any number, - for stdin) also who used each rule, how often and\n"
+     "when last, which rules never matched, and who was refused most. --json: as one object.\n"
+     "Exit codes: 0 fine, 2 usage or configuration.\n",
+     command_review},
+    {"diff", DIFF_USAGE, "compare two configurations",
+     "Says which parts and which rules differ. With audit files also which recorded requests "
+     "would be\n"
+     "decided differently: allowed or refused, or with another credential. A line holds who "
+     "asked,\n"
+     "not the groups, roles, scopes and sign-in of the token: what they would decide and the "
+     "recorded\n"
+     "outcome does not tell is listed as depending on them. --json: as one object.\n"
+     "Exit codes: 0 no difference, 1 differences (with audit files: of recorded requests), 2 usage "
+     "or\nconfiguration.\n",
+     command_diff},
     {"version", "", "print the version and those of the libraries",
      "Prints the version and the libraries' versions.\n", run_version},
     {"help", "[COMMAND | config | schema]", "explain the commands, or one of them",
