@@ -31,7 +31,7 @@ static bool same_or_more(struct rule_check *check, const struct config_entry *wi
 static const struct config_entry *covering(struct rule_check *check,
                                            const struct config_entry *entries, size_t count,
                                            const struct config_entry *entry) {
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && check->budget.left > 0; i++) {
         if (same_or_more(check, &entries[i], entry))
             return &entries[i];
     }

@@ -81,12 +81,11 @@ static void accepts_what_editors_do(void **state) {
 
 /* `unit` over and over after `start`, close to 1 MiB of it. */
 static char *repeat(const char *start, const char *unit, size_t *out_len) {
-    size_t size = 1 << 20, len = strlen(start), unit_len = strlen(unit);
+    size_t size = 1 << 20, len = 0;
     char *text = malloc(size);
     assert_non_null(text);
-    memcpy(text, start, len);
-    for (; len + unit_len + 64 < size; len += unit_len)
-        memcpy(text + len, unit, unit_len);
+    for (const char *next = start; len + 64 < size; next = unit)
+        len += (size_t)snprintf(text + len, size - len, "%s", next);
     *out_len = len;
     return text;
 }
