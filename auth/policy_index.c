@@ -139,18 +139,14 @@ static bool may_hold(const struct policy_index *index, uint32_t key) {
     return (index->filter[bit / 8] >> (bit % 8) & 1) != 0;
 }
 
-/* `sorted` may name an entry twice under one key. */
 static void fill_slots(struct policy_index *index, const struct policy_hint *sorted, size_t count) {
-    uint32_t used = 0;
     for (size_t i = 0; i < count; i++) {
         struct policy_posting *slot = slot_of(index, sorted[i].key);
-        if (slot->count && index->entries[used - 1] == sorted[i].entry)
-            continue;
         if (slot->count == 0)
-            *slot = (struct policy_posting){.key = sorted[i].key, .first = used};
+            *slot = (struct policy_posting){.key = sorted[i].key, .first = (uint32_t)i};
         size_t bit = filter_bit(index, sorted[i].key);
         index->filter[bit / 8] |= (unsigned char)(1U << (bit % 8));
-        index->entries[used++] = sorted[i].entry;
+        index->entries[i] = sorted[i].entry;
         slot->count++;
     }
 }

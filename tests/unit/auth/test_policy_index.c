@@ -39,7 +39,7 @@ static int make_entries(void **state) {
 static struct identity *caller_in(const size_t *groups, size_t count, bool groups_unknown) {
     struct slice *list = calloc(count + 1, sizeof *list);
     for (size_t i = 0; i < count; i++)
-        list[i] = groups[i] < MANY ? slice_of_str(ids[groups[i]]) : SLICE("elsewhere");
+        list[i] = groups[i] < MANY ? slice_of_str(ids[groups[i]]) : SLICE("!elsewhere");
     const struct identity model = {.oid = SLICE("mira"),
                                    .groups = list,
                                    .group_count = count,
@@ -92,7 +92,7 @@ static void takes_the_first_in_the_file(void **state) {
     assert_decides(MANY, groups, 1, 5999);
 }
 
-/* Others' groups first, so that the one that counts is the last to be looked up. */
+/* Others' groups sort first, so that the one that counts is the last to be looked up. */
 static void assert_finds_among(size_t group_count, size_t wanted) {
     size_t *groups = calloc(group_count, sizeof *groups);
     for (size_t i = 0; i < group_count; i++)
