@@ -26,10 +26,10 @@ static const struct config_rate two_a_minute_per_client = {
 
 /* A caller of number `n`: an identity and an address of its own. */
 struct person {
-    char oid[37];
     struct identity identity;
-    struct client_address client;
     struct rate_caller caller;
+    struct client_address client;
+    char oid[37];
 };
 
 static void person_init(struct person *person, unsigned n) {
