@@ -250,6 +250,8 @@ class Credentials(RateCase):
 
 
 class Reload(RateCase):
+    replays = False  # the configuration changes while the tests run
+
     @classmethod
     def change_config(cls, config, door):
         cls.add_route(config, door, "three", rate=rate(3))
