@@ -1,7 +1,10 @@
 #!/usr/bin/python3
 """Where a call comes from: `trusted_proxies`, X-Forwarded-*, and rules that go by the address."""
 
+import hashlib
+import signal
 import socket
+import time
 import unittest
 
 import wire  # noqa: F401
@@ -245,6 +248,48 @@ class UnixSocket(AddressCase):
                 self.assertEqual("unix", self.door.audit.wait_for(answer.request_id)["client"])
         for request in self.door.upstream.since(mark):
             self.assertEqual(["unix"], request.all("X-Forwarded-For"))
+
+
+def trickle(peer, _):
+    """An answer that goes on until somebody cuts it."""
+    peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while True:
+        peer.send(b"4\r\npart\r\n")
+        time.sleep(0.05)
+
+
+class TrustIsTakenBack(AddressCase):
+    """Whether a stream may go on cannot be told when its address was found by another list."""
+
+    replays = False  # the configuration changes while the test runs
+
+    def open_stream(self, source, *values):
+        client = self.door.client(source=source)
+        self.addCleanup(client.close)
+        client.send(self.request(*values, target="/public/stream"))
+        self.assertEqual(200, client.read_head().status)
+        return client
+
+    def reload(self):
+        self.door.barkeep.write_config(self.door.config)
+        digest = hashlib.sha256(self.door.barkeep.config_path.read_bytes()).hexdigest()
+        self.door.barkeep.process.send_signal(signal.SIGHUP)
+        self.wait_for(lambda: any(event.get("config_hash") == digest
+                                  for event in self.door.audit.read()
+                                  if event["event"] == "reload"), "the reload")
+
+    def test_streams_of_its_clients_end(self):
+        self.door.upstream.on("/public/stream", trickle)
+        through = self.open_stream(PROXY, OFFICE)
+        direct = self.open_stream(OTHER_PROXY)
+        self.door.config["trusted_proxies"] = ["10.0.0.0/8"]
+        self.reload()
+        with self.assertRaises(raw.Truncated):
+            through.take(1 << 20)
+        direct.take(len(direct.pending) + 36)
+        cut = self.wait_for(lambda: [line["client"] for line in self.door.audit.requests()
+                                     if line.get("aborted") == "reload"], "the cut in the audit")
+        self.assertEqual([OFFICE], cut)
 
 
 if __name__ == "__main__":
