@@ -29,6 +29,7 @@ class WireCase(unittest.TestCase):
 
     maxDiff = None
     door = None
+    replays = True  # False: keys, lists or files change while the tests run, so that nothing can be asked again
     becomes_ready = True  # False: /readyz stays 503 by intention, so wait for a good answer instead
 
     @classmethod
@@ -38,6 +39,7 @@ class WireCase(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.door = Door(cls.change_config)
+        cls.door.replays = cls.replays
         cls.token = cls.door.token()
         cls.door.start(cls.becomes_ready)
         if not cls.becomes_ready:

@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 
-from lib import raw, recorder, tokens
+from lib import raw, recorder, replay, tokens
 from lib.authority import Authority
 from lib.barkeep import Barkeep
 
@@ -54,6 +54,8 @@ class Door:
         self.barkeep = Barkeep(self.folder, name)
         self.seen = []  # every answer read
         self.reached = set()  # the reason codes in them
+        self.replays = False  # whether the end compares explanations with the audit
+        self.memory = replay.Memory()
         self.config = standard_config(self.barkeep, self.authority,
                                       standard_routes(self.upstream.url))
         if change:
@@ -81,6 +83,7 @@ class Door:
     def client(self, **options):
         client = raw.Client(self.barkeep.port, **options)
         client.on_response = self.note
+        client.on_answer = self.memory.on_answer
         return client
 
     def note(self, response):
@@ -106,11 +109,22 @@ class Door:
         """Stops barkeep and judges its end: exit code 0, no sanitizer report, no script failure."""
         try:
             self.barkeep.stop()
+            if self.replays:
+                self.check_explanations()
             if self.upstream.failures:
                 raise AssertionError(f"upstream scripts failed: {self.upstream.failures}")
         finally:
             self.barkeep.process.kill()
             self._clean()
+
+    def check_explanations(self):
+        """`barkeep explain` agrees with the audit on every request of this door."""
+        headers = {route["name"]: route["token_header"] for route in self.config["routes"]
+                   if "token_header" in route}
+        _, problems = replay.replay(self.barkeep.config_path, self.memory.requests,
+                                    self.audit.requests(), headers)
+        if problems:
+            raise AssertionError(f"{len(problems)} disagreements: " + "\n".join(problems[:10]))
 
     def _clean(self):
         self.leave_reasons()

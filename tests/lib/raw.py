@@ -102,6 +102,8 @@ class Client:
         self.pending = b""
         self.is_refused_to_send = False
         self.on_response = None
+        self.sent = []  # since the last answer
+        self.on_answer = None  # gets what was sent and the answer
 
     def __enter__(self):
         return self
@@ -123,6 +125,7 @@ class Client:
     def send(self, data, split=0):
         """Sends everything, in writes of `split` bytes if given. A peer that has answered and closed
         meanwhile is no error: its answer is still to be read."""
+        self.sent.append(data)
         step = split or max(len(data), 1)
         try:
             for start in range(0, len(data), step):
@@ -179,6 +182,9 @@ class Client:
         self.read_body(response, method)
         if self.on_response:
             self.on_response(response)
+        if self.on_answer:
+            self.on_answer(self.sent, response)
+        self.sent = []
         return response
 
     def read_responses(self):
