@@ -15,6 +15,11 @@ static bool is_control_at(struct slice text, size_t at) {
 /* Writes one character (with all its continuation bytes) and returns how many bytes of `text` it
  * was made of. */
 static size_t escape_one(struct slice text, size_t at, char out_one[16], size_t *out_len) {
+    if ((unsigned char)text.ptr[at] == 0xc2 && is_control_at(text, at)) {
+        *out_len = (size_t)snprintf(out_one, 16, "\\xc2\\x%02x",
+                                    (unsigned)(unsigned char)text.ptr[at + 1]);
+        return 2;
+    }
     if (is_control_at(text, at)) {
         *out_len = (size_t)snprintf(out_one, 16, "\\x%02x", (unsigned)(unsigned char)text.ptr[at]);
         return 1;

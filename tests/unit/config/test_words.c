@@ -212,7 +212,7 @@ static void quotes_harmlessly(void **state) {
     (void)state;
     assert_string_equal(QUOTE(SLICE("plain")), "`plain`");
     assert_string_equal(QUOTE(SLICE("a\x1b[31m\n\x7f")), "`a\\x1b[31m\\x0a\\x7f`");
-    assert_string_equal(QUOTE(SLICE("\xc3\xa4\xc2\x9b")), "`\xc3\xa4\\xc2\x9b`");
+    assert_string_equal(QUOTE(SLICE("\xc3\xa4\xc2\x9b")), "`\xc3\xa4\\xc2\\x9b`");
     assert_string_equal(QUOTE(slice_of(NULL, 0)), "``");
     char longest[200];
     memset(longest, 'x', sizeof longest);
