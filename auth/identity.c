@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "auth/identity_lines.h"
-#include "auth/policy_index.h"
+#include "auth/policy_keys.h"
 #include "config/config.h"
 
 /* Up to here a list is searched from its start; beyond, by halves. */

@@ -25,7 +25,7 @@ struct identity {
     size_t scope_count;
     struct slice *groups; /* lower case unless groups are by name */
     size_t group_count;
-    uint32_t *group_keys;     /* as long as groups: what the rules find them by (policy_index.h);
+    uint32_t *group_keys;     /* as long as groups: what the rules find them by (policy_keys.h);
                                  NULL: not made */
     bool groups_unknown;      /* overage: the token says that it does not hold them all */
     uint64_t groups_until_ms; /* monotonic: how long looked-up groups may be used; 0: they are the

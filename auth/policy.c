@@ -211,7 +211,7 @@ static void decide_reading(const struct policy *policy, const struct policy_ques
     judgement.attempt = (struct attempt){question->identity, question->method,
                                          method_bit(question->method), readings, question->client};
     judgement.shadow_count = 0;
-    caller_keys_init(&judgement.keys, question->identity);
+    caller_keys_init(&judgement.keys, question->identity, question->path_below);
     struct decision decision =
         judgement.rules->is_shadow ? decide_under_shadow(&judgement) : decide(&judgement);
     decision.shadow_count = judgement.shadow_count;

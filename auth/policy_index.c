@@ -15,59 +15,11 @@
 /* What looking up one key costs, in hints gone through. */
 #define LOOKUP_COST 4
 
-/* Keys that are no hash: everyone's, and that of all entries found by groups. */
-enum { KEY_EVERYONE = 0, KEY_SOME_GROUP = 2, KEY_FIRST_HASH = 4 };
-
-/* The lowest bit of a hash tells groups from the rest. */
-enum key_kind { KEY_GROUP = 1, KEY_USER, KEY_APP, KEY_APP_ROLE, KEY_SCOPE, KEY_TENANT };
-
 struct policy_posting {
     uint32_t key;
     uint32_t first; /* in entries */
     uint32_t count; /* 0: the slot is free */
 };
-
-static uint64_t word_at(const char *bytes) {
-    uint64_t word;
-    memcpy(&word, bytes, sizeof word);
-    return word;
-}
-
-/* Folds the 128 bits of a product, as wyhash does. */
-static uint64_t mix(uint64_t a, uint64_t b) {
-    unsigned __int128 product =
-        (unsigned __int128)(a ^ UINT64_C(0xa0761d6478bd642f)) * (b ^ UINT64_C(0xe7037ed1a0b428db));
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-/* Apart, so that its buffer does not make the longer texts pay for a guarded stack. */
-static __attribute__((noinline)) uint64_t hash_of_short(struct slice text, uint64_t seed) {
-    char padded[16] = {0};
-    if (text.len)
-        memcpy(padded, text.ptr, text.len);
-    return mix(word_at(padded) ^ seed, word_at(padded + 8) ^ text.len);
-}
-
-/* By pieces of 16 bytes that do not wait for each other: a caller may be in hundreds of groups. */
-static inline uint64_t hash_of(struct slice text, uint64_t seed) {
-    if (text.len < 16)
-        return hash_of_short(text, seed);
-    const char *last = text.ptr + text.len - 16;
-    uint64_t hash = mix(word_at(last) ^ seed, word_at(last + 8) ^ text.len);
-    for (size_t i = 0; text.ptr + i < last; i += 16)
-        hash += mix(word_at(text.ptr + i) + i, word_at(text.ptr + i + 8));
-    return hash;
-}
-
-static inline uint32_t key_of(enum key_kind kind, struct slice text) {
-    uint64_t hash = hash_of(text, kind);
-    uint32_t key = (uint32_t)(hash ^ hash >> 32) & ~UINT32_C(1);
-    return (key < KEY_FIRST_HASH ? key + KEY_FIRST_HASH : key) | (kind == KEY_GROUP);
-}
-
-static bool is_group_key(uint32_t key) {
-    return (key & 1) != 0;
-}
 
 /* The values that a principal is found by; none means by everyone. */
 static const struct slice_list *telling_values(const struct principal *principal,
@@ -111,7 +63,7 @@ static void add_hints(struct policy_index *index, size_t entry, const struct pri
         add_hint(index, entry, KEY_EVERYONE);
     else
         for (size_t i = 0; i < values->count; i++)
-            add_hint(index, entry, key_of(kind, values->items[i]));
+            add_hint(index, entry, policy_key(kind, values->items[i]));
 }
 
 static int compare_hints(const void *left, const void *right) {
@@ -151,13 +103,59 @@ static void fill_slots(struct policy_index *index, const struct policy_hint *sor
     }
 }
 
+/* False when not all of the first `depth` segments are literal. */
+static bool pattern_head(struct path_pattern pattern, size_t depth, uint32_t *out_head) {
+    uint32_t head = PATH_HEAD_NONE;
+    if (pattern.count < depth)
+        return false;
+    for (size_t i = 0; i < depth; i++) {
+        if (pattern.segments[i].kind != SEGMENT_LITERAL)
+            return false;
+        head = path_head_add(head, pattern.segments[i].text);
+    }
+    *out_head = head;
+    return true;
+}
+
+/* How many segments at most all patterns of the entry begin with, the same ones, and their head.
+ * What a deny takes away is held against other readings of the path too: it has none. */
+static size_t heads_of(const struct entry *entry, uint32_t *out_head) {
+    const struct action_list *actions = &entry->actions;
+    size_t depth = entry->is_deny || actions->count == 0 ? 0 : PATH_HEADS_MAX;
+    for (; depth > 0; depth--) {
+        uint32_t first = 0;
+        bool is_same = true;
+        for (size_t i = 0; i < actions->count && is_same; i++) {
+            uint32_t head = 0;
+            is_same = pattern_head(actions->items[i].pattern, depth, &head);
+            first = i == 0 ? head : first;
+            is_same = is_same && head == first;
+        }
+        if (is_same) {
+            *out_head = first;
+            break;
+        }
+    }
+    return depth;
+}
+
+static struct policy_hint hint_at(uint32_t key, size_t depth, uint32_t head, uint32_t entry) {
+    return (struct policy_hint){depth ? policy_key_at(key, head) : key, entry};
+}
+
 /* Every hint under its key, those of groups also under that of all groups. */
-static size_t copy_hints(const struct policy_index *index, struct policy_hint *out_hints) {
+static size_t copy_hints(struct policy_index *index, const struct entry_list *list,
+                         struct policy_hint *out_hints) {
     size_t count = 0;
     for (size_t i = 0; i < index->count; i++) {
-        out_hints[count++] = index->hints[i];
-        if (is_group_key(index->hints[i].key))
-            out_hints[count++] = (struct policy_hint){KEY_SOME_GROUP, index->hints[i].entry};
+        struct policy_hint hint = index->hints[i];
+        uint32_t head = 0;
+        size_t depth = heads_of(&list->items[hint.entry], &head);
+        if (depth)
+            index->has_heads[depth - 1] = true;
+        out_hints[count++] = hint_at(hint.key, depth, head, hint.entry);
+        if (is_group_key(hint.key))
+            out_hints[count++] = hint_at(KEY_SOME_GROUP, depth, head, hint.entry);
     }
     return count;
 }
@@ -169,11 +167,12 @@ static size_t slots_for(size_t keys) {
     return slots;
 }
 
-static bool build_slots(struct arena *arena, struct policy_index *index) {
+static bool build_slots(struct arena *arena, const struct entry_list *list,
+                        struct policy_index *index) {
     struct policy_hint *sorted = calloc(2 * index->count, sizeof *sorted);
     if (!sorted)
         return false;
-    size_t count = copy_hints(index, sorted);
+    size_t count = copy_hints(index, list, sorted);
     qsort(sorted, count, sizeof *sorted, compare_hints);
     size_t keys = 0;
     for (size_t i = 0; i < count; i++)
@@ -200,84 +199,11 @@ bool policy_index_build(struct arena *arena, const struct entry_list *list,
         for (size_t i = 0; i < list->count; i++)
             for (size_t j = 0; j < list->items[i].principal_count; j++)
                 add_hints(&index, i, &list->items[i].principals[j]);
-        if (index.count >= INDEXED_FROM && !build_slots(arena, &index))
+        if (index.count >= INDEXED_FROM && !build_slots(arena, list, &index))
             return false;
     }
     *out_index = index;
     return true;
-}
-
-void policy_group_keys(const struct slice *groups, size_t count, uint32_t *out_keys) {
-    for (size_t i = 0; i < count; i++)
-        out_keys[i] = key_of(KEY_GROUP, groups[i]);
-}
-
-void caller_keys_init(struct caller_keys *keys, const struct identity *identity) {
-    keys->identity = identity;
-    keys->has_own = keys->has_groups = false;
-    keys->has_all = true;
-    keys->count = keys->sketched = 0;
-    memset(keys->sketch, 0, sizeof keys->sketch);
-}
-
-static uint64_t sketch_bit(uint32_t key) {
-    return UINT64_C(1) << (key >> 1 & 63);
-}
-
-static size_t sketch_word(uint32_t key) {
-    return key >> 7 & 15;
-}
-
-static void sketch_key(struct caller_keys *keys, uint32_t key) {
-    keys->sketch[sketch_word(key)] |= sketch_bit(key);
-}
-
-static void complete_sketch(struct caller_keys *keys) {
-    for (; keys->sketched < keys->count; keys->sketched++)
-        sketch_key(keys, keys->items[keys->sketched]);
-}
-
-/* A key that finds no room is at least in the sketch. */
-static void keep_key(struct caller_keys *keys, uint32_t key) {
-    if (keys->count < POLICY_CALLER_KEYS_MAX) {
-        keys->items[keys->count++] = key;
-        return;
-    }
-    sketch_key(keys, key);
-    keys->has_all = false;
-}
-
-static void keep_keys(struct caller_keys *keys, enum key_kind kind, const struct slice *values,
-                      size_t count) {
-    for (size_t i = 0; i < count; i++)
-        keep_key(keys, key_of(kind, values[i]));
-}
-
-static void keep_groups(struct caller_keys *keys) {
-    const struct identity *identity = keys->identity;
-    size_t count = identity->group_count;
-    if (!identity->group_keys)
-        keep_keys(keys, KEY_GROUP, identity->groups, count);
-    else
-        for (size_t i = 0; i < count; i++)
-            keep_key(keys, identity->group_keys[i]);
-}
-
-static void fill_keys(struct caller_keys *keys, bool wants_groups) {
-    const struct identity *identity = keys->identity;
-    if (!keys->has_own) {
-        keep_keys(keys, KEY_USER, &identity->oid, 1);
-        keep_keys(keys, KEY_TENANT, &identity->tenant, 1);
-        if (identity->type == PRINCIPAL_APP)
-            keep_keys(keys, KEY_APP, &identity->app, 1);
-        keep_keys(keys, KEY_APP_ROLE, identity->roles, identity->role_count);
-        keep_keys(keys, KEY_SCOPE, identity->scopes, identity->scope_count);
-        keys->has_own = true;
-    }
-    if (wants_groups && !keys->has_groups) {
-        keep_groups(keys);
-        keys->has_groups = true;
-    }
 }
 
 /* The cursors are a heap: the first has the lowest next entry. */
@@ -297,11 +223,11 @@ static void sink(struct candidates *candidates, size_t at) {
     heap[at] = moved;
 }
 
-/* False when there is no room for one more cursor. */
-static bool open_cursor(struct candidates *candidates, uint32_t key) {
+/* False when there is no room for one more cursor. Apart, so that the loop over a caller's keys
+ * stays as small as what most of them come to: a bit that is clear. */
+static __attribute__((noinline)) bool open_cursor(struct candidates *candidates, uint32_t key,
+                                                  bool is_unknown) {
     const struct policy_index *index = &candidates->list->index;
-    if (!may_hold(index, key))
-        return true;
     const struct policy_posting *posting = slot_of(index, key);
     if (posting->count == 0)
         return true;
@@ -309,17 +235,32 @@ static bool open_cursor(struct candidates *candidates, uint32_t key) {
         return false;
     const uint32_t *first = index->entries + posting->first;
     candidates->cursors[candidates->cursor_count++] =
-        (struct policy_cursor){first, first + posting->count, key == KEY_SOME_GROUP};
+        (struct policy_cursor){first, first + posting->count, is_unknown};
     return true;
 }
 
-static bool open_cursors(struct candidates *candidates) {
+static inline bool open_key(struct candidates *candidates, uint32_t key, const uint32_t *head) {
+    uint32_t found_by = head ? policy_key_at(key, *head) : key;
+    return !may_hold(&candidates->list->index, found_by) ||
+           open_cursor(candidates, found_by, key == KEY_SOME_GROUP);
+}
+
+/* Of the entries for paths that begin so; NULL: of those for any path. */
+static bool open_keys(struct candidates *candidates, const uint32_t *head) {
     const struct caller_keys *keys = candidates->keys;
-    bool has_room = open_cursor(candidates, KEY_EVERYONE);
+    bool has_room = open_key(candidates, KEY_EVERYONE, head);
     if (candidates->takes_unknown)
-        has_room = has_room && open_cursor(candidates, KEY_SOME_GROUP);
+        has_room = has_room && open_key(candidates, KEY_SOME_GROUP, head);
     for (size_t i = 0; i < keys->count && has_room; i++)
-        has_room = open_cursor(candidates, keys->items[i]);
+        has_room = open_key(candidates, keys->items[i], head);
+    return has_room;
+}
+
+static bool open_cursors(struct candidates *candidates) {
+    bool has_room = open_keys(candidates, NULL);
+    for (size_t i = 0; i < candidates->head_count && has_room; i++)
+        if (candidates->list->index.has_heads[i])
+            has_room = open_keys(candidates, &candidates->heads[i]);
     for (size_t i = candidates->cursor_count / 2; i-- > 0;)
         sink(candidates, i);
     return has_room;
@@ -333,17 +274,19 @@ void candidates_init(struct candidates *candidates, const struct entry_list *lis
     candidates->takes_unknown = takes_unknown && keys->identity->groups_unknown;
     candidates->at = 0;
     candidates->last = SIZE_MAX;
-    candidates->cursor_count = 0;
+    candidates->head_count = candidates->cursor_count = 0;
     if (list->count <= POLICY_PLAIN_MAX)
         return;
     const struct policy_index *index = &list->index;
-    fill_keys(keys, index->has_groups);
+    caller_keys_fill(keys, index->has_groups);
+    if (index->has_heads[0] || index->has_heads[1])
+        candidates->heads = caller_keys_heads(keys, &candidates->head_count);
     bool is_long = index->slots && index->count > LOOKUP_COST * keys->count;
     if (is_long && keys->has_all && open_cursors(candidates)) {
         candidates->way = BY_KEYS;
         return;
     }
-    complete_sketch(keys);
+    caller_keys_complete_sketch(keys);
     candidates->way = BY_HINTS;
 }
 

@@ -1,19 +1,18 @@
 /* Which entries of a list can concern a caller at all: every principal is found by the values of
- * one of its keys. A caller's keys are looked up, or the list is gone through, whichever is less
- * work; what is found is a candidate, still to be matched, and comes in file order. */
+ * one of its keys, and of access entries also by how the paths that they grant begin. A caller's
+ * keys are looked up, or the list is gone through, whichever is less work; what is found is a
+ * candidate, still to be matched, and comes in file order. */
 #ifndef BARKEEP_AUTH_POLICY_INDEX_H
 #define BARKEEP_AUTH_POLICY_INDEX_H
 
-#include "auth/identity.h"
+#include "auth/policy_keys.h"
 #include "core/arena.h"
 
 struct entry_list;
 
 /* Up to here every entry of a list is a candidate: looking is not worth it. */
 #define POLICY_PLAIN_MAX 4
-/* A caller of more keys than this, and one who meets more of a list's keys than the next, has long
- * lists gone through. */
-#define POLICY_CALLER_KEYS_MAX 1024
+/* A caller who meets more of a list's keys than this has long lists gone through. */
 #define POLICY_CURSORS_MAX 256
 
 /* An entry under one of the values it asks for. */
@@ -28,33 +27,17 @@ struct policy_index {
     struct policy_hint *hints; /* in file order; none for a short list */
     size_t count;
     bool has_groups;
-    struct policy_posting *slots; /* by key, open addressing; NULL unless the list is long */
+    bool has_heads[PATH_HEADS_MAX]; /* are entries found by one segment, by two */
+    struct policy_posting *slots;   /* by key, open addressing; NULL unless the list is long */
     size_t slot_mask;
     unsigned char *filter; /* a bit is clear where no key is */
     uint32_t *entries;     /* that the slots refer to, ascending under each key */
 };
 
-/* Lays out `list`'s index, at most 64 bytes in `arena` for each value that `to` names. False
+/* Lays out `list`'s index, at most 128 bytes in `arena` for each value that `to` names. False
  * without memory. */
 bool policy_index_build(struct arena *arena, const struct entry_list *list,
                         struct policy_index *out_index);
-
-/* What groups are found by; made once for each caller, who may be in hundreds. */
-void policy_group_keys(const struct slice *groups, size_t count, uint32_t *out_keys);
-
-/* A caller's keys, made when the first list asks for them. */
-struct caller_keys {
-    const struct identity *identity;
-    bool has_own;
-    bool has_groups;
-    bool has_all; /* none was left out for want of room */
-    size_t count;
-    size_t sketched;     /* so many of them are in the sketch */
-    uint64_t sketch[16]; /* a bit for each key: absent means that the caller has it not */
-    uint32_t items[POLICY_CALLER_KEYS_MAX];
-};
-
-void caller_keys_init(struct caller_keys *keys, const struct identity *identity);
 
 struct policy_cursor {
     const uint32_t *next;
@@ -71,7 +54,9 @@ struct candidates {
     enum candidates_way way;
     bool takes_unknown; /* are entries that only unknown groups could match still of interest */
     size_t at;
-    size_t last; /* the entry given last */
+    size_t last;           /* the entry given last */
+    const uint32_t *heads; /* of the request's path */
+    size_t head_count;
     size_t cursor_count;
     struct policy_cursor cursors[POLICY_CURSORS_MAX];
 };

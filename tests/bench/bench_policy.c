@@ -66,16 +66,34 @@ static const char *group(size_t n) {
 static struct config_action read_actions[1];
 static struct config_role reader = {"Reader", read_actions, 1, NULL, 0};
 
-/* `entries` in all, each for a group of its own, spread over the routes; or all of them top-level.
- */
+/* `entries` in all, each for a group of its own, or for everyone on a path of its own; spread over
+ * the routes, or all of them top-level. */
+enum spread { ON_ROUTES, AT_TOP_LEVEL, BY_PATH_ON_ROUTES };
+
 struct shape {
     const char *name;
     size_t routes;
     size_t entries;
-    bool are_top_level;
+    enum spread spread;
 };
 
-static struct config_entry entry_of(size_t number) {
+static struct config_entry entry_of_path(size_t number) {
+    struct config_principal *to = make(1, sizeof *to);
+    struct config_action *action = make(1, sizeof *action);
+    to->everyone = true;
+    action->pattern = arena_printf(&arena, "/api/thing-%zu/**", number);
+    return (struct config_entry){
+        .label = action->pattern,
+        .role = CONFIG_NONE,
+        .actions = action,
+        .action_count = 1,
+        .to = to,
+        .to_count = 1,
+        .credential = CONFIG_NONE,
+    };
+}
+
+static struct config_entry entry_of_group(size_t number) {
     struct config_principal *to = make(1, sizeof *to);
     to->groups.items = make(1, sizeof *to->groups.items);
     to->groups.items[0] = group(number);
@@ -88,15 +106,16 @@ static struct config_entry entry_of(size_t number) {
     };
 }
 
-static struct config_entries entries_of(size_t first, size_t count) {
+static struct config_entries entries_of(const struct shape *shape, size_t first, size_t count) {
     struct config_entries entries = {make(count, sizeof *entries.items), count};
     for (size_t i = 0; i < count; i++)
-        entries.items[i] = entry_of(first + i);
+        entries.items[i] = shape->spread == BY_PATH_ON_ROUTES ? entry_of_path(first + i)
+                                                              : entry_of_group(first + i);
     return entries;
 }
 
 static void make_config(const struct shape *shape, struct config *config) {
-    size_t on_each = shape->are_top_level ? 0 : shape->entries / shape->routes;
+    size_t on_each = shape->spread == AT_TOP_LEVEL ? 0 : shape->entries / shape->routes;
     *config = (struct config){.roles = &reader, .role_count = 1, .route_count = shape->routes};
     config->routes = make(shape->routes, sizeof *config->routes);
     for (size_t i = 0; i < shape->routes; i++) {
@@ -106,16 +125,17 @@ static void make_config(const struct shape *shape, struct config *config) {
                       : i % 3 == 1 ? arena_printf(&arena, "host-%zu.corp.example", i / 8)
                                    : arena_printf(&arena, "*.zone-%zu.corp.example", i / 8);
         route->credential = CONFIG_NONE;
-        route->access = entries_of(i * on_each, on_each);
+        route->access = entries_of(shape, i * on_each, on_each);
     }
-    if (shape->are_top_level)
-        config->access = entries_of(0, shape->entries);
+    if (shape->spread == AT_TOP_LEVEL)
+        config->access = entries_of(shape, 0, shape->entries);
 }
 
 /* Who calls: in groups that entries name (one each, the rest are others' groups). */
 struct caller {
     struct identity *identity;
-    size_t entry; /* that is for one of the caller's groups */
+    size_t entry;      /* that is for one of the caller's groups */
+    struct slice path; /* that the entry grants */
 };
 
 static struct caller caller_of(size_t entry, size_t groups) {
@@ -135,21 +155,24 @@ static struct caller caller_of(size_t entry, size_t groups) {
     };
     struct identity *identity = identity_new(&model, false);
     must(identity != NULL, "no memory for a caller");
-    return (struct caller){identity, entry};
+    const char *path = arena_printf(&arena, "/api/thing-%zu/orders", entry);
+    must(path != NULL, "no memory");
+    return (struct caller){identity, entry, slice_of_str(path)};
 }
 
 static double time_decisions(const struct policy *policy, const struct shape *shape,
                              const struct caller *callers) {
-    size_t on_each = shape->are_top_level ? shape->entries : shape->entries / shape->routes;
+    size_t on_each =
+        shape->spread == AT_TOP_LEVEL ? shape->entries : shape->entries / shape->routes;
     double begin_us = cpu_us();
     for (size_t i = 0; i < ASKS; i++) {
         const struct caller *caller = &callers[below(CALLERS)];
         struct decision decision;
         const struct policy_question question = {
-            .route = shape->are_top_level ? below(shape->routes) : caller->entry / on_each,
+            .route = shape->spread == AT_TOP_LEVEL ? below(shape->routes) : caller->entry / on_each,
             .identity = caller->identity,
             .method = SLICE("GET"),
-            .path_below = SLICE("/api/queues/orders"),
+            .path_below = caller->path,
         };
         policy_decide(policy, &question, NULL, &decision);
         must(decision.is_allowed, "a caller is refused");
@@ -184,14 +207,15 @@ static void print_decision(const char *what, double cost_us, double ten_us) {
 }
 
 static void measure_decisions(size_t groups) {
-    static const struct shape ten = {"10 entries on 1 route", 1, 10, false};
+    static const struct shape ten = {"10 entries on 1 route", 1, 10, ON_ROUTES};
     static const struct shape shapes[] = {
-        {"1,000 entries on 1 route", 1, 1000, false},
-        {"10,000 entries on 1 route", 1, 10000, false},
-        {"1,000 entries at top level, 100 routes", 100, 1000, true},
-        {"10,000 entries at top level, 1,000 routes", 1000, 10000, true},
-        {"10,000 entries on 1,000 routes, 10 each", 1000, 10000, false},
-        {"100,000 entries on 10,000 routes, 10 each", 10000, 100000, false},
+        {"1,000 entries on 1 route", 1, 1000, ON_ROUTES},
+        {"10,000 entries on 1 route", 1, 10000, ON_ROUTES},
+        {"1,000 entries at top level, 100 routes", 100, 1000, AT_TOP_LEVEL},
+        {"10,000 entries at top level, 1,000 routes", 1000, 10000, AT_TOP_LEVEL},
+        {"10,000 entries on 1,000 routes, 10 each", 1000, 10000, ON_ROUTES},
+        {"100,000 entries on 10,000 routes, 10 each", 10000, 100000, ON_ROUTES},
+        {"10,000 on 1 route for everyone, on a path each", 1, 10000, BY_PATH_ON_ROUTES},
     };
     double ten_us = decision_us(&ten, groups);
     printf("a decision, the caller in %zu groups\n  %-50s %8.3f us\n", groups, ten.name, ten_us);
