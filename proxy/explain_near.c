@@ -301,6 +301,16 @@ static void near_trailing_slash(struct explanation *explanation) {
     }
 }
 
+static bool is_for_everyone(const struct config_entry *entry) {
+    for (size_t i = 0; i < entry->to_count; i++) {
+        if (entry->to[i].everyone) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A role that the caller has, but somewhere else; what everyone may do there tells nothing. */
 static void near_other_routes(struct explanation *explanation) {
     const struct config *config = explanation->ground->config;
     size_t found = 0;
@@ -310,7 +320,7 @@ static void near_other_routes(struct explanation *explanation) {
             continue;
         }
         struct decision decision = ask(explanation, i, explanation->below);
-        if (decision.is_allowed && decision.rule) {
+        if (decision.is_allowed && decision.entry && !is_for_everyone(decision.entry)) {
             note_near(explanation, "other_route",
                       arena_printf(&explanation->arena,
                                    "%s would grant the caller this below %s%s on route %s",

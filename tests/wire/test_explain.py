@@ -6,6 +6,8 @@ import json
 import os
 import pathlib
 import pty
+import re
+import tempfile
 import unittest
 
 import wire  # noqa: F401
@@ -404,6 +406,24 @@ class ReviewAndDiff(ExplainCase):
         self.assertTrue(any("GET /other/x" in row["request"] for row in answer["different"]), answer)
         code, answer = self.diff(self.door.barkeep.config_path, *audit)
         self.assertEqual((0, [], []), (code, answer["different"], answer["depends"]))
+
+
+class ReadmeExample(unittest.TestCase):
+    """What README.md shows is what the program says."""
+
+    def test_the_shown_explanation_is_the_real_one(self):
+        text = (process.ROOT / "README.md").read_text()
+        config = re.search(r"## Configuration by example\n\n```yaml\n(.*?)```", text, re.S)[1]
+        claims = re.search(r"<!-- explain claims -->\n```json\n(.*?)```", text, re.S)[1]
+        shown = re.search(r"<!-- explain answer -->\n```\n(.*?)```", text, re.S)[1]
+        with tempfile.TemporaryDirectory() as folder:
+            (pathlib.Path(folder) / "barkeep.yaml").write_text(config)
+            (pathlib.Path(folder) / "claims.json").write_text(claims)
+            code, out, err = barkeep("explain", "-c", f"{folder}/barkeep.yaml", "--claims",
+                                     f"{folder}/claims.json", "GET", "/rabbit/api/queues")
+        self.assertEqual((1, ""), (code, err))
+        kept = re.sub(r"^token\n(?:  .*\n)+", "", out, flags=re.M)
+        self.assertEqual(shown, kept)
 
 
 if __name__ == "__main__":
