@@ -168,7 +168,7 @@ void exchange_take_groups(struct exchange *exchange, const struct group_want *gr
 }
 
 /* True when the exchange was parked or refused for the sake of the caller's groups. What cannot be
- * found out is never "no groups". */
+ * found out is never "no groups"; a route under shadow refuses nobody for it. */
 static bool exchange_needs_groups(struct exchange *exchange) {
     if (!judgement_needs_groups(exchange_config(exchange), &exchange->decision)) {
         return false;
@@ -180,6 +180,9 @@ static bool exchange_needs_groups(struct exchange *exchange) {
             exchange_move(exchange, PHASE_WAIT_GROUPS);
             return true;
         }
+    }
+    if (exchange_route(exchange)->is_shadow && exchange->decision.is_allowed) {
+        return false;
     }
     exchange_refuse(exchange, REASON_GROUPS_UNAVAILABLE, 0,
                     "the token does not carry the caller's groups, and they cannot be looked up "
