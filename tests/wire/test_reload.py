@@ -73,8 +73,8 @@ class ReloadCase(WireCase):
     def wait_for_event(self, mark, what, timeout=10.0, **members):
         """The first reload event since `mark` that is so."""
         def look():
-            return [event for event in self.events()[mark:] if event["what"] == what
-                    and all(event[name] == value for name, value in members.items())]
+            return [event for event in self.events()[mark:] if event.get("what") == what
+                    and all(event.get(name) == value for name, value in members.items())]
         return wait_until(look, f"a reload that is {what} {members}", timeout)[0]
 
     def reload(self, config, by_signal=True):
