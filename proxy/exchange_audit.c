@@ -12,6 +12,7 @@ enum {
     RECORD_FIXED_BYTES = 2048,
     RECORD_BYTES_PER_SECRET = 80,
     RECORD_CONFIG_BYTES_MAX = 4096,
+    RECORD_SHADOW_BYTES = POLICY_SHADOWS_MAX * 176, /* a label holds a route's name */
 };
 
 static const char *const aborted_labels[] = {
@@ -112,6 +113,11 @@ static void write_outcome(struct json_out *out, const struct exchange *exchange)
     json_out_cstr(out, "decision", decision_label(exchange->reason));
     write_optional(out, "reason", slice_of_str(reason_code(exchange->reason)));
     json_out_cstr(out, "rule", exchange->decision.rule);
+    json_out_array_begin(out, "shadow");
+    for (size_t i = 0; i < exchange->decision.shadow_count; i++) {
+        json_out_cstr(out, NULL, exchange->decision.shadows[i]);
+    }
+    json_out_array_end(out);
 }
 
 static void write_line(struct exchange *exchange, struct buf *line, uint64_t now_us) {
@@ -171,6 +177,24 @@ bool exchange_reserve_record(struct exchange *exchange, size_t head_len) {
     return true;
 }
 
+static bool has_shadow(const struct config_entries *entries) {
+    for (size_t i = 0; i < entries->count; i++) {
+        if (entries->items[i].is_shadow) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool uses_shadow(const struct config *config) {
+    bool is_used = has_shadow(&config->access) || has_shadow(&config->deny);
+    for (size_t i = 0; i < config->route_count && !is_used; i++) {
+        const struct config_route *route = &config->routes[i];
+        is_used = route->is_shadow || has_shadow(&route->access) || has_shadow(&route->deny);
+    }
+    return is_used;
+}
+
 size_t exchange_record_base_bytes(const struct config *config) {
     size_t longest = 0;
     for (size_t i = 0; i < config->credential_count; i++) {
@@ -183,7 +207,7 @@ size_t exchange_record_base_bytes(const struct config *config) {
                    strlen(config->secrets[i].name) + RECORD_BYTES_PER_SECRET;
     }
     longest = longest < RECORD_CONFIG_BYTES_MAX ? longest : RECORD_CONFIG_BYTES_MAX;
-    return RECORD_FIXED_BYTES + longest;
+    return RECORD_FIXED_BYTES + longest + (uses_shadow(config) ? RECORD_SHADOW_BYTES : 0);
 }
 
 void exchange_record(struct exchange *exchange) {

@@ -29,7 +29,11 @@ bool exchange_caller_is_found_anew(const struct exchange *exchange, const struct
            (!config_networks_hold(former, peer->bytes) && !config_networks_hold(next, peer->bytes));
 }
 
-/* A route under shadow does not go by its entries, so neither by their rates. */
+static bool is_entry_of(const struct config_route *route, const struct config_entry *entry) {
+    return entry >= route->access.items && entry < route->access.items + route->access.count;
+}
+
+/* A route under shadow does not go by its own entries, so neither by their rates. */
 static size_t gather_demands(const struct exchange *exchange, struct rate_demand *demands) {
     const struct config_route *route = exchange_route(exchange);
     const struct config_entry *entry = exchange->decision.entry;
@@ -37,7 +41,7 @@ static size_t gather_demands(const struct exchange *exchange, struct rate_demand
     if (route->rate.is_present) {
         demands[count++] = (struct rate_demand){&route->rate, RATE_OF_ROUTE, route->name};
     }
-    if (entry && entry->rate.is_present && !route->is_shadow) {
+    if (entry && entry->rate.is_present && !(route->is_shadow && is_entry_of(route, entry))) {
         demands[count++] = (struct rate_demand){&entry->rate, RATE_OF_ENTRY, entry->label};
     }
     return count;

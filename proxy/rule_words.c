@@ -112,8 +112,9 @@ const char *rule_words_conditions(struct arena *arena, const struct config_entry
 }
 
 const char *rule_words_rate(struct arena *arena, const struct config_rate *rate) {
-    return arena_printf(arena, "%u in %u.%03us per %s, at most %u at once", rate->requests,
-                        rate->window_ms / 1000, rate->window_ms % 1000,
+    bool is_whole = rate->window_ms % 1000 == 0;
+    return arena_printf(arena, "%u in %u%s per %s, at most %u at once", rate->requests,
+                        is_whole ? rate->window_ms / 1000 : rate->window_ms, is_whole ? "s" : "ms",
                         rate->is_per_client ? "client" : "identity", rate->burst);
 }
 
