@@ -7,13 +7,13 @@
 #include <stdio.h>
 #include <yaml.h>
 
-#include "auth/revocation_source.h"
 #include "config/config.h"
 #include "config/problem.h"
 #include "config/reference.h"
 #include "core/process.h"
 #include "core/wiping_memory.h"
 #include "proxy/keeper.h"
+#include "proxy/named_files.h"
 
 enum { EXIT_OK = 0, EXIT_USAGE = 2, EXIT_CANNOT_START = 3 };
 
@@ -86,28 +86,12 @@ static void print_problems(FILE *out, const char *file, const struct problem_lis
     }
 }
 
-/* Files that the configuration names and that are read later: what is wrong with them now. */
-static bool check_named_files(const struct config *config, struct problem_list *problems) {
-    struct revocation_list *list = NULL;
-    struct error err;
-    if (!config->revoked_file) {
-        return true;
-    }
-    if (revocation_file_read(config->revoked_file, &list, &err) == STATUS_OK) {
-        revocation_list_unref(list);
-        return true;
-    }
-    problem_add(problems, PROBLEM_ERROR, config->revoked_position, "revoked", "%s: %s",
-                config->revoked_file, err.text);
-    return false;
-}
-
 /* The configuration in `file`, with everything that is wrong printed; NULL when it is not usable.
  */
 static struct config *load_config(const char *file, FILE *out) {
     struct problem_list problems = {0};
     struct config *config = config_load(file, &problems);
-    if (config && !check_named_files(config, &problems)) {
+    if (config && !named_files_check(config, &problems)) {
         config_unref(config);
         config = NULL;
     }
