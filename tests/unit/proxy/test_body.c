@@ -2,6 +2,7 @@
  */
 #include "wired_conn.h"
 
+#include "core/secret.h"
 #include "proxy/body.h"
 
 enum { BLOCK_BYTES = 2048, MAX_BLOCKS = 4 };
@@ -524,6 +525,12 @@ static void gives_its_blocks_back(void **state) {
     transfer_close(&transfer);
 }
 
+static int open_secret_memory(void **state) {
+    (void)state;
+    bool is_locked;
+    return secret_memory_init(1 << 20, &is_locked, NULL) == STATUS_OK ? 0 : -1;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(moves_bodies_of_every_framing),
@@ -544,5 +551,5 @@ int main(void) {
         cmocka_unit_test(stops_with_a_sink_that_stops_and_goes_on_with_it),
         cmocka_unit_test(gives_its_blocks_back),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, open_secret_memory, NULL);
 }
