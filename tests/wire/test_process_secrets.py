@@ -214,7 +214,7 @@ class LockedMemory(ProcessCase):
         self.check_still_undumpable(door, cabinet)
 
     def check_still_undumpable(self, door, cabinet):
-        if os.geteuid() == 0:
+        if os.geteuid() == 0 and not process.is_sanitized():  # a sanitizer maps terabytes
             hits = memory.search(door.barkeep.process.pid, cabinet.value_canaries())
             self.assertNotEqual([], hits)
             self.assertEqual([], [hit for hit in hits if "dd" not in hit.region.flags])
