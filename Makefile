@@ -168,6 +168,8 @@ bench:
 	@taskset -c 0 $(BIN)/bench/bench_identity_lines
 	@taskset -c 0 $(BIN)/bench/bench_leaks
 	@$(TESTED) $(PYTHON) tests/bench/bench_garbage.py --rounds $(BENCH_ROUNDS)
+	@$(TESTED) $(PYTHON) tests/bench/bench_injection.py
+	@$(TESTED) $(PYTHON) tests/bench/interleave.py
 	@$(TESTED) $(PYTHON) tests/bench/bench.py --rounds $(BENCH_ROUNDS) --seconds $(BENCH_SECONDS) --json $(BUILD)/bench.json
 
 fuzz:

@@ -39,7 +39,7 @@ static void say_list(struct pen *pen, const char *name, const struct config_stri
 
 void trial_words_structure(const struct trial *trial, char out_text[TOKEN_STEP_TEXT_SIZE]) {
     struct pen pen = {out_text, 0};
-    say(&pen, "%zu bytes, limit %u; three base64url segments", trial->token.len,
+    say(&pen, "%zu bytes, limit %u; wanted: three base64url segments", trial->token.len,
         trial->token_limit_bytes);
 }
 

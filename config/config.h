@@ -81,9 +81,10 @@ struct config_identity {
     const char *client_id;         /* workload and client */
     const char *token_file;        /* workload */
     const char *client_secret_file;
-    const char *client_certificate_file; /* PEM: private key and certificate */
-    const char *tenant;                  /* default: the first entra tenant */
-    const char *authority;               /* default: entra's */
+    const char *client_certificate_file;  /* PEM: private key and certificate */
+    struct config_position file_position; /* of whichever is given, else of `workload` */
+    const char *tenant;                   /* default: the first entra tenant */
+    const char *authority;                /* default: entra's */
     const char *endpoint; /* IMDS base URL without trailing slash; NULL: where the platform says,
                              else http://169.254.169.254 */
 };
@@ -253,6 +254,7 @@ struct config_assertion {
 /* How a route speaks to its https upstreams. */
 struct config_upstream_tls {
     const char *ca_file; /* PEM; NULL: the system's */
+    struct config_position ca_position;
     bool verify;
     const char *server_name; /* for SNI and verification; NULL: the upstream's host */
     size_t certificate;      /* index into credentials, of kind client_certificate; CONFIG_NONE */

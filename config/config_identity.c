@@ -148,6 +148,8 @@ static void settle_client(struct loader *loader, const struct node *node,
                      "read");
     if (certificate)
         identity->kind = IDENTITY_CLIENT_CERTIFICATE;
+    if (secret || certificate)
+        identity->file_position = (certificate ? certificate : secret)->position;
 }
 
 void config_read_identity(struct loader *loader, const struct node *node, void *target) {

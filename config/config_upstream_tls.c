@@ -4,9 +4,12 @@
 #include "config/host.h"
 
 static void read_ca(struct loader *loader, const struct node *node, void *target) {
+    struct config_upstream_tls *tls = target;
     struct slice text;
-    if (loader_read_text(loader, node, "the path of a PEM file", &text))
-        *(const char **)target = loader_copy_path(loader, text);
+    if (!loader_read_text(loader, node, "the path of a PEM file", &text))
+        return;
+    tls->ca_file = loader_copy_path(loader, text);
+    tls->ca_position = node->position;
 }
 
 static void read_server_name(struct loader *loader, const struct node *node, void *target) {
@@ -35,7 +38,6 @@ static const struct schema_row UPSTREAM_TLS_ROWS[] = {
     {.key = "ca",
      .type = SCHEMA_OTHER,
      .read = read_ca,
-     OFFSET_IN(config_upstream_tls, ca_file),
      .summary = "the path of a PEM file with the authorities to trust; default: the system's"},
     {.key = "verify",
      .type = SCHEMA_BOOL,

@@ -91,8 +91,10 @@ static void settle_client_id(struct loader *loader, const struct node *node,
 
 static void settle_token_file(struct loader *loader, const struct node *node,
                               struct config_identity *identity) {
+    const struct node *file = node_find(node, SLICE("token_file"));
     struct slice value;
-    if (node_find(node, SLICE("token_file")))
+    identity->file_position = (file ? file : node)->position;
+    if (file)
         return;
     if (find_variable("AZURE_FEDERATED_TOKEN_FILE", &value))
         identity->token_file = loader_copy(loader, value);

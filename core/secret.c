@@ -20,6 +20,7 @@ struct secret {
 };
 
 static bool is_heap_locked;
+static size_t heap_size;
 
 enum status secret_memory_init(size_t heap_bytes, bool *out_is_locked, struct error *err) {
     if (!CRYPTO_secure_malloc_initialized()) {
@@ -28,9 +29,14 @@ enum status secret_memory_init(size_t heap_bytes, bool *out_is_locked, struct er
             return error_set(err, STATUS_NO_MEMORY, "cannot set aside %zu bytes of secret memory",
                              heap_bytes);
         is_heap_locked = outcome == SECURE_HEAP_LOCKED;
+        heap_size = heap_bytes;
     }
     *out_is_locked = is_heap_locked;
     return STATUS_OK;
+}
+
+unsigned secret_memory_used_percent(void) {
+    return heap_size ? (unsigned)(CRYPTO_secure_used() * 100 / heap_size) : 0;
 }
 
 struct secret *secret_new(struct slice bytes) {

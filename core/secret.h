@@ -12,6 +12,9 @@ struct secret;
  * system refused to lock the pages (RLIMIT_MEMLOCK): the caller decides whether that is fatal. */
 enum status secret_memory_init(size_t heap_bytes, bool *out_is_locked, struct error *err);
 
+/* How much of the secure heap is taken. Thread-safe; others may take more in the same moment. */
+unsigned secret_memory_used_percent(void);
+
 /* Copies. NULL when the secure heap is exhausted. Thread-safe. */
 struct secret *secret_new(struct slice bytes);
 /* Room for `len` bytes to be filled once through secret_writable() before the secret is shared. */

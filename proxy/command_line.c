@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "auth/revocation_source.h"
 #include "config/problem.h"
+#include "proxy/named_files.h"
 
 int command_line_misused(const char *command, const char *usage, const char *text) {
     fprintf(stderr, "barkeep: %s%susage: barkeep %s %s\n", text ? text : "", text ? "; " : "",
@@ -117,26 +117,10 @@ static void print_problems(FILE *out, const char *file, const struct problem_lis
     }
 }
 
-/* Files that the configuration names and that are read later: what is wrong with them now. */
-static bool check_named_files(const struct config *config, struct problem_list *problems) {
-    struct revocation_list *list = NULL;
-    struct error err;
-    if (!config->revoked_file) {
-        return true;
-    }
-    if (revocation_file_read(config->revoked_file, &list, &err) == STATUS_OK) {
-        revocation_list_unref(list);
-        return true;
-    }
-    problem_add(problems, PROBLEM_ERROR, config->revoked_position, "revoked", "%s: %s",
-                config->revoked_file, err.text);
-    return false;
-}
-
 struct config *command_line_load(const char *file, FILE *out, bool with_warnings) {
     struct problem_list problems = {0};
     struct config *config = config_load(file, &problems);
-    if (config && !check_named_files(config, &problems)) {
+    if (config && !named_files_check(config, &problems)) {
         config_unref(config);
         config = NULL;
     }

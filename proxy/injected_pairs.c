@@ -6,7 +6,8 @@
 /* Reads a name byte by byte as lenient servers do. */
 struct name_reader {
     struct slice rest;
-    bool is_encoded; /* the caller's; a configured name stands for itself */
+    bool is_callers; /* encoded; a configured name stands for itself */
+    bool skips_brackets;
     bool is_begun;
 };
 
@@ -18,32 +19,58 @@ static int hex_value(char c) {
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
+static bool is_hex_pair(const char *at) {
+    return hex_value(at[0]) >= 0 && hex_value(at[1]) >= 0;
+}
+
+/* "%41", or "%u0041" as .NET Framework has it: how many bytes are before the last two digits; 0
+ * when nothing is encoded here. */
+static size_t encoding_before_digits(struct slice rest) {
+    if (rest.len >= 3 && rest.ptr[0] == '%' && is_hex_pair(rest.ptr + 1)) {
+        return 1;
+    }
+    bool is_wide = rest.len >= 6 && rest.ptr[0] == '%' && (rest.ptr[1] | 0x20) == 'u' &&
+                   rest.ptr[2] == '0' && rest.ptr[3] == '0' && is_hex_pair(rest.ptr + 4);
+    return is_wide ? 4 : 0;
+}
+
 static char read_char(struct name_reader *reader) {
     struct slice *rest = &reader->rest;
     char c = rest->ptr[0];
-    if (reader->is_encoded && c == '%' && rest->len >= 3 && hex_value(rest->ptr[1]) >= 0 &&
-        hex_value(rest->ptr[2]) >= 0) {
-        c = (char)(hex_value(rest->ptr[1]) * 16 + hex_value(rest->ptr[2]));
-        *rest = slice_skip(*rest, 3);
+    size_t before = reader->is_callers ? encoding_before_digits(*rest) : 0;
+    if (before) {
+        c = (char)(hex_value(rest->ptr[before]) * 16 + hex_value(rest->ptr[before + 1]));
+        *rest = slice_skip(*rest, before + 2);
         return c;
     }
     *rest = slice_skip(*rest, 1);
-    return reader->is_encoded && c == '+' ? ' ' : c;
+    return reader->is_callers && c == '+' ? ' ' : c;
+}
+
+static bool is_blank(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* What some strip from a name's ends. Beyond ASCII that is any space that Unicode knows, in the
+ * bytes of whatever encoding the server takes them for: JavaScript's and Python's own stripping
+ * does it. */
+static bool is_padding(char c) {
+    return is_blank(c) || c == '"' || (unsigned char)c >= 0x80;
 }
 
 /* The next byte of the name in its plainest spelling; -1 at its end. */
 static int next_byte(struct name_reader *reader) {
     while (reader->rest.len > 0) {
         char c = read_char(reader);
-        bool is_blank = c == ' ' || c == '\t' || c == '\r' || c == '\n';
-        if (!reader->is_begun && (is_blank || c == '"')) {
+        bool is_bracket = c == '[';
+        if (!reader->is_begun && (is_padding(c) || (is_bracket && reader->skips_brackets))) {
             continue;
         }
-        if (c == '\0' || (c == '[' && reader->is_begun)) {
+        if (c == '\0' || (is_bracket && reader->is_begun && !reader->is_callers)) {
             return -1;
         }
         reader->is_begun = true;
-        if (is_blank || c == '.' || c == '[') {
+        if (is_blank(c) || c == '.' || is_bracket) {
             return '_';
         }
         return c >= 'A' && c <= 'Z' ? c | 0x20 : (unsigned char)c;
@@ -51,25 +78,38 @@ static int next_byte(struct name_reader *reader) {
     return -1;
 }
 
-static struct slice without_blanks_behind(struct slice name) {
-    while (name.len > 0 && strchr(" \t\"", name.ptr[name.len - 1])) {
-        name.len--;
-    }
-    return name;
-}
-
-static bool is_same_name(struct slice written, const char *injected) {
-    struct name_reader one = {.rest = without_blanks_behind(written), .is_encoded = true};
-    struct name_reader other = {.rest = slice_of_str(injected)};
-    for (;;) {
-        int byte = next_byte(&one);
-        if (byte != next_byte(&other)) {
-            return false;
-        }
-        if (byte < 0) {
+/* Nothing follows that belongs to the name: an index or padding at most. */
+static bool is_at_end(struct name_reader *reader) {
+    while (reader->rest.len > 0) {
+        char c = read_char(reader);
+        if (c == '\0' || c == '[') {
             return true;
         }
+        if (!is_padding(c) && c != ']') {
+            return false;
+        }
     }
+    return true;
+}
+
+static bool reads_as(struct slice written, const char *injected, bool skips_brackets) {
+    struct name_reader one = {
+        .rest = written, .is_callers = true, .skips_brackets = skips_brackets};
+    struct name_reader other = {.rest = slice_of_str(injected)};
+    for (;;) {
+        int byte = next_byte(&other);
+        if (byte < 0) {
+            return is_at_end(&one);
+        }
+        if (byte != next_byte(&one)) {
+            return false;
+        }
+    }
+}
+
+/* "[name" is "_name" to PHP, "[name]" is "name" to Rack. */
+static bool is_same_name(struct slice written, const char *injected) {
+    return reads_as(written, injected, false) || reads_as(written, injected, true);
 }
 
 bool injected_pairs_have(const struct rendered_pair *pairs, size_t count, struct slice name) {

@@ -1,14 +1,18 @@
 /* Small sets of neighbours: a digest names its set, the entry that runs out first leaves it when it
- * is full. */
+ * is full. What callers bring must leave room for what vaults hold: while secret memory is scarce
+ * no entry is added that does not take another's place. */
 #include "proxy/on_behalf_shelf.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/secret.h"
+
 enum {
     SETS = 256, /* a power of two, at most 2^16 */
     NEIGHBOURS = 4,
-    YOUNG_MS = 60000
+    YOUNG_MS = 60000,
+    SCARCE_PERCENT = 50
 };
 
 struct entry {
@@ -48,19 +52,23 @@ static struct entry *find(struct on_behalf_shelf *shelf, const unsigned char dig
     return NULL;
 }
 
-/* The free one, else the one that runs out first. */
+/* The free one, else the one that runs out first; NULL when neither may be used. */
 static struct entry *make_room(struct entry *set) {
-    struct entry *first = &set[0];
+    struct entry *taken = NULL;
+    bool is_scarce = secret_memory_used_percent() >= SCARCE_PERCENT;
     for (size_t i = 0; i < NEIGHBOURS; i++) {
         if (!set[i].rendering) {
-            return &set[i];
-        }
-        if (set[i].until_ms < first->until_ms) {
-            first = &set[i];
+            if (!is_scarce) {
+                return &set[i];
+            }
+        } else if (!taken || set[i].until_ms < taken->until_ms) {
+            taken = &set[i];
         }
     }
-    clear(first);
-    return first;
+    if (taken) {
+        clear(taken);
+    }
+    return taken;
 }
 
 struct on_behalf_shelf *on_behalf_shelf_new(void) {
@@ -104,6 +112,9 @@ void on_behalf_shelf_insert(struct on_behalf_shelf *shelf, const unsigned char d
         clear(entry);
     } else {
         entry = make_room(set_of(shelf, digest));
+    }
+    if (!entry) {
+        return;
     }
     memcpy(entry->digest, digest, sizeof entry->digest);
     entry->credential = credential;

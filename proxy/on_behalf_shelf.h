@@ -16,7 +16,8 @@ void on_behalf_shelf_free(struct on_behalf_shelf *shelf); /* NULL is fine */
 struct rendering *on_behalf_shelf_find(struct on_behalf_shelf *shelf,
                                        const unsigned char digest[32], size_t credential,
                                        uint64_t now_ms);
-/* Takes a reference of its own. */
+/* Takes a reference of its own; none while secret memory is scarce and there is no older entry to
+ * replace. */
 void on_behalf_shelf_insert(struct on_behalf_shelf *shelf, const unsigned char digest[32],
                             size_t credential, struct rendering *rendering, uint64_t now_ms,
                             uint64_t until_ms);

@@ -57,17 +57,15 @@ static X509_STORE *trust_load(const struct config_route *route, struct error *er
     const char *file = route->tls.ca_file ? route->tls.ca_file : system_file();
     if (!file) {
         error_set(err, STATUS_NOT_FOUND,
-                  "route %s: the system has no store of certificate authorities; install "
-                  "ca-certificates or set tls.ca",
-                  route->name);
+                  "the system has no store of certificate authorities; install ca-certificates or "
+                  "set tls.ca");
         return NULL;
     }
     X509_STORE *store = X509_STORE_new();
     /* Whatever is in a route's own file is trusted, be it an intermediate or one server's. */
     if (!store || !X509_STORE_load_file(store, file) ||
         (route->tls.ca_file && !X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN))) {
-        error_set(err, STATUS_INVALID, "route %s: no certificates can be read from %s", route->name,
-                  file);
+        error_set(err, STATUS_INVALID, "no certificates can be read from %s", file);
         X509_STORE_free(store);
         ERR_clear_error();
         return NULL;
@@ -160,6 +158,16 @@ static X509_STORE *trust_of(const struct config *config, const struct config_rou
     return trust_load(route, err);
 }
 
+enum status tls_check_authorities(const struct config_route *route, struct error *err) {
+    if (!has_https(route) || !route->tls.verify || !route->tls.ca_file) {
+        return STATUS_OK;
+    }
+    X509_STORE *trust = trust_load(route, err);
+    enum status status = trust ? STATUS_OK : STATUS_INVALID;
+    X509_STORE_free(trust);
+    return status;
+}
+
 struct tls_context **tls_contexts_new(const struct config *config, struct error *err) {
     struct tls_context **contexts = calloc(config->route_count + 1, sizeof(struct tls_context *));
     if (!contexts) {
@@ -171,8 +179,12 @@ struct tls_context **tls_contexts_new(const struct config *config, struct error 
         if (!has_https(route)) {
             continue;
         }
-        X509_STORE *trust = route->tls.verify ? trust_of(config, route, contexts, err) : NULL;
+        struct error why = {""};
+        X509_STORE *trust = route->tls.verify ? trust_of(config, route, contexts, &why) : NULL;
         bool has_trust = trust || !route->tls.verify;
+        if (!has_trust) {
+            error_set(err, STATUS_INVALID, "route %s: %s", route->name, why.text);
+        }
         contexts[i] = has_trust ? context_new(route, trust, err) : NULL;
         if (!contexts[i]) {
             tls_contexts_free(contexts, i);

@@ -10,6 +10,9 @@ struct ssl_session_st; /* OpenSSL's SSL_SESSION */
 struct tls_context;
 struct tls_session;
 
+/* STATUS_INVALID when the route's `ca` is wanted and nothing can be read from it. */
+enum status tls_check_authorities(const struct config_route *route, struct error *err);
+
 /* How each route speaks to its https upstreams: verification, authorities, protocol versions; NULL
  * for routes without any. Immutable, for all threads; refers to `config`. The caller frees the
  * array with tls_contexts_free(). NULL with err. */

@@ -4,8 +4,12 @@
 
 #include <stdlib.h>
 
+#include "core/secret.h"
 #include "proxy/exchange.h"
 #include "proxy/worker.h"
+
+/* Of secret memory: the rest is for what vaults hold, however many callers wait. */
+enum { CALLERS_PERCENT_MAX = 75 };
 
 /* Nobody joins it any more. */
 static void want_leave(struct want *want) {
@@ -139,7 +143,9 @@ struct want *want_post_on_behalf(struct worker *worker, struct exchange *exchang
         return NULL;
     }
     struct slice tenant = exchange->identity->tenant;
-    want->on_behalf.assertion = secret_new(token);
+    if (secret_memory_used_percent() < CALLERS_PERCENT_MAX) {
+        want->on_behalf.assertion = secret_new(token);
+    }
     if (!want->on_behalf.assertion || tenant.len >= sizeof want->tenant) {
         want_free(want);
         return NULL;

@@ -76,7 +76,10 @@ static void answer_all(struct on_behalf_want *wants, const struct on_behalf_outc
     }
 }
 
+/* The exchange has the caller's token: a copy for each that waits would fill secret memory. */
 static void add_want(struct on_behalf_exchange *exchange, struct on_behalf_want *want) {
+    secret_unref(want->assertion);
+    want->assertion = NULL;
     want->next = NULL;
     if (exchange->wants)
         exchange->last_want->next = want;

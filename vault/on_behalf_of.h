@@ -23,7 +23,7 @@ struct on_behalf_want {
     struct on_behalf_want *next;                  /* owned by the source while waiting */
     size_t credential;                            /* index into config->credentials */
     const char *tenant;                           /* the caller's: a GUID that outlives the want */
-    struct secret *assertion;                     /* the caller's token; the want's own reference */
+    struct secret *assertion;                     /* the caller's token; let go while it waits */
     void (*on_done)(struct on_behalf_want *want); /* once */
 
     /* The answer. */

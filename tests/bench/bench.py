@@ -84,10 +84,10 @@ def wait_listening(peer):
     peer.child.wait_until(answers, 20)
 
 
-def load(port, token, seconds):
+def load(port, token, seconds, target=TARGET):
     """Runs wrk on its own core. Returns (requests, seconds)."""
     wrk = peers.pinned(peers.LOAD_CORE, peers.find_program("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s",
-                       "-H", f"Authorization: Bearer {token}", f"http://127.0.0.1:{port}{TARGET}")
+                       "-H", f"Authorization: Bearer {token}", f"http://127.0.0.1:{port}{target}")
     text = subprocess.run(wrk, capture_output=True, text=True, check=True, timeout=seconds + 30).stdout
     if "Non-2xx" in text or "Socket errors" in text:
         raise StartError(f"failed requests under load:\n{text}")

@@ -219,6 +219,13 @@ class Barkeep(Peer):
     name = "barkeep"
     judges = True
 
+    def routes(self):
+        return f"""  - name: bench
+    path: /
+    upstream: http://127.0.0.1:{self.work.upstream_port}
+    access: [{{role: Reader, to: {{scope: access_as_user}}, credential: bench}}]
+"""
+
     def command(self):
         caller = self.work.caller
         azure = caller.standin.url()
@@ -235,11 +242,7 @@ entra:
 vaults: {{local: "file:{self.path("secrets")}"}}
 credentials: {{bench: {{basic: {{username: bench, password: local/password}}}}}}
 routes:
-  - name: bench
-    path: /
-    upstream: http://127.0.0.1:{self.work.upstream_port}
-    access: [{{role: Reader, to: {{scope: access_as_user}}, credential: bench}}]
-log: {{audit: "{self.path("audit.log")}", level: warning}}
+{self.routes()}log: {{audit: "{self.path("audit.log")}", level: warning}}
 """)
         return [barkeep_binary(), "serve", "-c", config]
 

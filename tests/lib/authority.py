@@ -22,6 +22,7 @@ class Authority(Server):
         self.extra = {}  # path -> bytes
         self.absent = set()  # paths that are 404
         self.broken = set()  # paths that are 500
+        self.moved_to = None  # URL that every document is said to have moved to
         self.silence = threading.Event()  # set: no answer until it is cleared
         super().__init__(port)
 
@@ -52,6 +53,8 @@ class Authority(Server):
     def answer(self, path, handler):
         while self.silence.is_set():
             time.sleep(0.05)
+        if self.moved_to:
+            return 302, b"", [("Location", self.moved_to + path)]
         body = self.document(path)
         if body is None or path in self.absent:
             return 404, b"{}", JSON_TYPE

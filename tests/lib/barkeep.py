@@ -41,6 +41,7 @@ class Barkeep:
         self.audit_path = self.folder / f"{name}.audit"
         self.audit = Audit(self.audit_path)
         self.process = None
+        self.program = None  # the one under test, unless a copy has to do
         self.prefix = []  # words of a program that runs barkeep: other limits, another user
         self.environment = None  # added to what every test gives it
 
@@ -50,7 +51,8 @@ class Barkeep:
         self.config_path.chmod(0o600)
 
     def start(self, wait_ready=True, env=None):
-        argv = [*self.prefix, process.barkeep_binary(), "serve", "-c", self.config_path]
+        program = self.program or process.barkeep_binary()
+        argv = [*self.prefix, program, "serve", "-c", self.config_path]
         self.process = process.Process(argv, self.folder, self.name, env or self.environment)
         wait_until(self._is_up, f"{self.name} listens", 20)
         if wait_ready:

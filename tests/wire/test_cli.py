@@ -10,7 +10,7 @@ import tempfile
 import unittest
 
 import wire  # noqa: F401
-from lib import process, tokens
+from lib import certificates, process, tokens
 
 PROBLEM = re.compile(r"(.+):([0-9]+):([0-9]+): (error|warning): ([^:]*): (.+)")
 GOOD = f"""\
@@ -180,6 +180,49 @@ class CommandLine(unittest.TestCase):
         allowed = text.replace("    access:", "    allow_plaintext_credential: true\n    access:")
         code, lines = self.check(allowed)
         self.assertEqual(0, code, lines)
+
+    def check_file(self, text, path, severity, position, key):
+        """`text` names the file `path`: what is said of it as it is now."""
+        code, lines = self.check(text)
+        found = [PROBLEM.fullmatch(line) for line in lines]
+        self.assertEqual([(severity, *position, key)],
+                         [(match[4], int(match[2]), int(match[3]), match[5]) for match in found])
+        self.assertEqual(2 if severity == "error" else 0, code)
+        self.assertIn(str(path), found[0][6])
+        return found[0][6]
+
+    def test_authorities_that_cannot_be_read_are_an_error(self):
+        path = self.folder / "ca.pem"
+        text = GOOD.replace("http://127.0.0.1:15672", f"https://a.example\n    tls: {{ca: {path}}}")
+        for content in (None, "", "canary-no-certificate-51ce"):
+            if content is not None:
+                path.write_text(content)
+            with self.subTest(content=content):
+                said = self.check_file(text, path, "error", (10, 15), "routes[0].tls.ca")
+                self.assertNotIn("canary", said)
+        self.file.write_text(text)
+        self.assertEqual(2, self.run_barkeep("serve", "-c", str(self.file))[0])
+        certificates.CertificateAuthority().write_public(path)
+        self.assertEqual((0, []), self.check(text))
+        path.unlink()
+        self.assertEqual(0, self.check(text.replace("{ca", "{verify: false, ca"))[0], "not read")
+
+    def test_a_proof_that_cannot_be_read_is_a_warning(self):
+        """It may come later, and is read anew whenever it is needed."""
+        path = self.folder / "proof"
+        for kind, key in (("client", "secret_file"), ("client", "certificate_file"),
+                          ("workload", "token_file")):
+            name = "client_id" if kind == "workload" else "id"
+            text = f"identity: {{{kind}: {{{name}: {tokens.API}, {key}: {path}}}}}\n" + GOOD
+            place = (1, text.index(str(path)) + 1), f"identity.{kind}.{key}"
+            with self.subTest(key=key, what="missing"):
+                self.check_file(text, path, "warning", *place)
+            path.touch()
+            with self.subTest(key=key, what="empty"):
+                self.check_file(text, path, "warning", *place)
+            path.write_text("canary-secret-51ce\n")
+            self.assertEqual((0, []), self.check(text))
+            path.unlink()
 
     def test_scalars_follow_the_core_schema(self):
         """`no` is a string, and so a fine name."""

@@ -201,6 +201,11 @@ class KeysOfOneApplication(IssuerCase):
 class ForeignKeys(unittest.TestCase):
     """A profile's metadata may not move trust elsewhere (case 199)."""
 
+    @staticmethod
+    def has_judged(door):
+        status = door.barkeep.readiness()[1]  # None before the admin listener answers
+        return status and status["key_sets"][2]["error"] not in (None, "not fetched yet")
+
     def test_metadata_of_another_issuer_or_host_gives_no_keys(self):
         for what, changes in (("another issuer", {"issuer": SHOP_ISSUER[:-1]}),
                               ("a template", {"issuer": "https://shop.b2clogin.com/{tenantid}/"}),
@@ -216,8 +221,7 @@ class ForeignKeys(unittest.TestCase):
                         {"issuer": SHOP_ISSUER, "jwks_uri": f"{url}/keys", **changes}).encode()}
                 door = Door(change).start(wait_ready=False)
                 try:
-                    wait_until(lambda door=door: door.barkeep.readiness()[1]["key_sets"][2]["error"]
-                               not in (None, "not fetched yet"), "a judged document")
+                    wait_until(lambda door=door: self.has_judged(door), "a judged document")
                     self.assertEqual(503, door.barkeep.readiness()[0])
                     with door.client() as client:
                         token = tokens.mint(signing_key(1), shop_claims())

@@ -5,6 +5,8 @@ import base64
 import html
 import json
 import pathlib
+import random
+import string
 import unittest
 import urllib.parse
 
@@ -174,6 +176,37 @@ class Scrub(SecretCase):
         self.assertEqual(before + 3, self.door.barkeep.metrics()[name])
         clean = self.ask("/plain/x")
         self.assertNotIn("scrubbed", self.door.audit.wait_for(clean.request_id))
+
+
+class TooLong(SecretCase):
+    """A value whose forms fill secret memory is not injected unsearched: that says so, and others
+    go on."""
+
+    becomes_ready = False
+
+    @classmethod
+    def change_config(cls, config, door):
+        folder = pathlib.Path(door.folder) / "secrets"
+        folder.mkdir(0o700)
+        dice = random.Random(5)
+        text = "".join(dice.choice(string.ascii_letters + string.punctuation) for _ in range(25000))
+        values = {"long": text, "fits": text[:8000], "plain": PLAIN}
+        for name, value in values.items():
+            (folder / name).write_text(value)
+        config["vaults"] = {"local": f"file:{folder}"}
+        config["credentials"] = {name: {"bearer": f"local/{name}"} for name in values}
+        cls.add_routes(config, door, values)
+
+    def test_it_is_said_which(self):
+        self.check_refusal(self.ask("/long/x"), 503, "secret_unavailable")
+        self.assertEqual(200, self.ask("/plain/x").status)
+        unusable = [line for line in self.door.barkeep.process.stderr().splitlines()
+                    if '"unusable"' in line]
+        self.assertTrue(unusable)
+        self.assertTrue(all('"name":"long"' in line and "no room" in line for line in unusable))
+
+    def test_8000_characters_of_any_kind_fit(self):
+        self.assertEqual(200, self.ask("/fits/x").status)
 
 
 if __name__ == "__main__":

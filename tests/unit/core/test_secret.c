@@ -86,8 +86,10 @@ static void fails_when_the_heap_is_full(void **state) {
         count++;
     }
     assert_in_range(count, 8, 16);
+    assert_in_range(secret_memory_used_percent(), 90, 100);
     while (count > 0)
         secret_unref(secrets[--count]);
+    assert_in_range(secret_memory_used_percent(), 0, 20);
     struct secret *again = secret_new_blank(4000);
     assert_non_null(again);
     secret_unref(again);

@@ -2,6 +2,7 @@
  */
 #include "wired_conn.h"
 
+#include "core/secret.h"
 #include "proxy/body.h"
 
 enum { BLOCK_BYTES = 2048, MAX_BLOCKS = 4 };
@@ -148,16 +149,16 @@ static void run_cases(const struct body_case *cases, size_t count) {
 static void moves_bodies_of_every_framing(void **state) {
     (void)state;
     static const struct body_case cases[] = {
-        {BODY_LENGTH, 5, false, UINT64_MAX, "hello", false, BODY_PUMP_DONE, "hello", ""},
-        {BODY_LENGTH, 5, true, UINT64_MAX, "hello", false, BODY_PUMP_DONE, "hello", ""},
+        {BODY_LENGTH, 5, false, UINT64_MAX, "hello", false, BODY_PUMP_DONE, "hello", "", NULL},
+        {BODY_LENGTH, 5, true, UINT64_MAX, "hello", false, BODY_PUMP_DONE, "hello", "", NULL},
         {BODY_CHUNKED, 0, true, UINT64_MAX, "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nA: b\r\n\r\n", false,
-         BODY_PUMP_DONE, "abcde", ""},
+         BODY_PUMP_DONE, "abcde", "", NULL},
         {BODY_CHUNKED, 0, false, UINT64_MAX, "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", false,
-         BODY_PUMP_DONE, "abcde", ""},
+         BODY_PUMP_DONE, "abcde", "", NULL},
         {BODY_UNTIL_CLOSE, 0, false, UINT64_MAX, "till the end", true, BODY_PUMP_DONE,
-         "till the end", ""},
+         "till the end", "", NULL},
         {BODY_UNTIL_CLOSE, 0, true, UINT64_MAX, "till the end", true, BODY_PUMP_DONE,
-         "till the end", ""},
+         "till the end", "", NULL},
     };
     run_cases(cases, COUNT(cases));
 }
@@ -165,13 +166,13 @@ static void moves_bodies_of_every_framing(void **state) {
 static void moves_empty_bodies(void **state) {
     (void)state;
     static const struct body_case cases[] = {
-        {BODY_NONE, 0, false, 0, "", false, BODY_PUMP_DONE, "", ""},
-        {BODY_LENGTH, 0, false, 0, "", false, BODY_PUMP_DONE, "", ""},
-        {BODY_LENGTH, 0, true, 0, "", false, BODY_PUMP_DONE, "", ""},
-        {BODY_CHUNKED, 0, true, 0, "0\r\n\r\n", false, BODY_PUMP_DONE, "", ""},
-        {BODY_CHUNKED, 0, false, 0, "0\r\n\r\n", false, BODY_PUMP_DONE, "", ""},
-        {BODY_UNTIL_CLOSE, 0, false, 0, "", true, BODY_PUMP_DONE, "", ""},
-        {BODY_UNTIL_CLOSE, 0, true, 0, "", true, BODY_PUMP_DONE, "", ""},
+        {BODY_NONE, 0, false, 0, "", false, BODY_PUMP_DONE, "", "", NULL},
+        {BODY_LENGTH, 0, false, 0, "", false, BODY_PUMP_DONE, "", "", NULL},
+        {BODY_LENGTH, 0, true, 0, "", false, BODY_PUMP_DONE, "", "", NULL},
+        {BODY_CHUNKED, 0, true, 0, "0\r\n\r\n", false, BODY_PUMP_DONE, "", "", NULL},
+        {BODY_CHUNKED, 0, false, 0, "0\r\n\r\n", false, BODY_PUMP_DONE, "", "", NULL},
+        {BODY_UNTIL_CLOSE, 0, false, 0, "", true, BODY_PUMP_DONE, "", "", NULL},
+        {BODY_UNTIL_CLOSE, 0, true, 0, "", true, BODY_PUMP_DONE, "", "", NULL},
     };
     run_cases(cases, COUNT(cases));
 }
@@ -180,12 +181,12 @@ static void leaves_the_next_message_alone(void **state) {
     (void)state;
     static const struct body_case cases[] = {
         {BODY_LENGTH, 3, false, UINT64_MAX, "abcGET / HTTP/1.1\r\n", false, BODY_PUMP_DONE, "abc",
-         "GET / HTTP/1.1\r\n"},
-        {BODY_LENGTH, 3, true, UINT64_MAX, "abc3\r\n", false, BODY_PUMP_DONE, "abc", "3\r\n"},
+         "GET / HTTP/1.1\r\n", NULL},
+        {BODY_LENGTH, 3, true, UINT64_MAX, "abc3\r\n", false, BODY_PUMP_DONE, "abc", "3\r\n", NULL},
         {BODY_CHUNKED, 0, true, UINT64_MAX, "3\r\nabc\r\n0\r\n\r\nGET", false, BODY_PUMP_DONE,
-         "abc", "GET"},
+         "abc", "GET", NULL},
         {BODY_CHUNKED, 0, false, UINT64_MAX, "0\r\n\r\n0\r\n\r\n", false, BODY_PUMP_DONE, "",
-         "0\r\n\r\n"},
+         "0\r\n\r\n", NULL},
     };
     run_cases(cases, COUNT(cases));
 }
@@ -232,11 +233,14 @@ static void keeps_back_only_what_may_become_a_secret(void **state) {
 static void waits_for_the_rest(void **state) {
     (void)state;
     static const struct body_case cases[] = {
-        {BODY_LENGTH, 6, false, UINT64_MAX, "hello", false, BODY_PUMP_WAIT_SOURCE, "hello", ""},
+        {BODY_LENGTH, 6, false, UINT64_MAX, "hello", false, BODY_PUMP_WAIT_SOURCE, "hello", "",
+         NULL},
         {BODY_CHUNKED, 0, true, UINT64_MAX, "3\r\nabc\r\n0\r\n", false, BODY_PUMP_WAIT_SOURCE,
-         "abc", ""},
-        {BODY_CHUNKED, 0, false, UINT64_MAX, "5\r\nabc", false, BODY_PUMP_WAIT_SOURCE, "abc", ""},
-        {BODY_UNTIL_CLOSE, 0, true, UINT64_MAX, "abc", false, BODY_PUMP_WAIT_SOURCE, "abc", ""},
+         "abc", "", NULL},
+        {BODY_CHUNKED, 0, false, UINT64_MAX, "5\r\nabc", false, BODY_PUMP_WAIT_SOURCE, "abc", "",
+         NULL},
+        {BODY_UNTIL_CLOSE, 0, true, UINT64_MAX, "abc", false, BODY_PUMP_WAIT_SOURCE, "abc", "",
+         NULL},
     };
     run_cases(cases, COUNT(cases));
 }
@@ -244,16 +248,19 @@ static void waits_for_the_rest(void **state) {
 static void takes_a_truncated_body_for_no_body(void **state) {
     (void)state;
     static const struct body_case cases[] = {
-        {BODY_LENGTH, 5, false, UINT64_MAX, "hello", true, BODY_PUMP_DONE, "hello", NULL},
-        {BODY_LENGTH, 6, false, UINT64_MAX, "hello", true, BODY_PUMP_SOURCE_ENDED, "hello", NULL},
-        {BODY_LENGTH, 6, true, UINT64_MAX, "hello", true, BODY_PUMP_SOURCE_ENDED, "hello", NULL},
-        {BODY_LENGTH, 1, false, UINT64_MAX, "", true, BODY_PUMP_SOURCE_ENDED, "", NULL},
-        {BODY_CHUNKED, 0, true, UINT64_MAX, "", true, BODY_PUMP_SOURCE_ENDED, "", NULL},
-        {BODY_CHUNKED, 0, true, UINT64_MAX, "5\r\nabc", true, BODY_PUMP_SOURCE_ENDED, "abc", NULL},
-        {BODY_CHUNKED, 0, true, UINT64_MAX, "3\r\nabc\r\n", true, BODY_PUMP_SOURCE_ENDED, "abc",
+        {BODY_LENGTH, 5, false, UINT64_MAX, "hello", true, BODY_PUMP_DONE, "hello", NULL, NULL},
+        {BODY_LENGTH, 6, false, UINT64_MAX, "hello", true, BODY_PUMP_SOURCE_ENDED, "hello", NULL,
          NULL},
+        {BODY_LENGTH, 6, true, UINT64_MAX, "hello", true, BODY_PUMP_SOURCE_ENDED, "hello", NULL,
+         NULL},
+        {BODY_LENGTH, 1, false, UINT64_MAX, "", true, BODY_PUMP_SOURCE_ENDED, "", NULL, NULL},
+        {BODY_CHUNKED, 0, true, UINT64_MAX, "", true, BODY_PUMP_SOURCE_ENDED, "", NULL, NULL},
+        {BODY_CHUNKED, 0, true, UINT64_MAX, "5\r\nabc", true, BODY_PUMP_SOURCE_ENDED, "abc", NULL,
+         NULL},
+        {BODY_CHUNKED, 0, true, UINT64_MAX, "3\r\nabc\r\n", true, BODY_PUMP_SOURCE_ENDED, "abc",
+         NULL, NULL},
         {BODY_CHUNKED, 0, false, UINT64_MAX, "3\r\nabc\r\n0\r\n", true, BODY_PUMP_SOURCE_ENDED,
-         "abc", NULL},
+         "abc", NULL, NULL},
     };
     run_cases(cases, COUNT(cases));
 }
@@ -262,13 +269,14 @@ static void stops_at_broken_framing(void **state) {
     (void)state;
     static const struct body_case cases[] = {
         {BODY_CHUNKED, 0, true, UINT64_MAX, "3\r\nabc\r\n0\r\n\r\n", false, BODY_PUMP_DONE, "abc",
+         NULL, NULL},
+        {BODY_CHUNKED, 0, true, UINT64_MAX, "x\r\nabc\r\n", false, BODY_PUMP_MALFORMED, "", NULL,
          NULL},
-        {BODY_CHUNKED, 0, true, UINT64_MAX, "x\r\nabc\r\n", false, BODY_PUMP_MALFORMED, "", NULL},
         {BODY_CHUNKED, 0, false, UINT64_MAX, "3\r\nabcd\r\n", false, BODY_PUMP_MALFORMED, "abc",
-         NULL},
+         NULL, NULL},
         {BODY_CHUNKED, 0, true, UINT64_MAX, "3\r\nabc\r\n-1\r\n", false, BODY_PUMP_MALFORMED, "abc",
-         NULL},
-        {BODY_CHUNKED, 0, true, UINT64_MAX, "3\nabc", false, BODY_PUMP_MALFORMED, "", NULL},
+         NULL, NULL},
+        {BODY_CHUNKED, 0, true, UINT64_MAX, "3\nabc", false, BODY_PUMP_MALFORMED, "", NULL, NULL},
     };
     run_cases(cases, COUNT(cases));
 }
@@ -517,6 +525,12 @@ static void gives_its_blocks_back(void **state) {
     transfer_close(&transfer);
 }
 
+static int open_secret_memory(void **state) {
+    (void)state;
+    bool is_locked;
+    return secret_memory_init(1 << 20, &is_locked, NULL) == STATUS_OK ? 0 : -1;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(moves_bodies_of_every_framing),
@@ -537,5 +551,5 @@ int main(void) {
         cmocka_unit_test(stops_with_a_sink_that_stops_and_goes_on_with_it),
         cmocka_unit_test(gives_its_blocks_back),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, open_secret_memory, NULL);
 }

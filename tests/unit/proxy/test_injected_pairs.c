@@ -53,6 +53,12 @@ static void writes_queries_with_one_copy_of_each_injected_name(void **state) {
         {"api.key=x&api+key=y&api%20key=z&api%2Ekey=w", "api_key=ours&Sig=a%2Fb"},
         {"api_key[]=x&api_key%5B0%5D=y&sig%00=z", "api_key=ours&Sig=a%2Fb"},
         {"+api_key=x&%20Sig=1", "api_key=ours&Sig=a%2Fb"},
+        {"api_key+=x&Sig%20%09=1&api_key%0D%0A=y", "api_key=ours&Sig=a%2Fb"},
+        {"api[key=x&[api_key]=y&%5B%5Bsig%5D=z&api_key]=w", "api_key=ours&Sig=a%2Fb"},
+        {"%u0061pi_key=x&%U0053ig=1", "api_key=ours&Sig=a%2Fb"},
+        {"%C2%A0api_key=x&Sig%E2%80%83=1&\xEF\xBB\xBFsig=y", "api_key=ours&Sig=a%2Fb"},
+        {"%u1261pi_key=x&api_key_=y&[api_key]s=z&api%C2%A0key=w&%u00=v&%=u",
+         "%u1261pi_key=x&api_key_=y&[api_key]s=z&api%C2%A0key=w&%u00=v&%=u&api_key=ours&Sig=a%2Fb"},
         {"a=1;api_key=x;b=2", "a=1&b=2&api_key=ours&Sig=a%2Fb"},
         {"api_keys=x&xapi_key=y&signature=z",
          "api_keys=x&xapi_key=y&signature=z&api_key=ours&Sig=a%2Fb"},
@@ -91,6 +97,9 @@ static void writes_one_cookie_field_of_all(void **state) {
         {"a=1,api_key=x", "Cookie: a=1; api_key=ours; Sig=a%2Fb\r\n"},
         {"$Version=1; \tapi_key =x", "Cookie: $Version=1; api_key=ours; Sig=a%2Fb\r\n"},
         {"api.key=x;sig=1;%41pi_key=2", "Cookie: api_key=ours; Sig=a%2Fb\r\n"},
+        {"\xA0sig=x; \x85sig=y; sig\xC2\xA0=z; a=1", "Cookie: a=1; api_key=ours; Sig=a%2Fb\r\n"},
+        {"na\xC3\xAFve=1; \xC3\xA9=2",
+         "Cookie: na\xC3\xAFve=1; \xC3\xA9=2; api_key=ours; Sig=a%2Fb\r\n"},
     };
     const struct rendered_credential credential = credential_of(true);
     for (size_t i = 0; i < COUNT(cases); i++) {

@@ -159,6 +159,8 @@ static void exchanges_once_however_many_ask(void **state) {
     for (size_t i = 0; i < COUNT_OF(answers); i++)
         ask(&answers[i], TENANT, "same", 0);
     assert_int_equal(answers[0].count, 0);
+    for (size_t i = 0; i < COUNT_OF(answers); i++)
+        assert_null(answers[i].want.assertion); /* nor is it held a thousand times */
     RUN_UNTIL(bar.loop, answers[COUNT_OF(answers) - 1].count == 1);
     for (size_t i = 0; i < COUNT_OF(answers); i++) {
         assert_int_equal(answers[i].count, 1);

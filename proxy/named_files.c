@@ -1,0 +1,99 @@
+/* What holds no secret is read as it will be when it counts, so that a file of the wrong kind is
+ * told from one that is fine. */
+#include "proxy/named_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "auth/revocation_source.h"
+#include "config/problem.h"
+#include "proxy/tls.h"
+#include "vault/file_bytes.h"
+
+enum { PATH_BYTES = 48 };
+
+static bool check_revoked(const struct config *config, struct problem_list *problems) {
+    struct revocation_list *list = NULL;
+    struct error err;
+    if (!config->revoked_file) {
+        return true;
+    }
+    if (revocation_file_read(config->revoked_file, &list, &err) == STATUS_OK) {
+        revocation_list_unref(list);
+        return true;
+    }
+    problem_add(problems, PROBLEM_ERROR, config->revoked_position, "revoked", "%s: %s",
+                config->revoked_file, err.text);
+    return false;
+}
+
+static bool check_authorities(const struct config *config, struct problem_list *problems) {
+    bool is_good = true;
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct config_route *route = &config->routes[i];
+        struct error err;
+        if (tls_check_authorities(route, &err) == STATUS_OK) {
+            continue;
+        }
+        char path[PATH_BYTES];
+        snprintf(path, sizeof path, "routes[%zu].tls.ca", i);
+        problem_add(problems, PROBLEM_ERROR, route->tls.ca_position, path, "%s", err.text);
+        is_good = false;
+    }
+    return is_good;
+}
+
+struct proof_file {
+    const char *key;
+    const char *path; /* NULL: there is none */
+};
+
+static struct proof_file proof_file_of(const struct config_identity *identity) {
+    switch (identity->kind) {
+    case IDENTITY_WORKLOAD:
+        return (struct proof_file){"identity.workload.token_file", identity->token_file};
+    case IDENTITY_CLIENT_SECRET:
+        return (struct proof_file){"identity.client.secret_file", identity->client_secret_file};
+    case IDENTITY_CLIENT_CERTIFICATE:
+        return (struct proof_file){"identity.client.certificate_file",
+                                   identity->client_certificate_file};
+    default:
+        return (struct proof_file){0};
+    }
+}
+
+/* Opened, not read: a secret has no business in a process that only checks. */
+static enum status check_can_be_read(const char *path, struct error *err) {
+    struct stat found;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        return file_bytes_open_failure(errno, err);
+    }
+    bool is_known = fstat(fd, &found) == 0;
+    close(fd);
+    if (!is_known || !S_ISREG(found.st_mode)) {
+        return error_set(err, STATUS_INVALID, "not a regular file");
+    }
+    return found.st_size > 0 ? STATUS_OK : error_set(err, STATUS_INVALID, "empty");
+}
+
+/* The platform may write it later, and it is read anew for each token. */
+static void warn_of_proof(const struct config *config, struct problem_list *problems) {
+    struct proof_file file = proof_file_of(&config->identity);
+    struct error err;
+    if (file.path && check_can_be_read(file.path, &err) != STATUS_OK) {
+        problem_add(problems, PROBLEM_WARNING, config->identity.file_position, file.key, "%s: %s",
+                    file.path, err.text);
+    }
+}
+
+bool named_files_check(const struct config *config, struct problem_list *problems) {
+    bool has_authorities = check_authorities(config, problems);
+    bool has_revocations = check_revoked(config, problems);
+    warn_of_proof(config, problems);
+    problem_list_sort(problems);
+    return has_authorities && has_revocations;
+}
