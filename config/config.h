@@ -275,6 +275,7 @@ struct config_route {
     uint32_t idle_timeout_ms;
     uint64_t body_limit_bytes; /* UINT64_MAX: none */
     bool preserve_host;
+    bool websocket; /* connections may become WebSockets */
     bool retry_safe;
     bool scrub; /* injected secrets are taken out of answers */
     struct config_upstream_tls tls;

@@ -81,10 +81,41 @@ static enum decode_result body_decode_chunked(struct body *body, struct io_buffe
     }
 }
 
+/* Frames pass as they are; each payload is searched by itself, so that nothing is held when a frame
+ * is whole: none waits for the next, and no length is taken for text. */
+static enum decode_result body_decode_frames(struct body *body, struct io_buffer *in) {
+    size_t there = in->end - in->start;
+    size_t at = body->held;
+    size_t finished = 0;
+    while (at < there) {
+        char *bytes = in->bytes + in->start;
+        size_t len = 0;
+        switch (websocket_frames_next(&body->frames, slice_of(bytes + at, there - at), &len)) {
+        case WEBSOCKET_HEADER:
+            at += len;
+            finished = at;
+            break;
+        case WEBSOCKET_PAYLOAD:
+            at += len;
+            finished += leak_scan_bytes(body->scan, bytes + finished, at - finished,
+                                        websocket_frames_are_between(&body->frames));
+            break;
+        case WEBSOCKET_BROKEN:
+            return DECODE_MALFORMED;
+        }
+    }
+    body->pending = finished;
+    body->held = there - finished;
+    return finished > 0 ? DECODE_DATA : DECODE_MORE;
+}
+
 /* Finds the next body bytes at the front of `in`. Nothing is pending when it is called. */
 static enum decode_result body_decode(struct body *body, struct io_buffer *in) {
     if (body->kind == BODY_CHUNKED) {
         return body_decode_chunked(body, in);
+    }
+    if (body->kind == BODY_WEBSOCKET) {
+        return body_decode_frames(body, in);
     }
     size_t fresh = in->end - in->start - body->held;
     if (fresh == 0) {
@@ -166,7 +197,7 @@ static enum body_pump_result body_refill(struct body *body, struct conn *source)
     case IO_WAIT:
         return BODY_PUMP_WAIT_SOURCE;
     case IO_EOF:
-        if (body->kind == BODY_UNTIL_CLOSE) {
+        if (body->kind == BODY_UNTIL_CLOSE || body->kind == BODY_WEBSOCKET) {
             body_judge(body, &source->in, 0, true);
             body->is_read = true;
             return BODY_PUMP_AGAIN;

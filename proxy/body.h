@@ -7,6 +7,7 @@
 #include "proxy/conn.h"
 #include "proxy/h1_chunked.h"
 #include "proxy/h1_head.h"
+#include "proxy/websocket_frames.h"
 #include "vault/leak_set.h"
 
 /* What is at the front of the source's `in`: `pending` bytes, then `held` bytes, then what was not
@@ -23,6 +24,7 @@ struct body {
     uint64_t moved;         /* body bytes forwarded */
     uint64_t limit;         /* more than this is BODY_PUMP_TOO_LARGE */
     struct chunked_reader chunked;
+    struct websocket_frames frames; /* BODY_WEBSOCKET */
 };
 
 enum body_pump_result {

@@ -130,7 +130,7 @@ static void on_head_timeout(struct client *client) {
 /* A client that has finished sending may be reading still, or gone: as long as bytes move either
  * way it is there. */
 static void on_half_closed_timer(struct client *client) {
-    if (!client->is_half_closed) {
+    if (!client->is_half_closed || client->exchange->phase == PHASE_TUNNEL) {
         return;
     }
     const struct exchange *exchange = client->exchange;
@@ -252,6 +252,10 @@ static void on_client_resume(struct loop_timer *timer) {
 }
 
 static void client_on_busy_event(struct client *client) {
+    if (client->exchange->phase == PHASE_TUNNEL) {
+        exchange_on_client_event(client->exchange);
+        return;
+    }
     if (client->conn.is_broken) {
         exchange_abort(client->exchange, ABORTED_BY_CLIENT);
         return;

@@ -19,6 +19,7 @@ enum status conn_open(struct conn *conn, struct loop *loop, struct io_pool *pool
     conn->can_read = false;
     conn->can_write = false;
     conn->peer_finished = false;
+    conn->has_finished = false;
     conn->is_broken = false;
     int on = 1; /* an urgent byte is a byte like any other: a mark would cut reads short */
     setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
@@ -86,7 +87,7 @@ void conn_note_events(struct conn *conn, uint32_t epoll_events) {
     if (epoll_events & EPOLLRDHUP) {
         conn->peer_finished = true;
     }
-    if (epoll_events & (EPOLLERR | EPOLLHUP)) {
+    if ((epoll_events & EPOLLERR) || ((epoll_events & EPOLLHUP) && !conn->has_finished)) {
         conn->is_broken = true;
     }
     if (conn->tls) {
@@ -188,6 +189,21 @@ enum io_result conn_flush(struct conn *conn) {
         io_buffer_close(&conn->out, conn->pool);
     }
     return result;
+}
+
+enum io_result conn_finish_sending(struct conn *conn) {
+    if (conn->has_finished) {
+        return IO_OK;
+    }
+    if (conn->is_broken) {
+        return IO_ERROR;
+    }
+    conn->has_finished = true;
+    if (conn->tls) {
+        tls_session_finish(conn->tls);
+        return IO_OK;
+    }
+    return shutdown(conn->watch.fd, SHUT_WR) == 0 ? IO_OK : IO_ERROR;
 }
 
 void conn_rest(struct conn *conn) {

@@ -27,6 +27,7 @@ struct conn {
     bool can_write;
     bool peer_finished; /* EPOLLRDHUP was seen: reading ends with EOF once the buffered bytes are
                            taken */
+    bool has_finished;  /* we have finished sending: EPOLLHUP then is the peer's orderly end */
     bool is_broken;     /* EPOLLERR or EPOLLHUP, or a failed call */
 };
 
@@ -53,6 +54,9 @@ enum io_result conn_flush(struct conn *conn);
 /* Sends straight from `bytes` when `out` is empty; *out_sent says how much went. After IO_WAIT what
  * is sent next must begin with the bytes that did not go: TLS has sealed some of them. */
 enum io_result conn_send_direct(struct conn *conn, struct slice bytes, size_t *out_sent);
+/* Says that nothing more will be sent, while reading goes on: FIN, or under TLS close_notify. All
+ * of `out` was sent. IO_WAIT: once more when it can write. Idempotent. */
+enum io_result conn_finish_sending(struct conn *conn);
 /* Gives the block of `in` back when nothing is in it. */
 void conn_rest(struct conn *conn);
 /* True when the peer has sent nothing more and not ended, asked of the kernel now. */

@@ -30,7 +30,7 @@ static void (*const steps[PHASE_COUNT])(struct exchange *exchange) = {
     [PHASE_AUTHORIZE] = exchange_step_authorize, [PHASE_CREDENTIAL] = exchange_step_credential,
     [PHASE_CONNECT] = exchange_step_connect,     [PHASE_REQUEST] = exchange_step_request,
     [PHASE_RESPONSE] = exchange_step_response,   [PHASE_REFUSE] = exchange_step_refuse,
-    [PHASE_OWN_PAGE] = exchange_step_own_page,
+    [PHASE_OWN_PAGE] = exchange_step_own_page,   [PHASE_TUNNEL] = exchange_step_tunnel,
 };
 
 static void exchange_finish(struct exchange *exchange);
@@ -97,6 +97,9 @@ static void on_deadline(struct loop_timer *timer) {
     case PHASE_OWN_PAGE:
     case PHASE_REFUSE:
         exchange_abort(exchange, ABORTED_BY_TIMEOUT);
+        return;
+    case PHASE_TUNNEL:
+        exchange_on_tunnel_timer(exchange);
         return;
     default:
         exchange_on_forward_timeout(exchange);
@@ -237,7 +240,8 @@ static void exchange_let_go_of_upstream(struct exchange *exchange) {
     }
     exchange->upstream = NULL;
     bool is_complete = exchange->wrote_response_head && exchange->download.is_written &&
-                       exchange->upload.is_written && exchange->download.kind != BODY_UNTIL_CLOSE &&
+                       exchange->upload.is_written && exchange->response.status != 101 &&
+                       exchange->download.kind != BODY_UNTIL_CLOSE &&
                        !exchange->response.wants_close &&
                        exchange->aborted_by == ABORTED_BY_NOBODY && !exchange->upload_is_over;
     if (is_complete) {
@@ -250,6 +254,9 @@ static void exchange_let_go_of_upstream(struct exchange *exchange) {
 /* A message whose framing shows that it is incomplete needs no reset, and what was sent still
  * arrives. */
 static bool exchange_cut_needs_reset(const struct exchange *exchange) {
+    if (exchange->status == 101) { /* frames show where they end */
+        return exchange->aborted_by != ABORTED_BY_UPSTREAM;
+    }
     return exchange->aborted_by != ABORTED_BY_UPSTREAM ||
            (exchange->download.kind == BODY_UNTIL_CLOSE && !exchange->download.writes_chunked) ||
            (exchange->download.kind == BODY_CHUNKED && !exchange->download.writes_chunked);
@@ -318,7 +325,7 @@ void exchange_refuse(struct exchange *exchange, enum reason reason, int http_sta
 }
 
 void exchange_end_for_drain(struct exchange *exchange) {
-    if (exchange->phase == PHASE_RESPONSE || exchange->phase == PHASE_REFUSE ||
+    if (exchange_is_streaming(exchange) || exchange->phase == PHASE_REFUSE ||
         exchange->phase == PHASE_OWN_PAGE) {
         exchange_abort(exchange, ABORTED_BY_DRAIN);
         return;

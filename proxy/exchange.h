@@ -31,9 +31,10 @@
       TO(PHASE_ROUTE) | TO(PHASE_CREDENTIAL) | TO(PHASE_REFUSE))                                   \
     X(PHASE_CONNECT, "connect", TO(PHASE_REQUEST) | TO(PHASE_REFUSE))                              \
     X(PHASE_REQUEST, "request",                                                                    \
-      TO(PHASE_CONNECT) | TO(PHASE_WAIT_CREDENTIAL) | TO(PHASE_RESPONSE) | TO(PHASE_REFUSE) |      \
-          TO(PHASE_DONE))                                                                          \
+      TO(PHASE_CONNECT) | TO(PHASE_WAIT_CREDENTIAL) | TO(PHASE_RESPONSE) | TO(PHASE_TUNNEL) |      \
+          TO(PHASE_REFUSE) | TO(PHASE_DONE))                                                       \
     X(PHASE_RESPONSE, "response", TO(PHASE_DONE))                                                  \
+    X(PHASE_TUNNEL, "tunnel", TO(PHASE_DONE))                                                      \
     X(PHASE_REFUSE, "refuse", TO(PHASE_DONE))                                                      \
     X(PHASE_DONE, "done", 0)
 
@@ -51,7 +52,8 @@ enum aborted_by {
     ABORTED_BY_TIMEOUT,
     ABORTED_BY_DRAIN,
     ABORTED_BY_REVOCATION,
-    ABORTED_BY_RELOAD
+    ABORTED_BY_RELOAD,
+    ABORTED_BY_EXPIRY /* the caller's token has expired meanwhile */
 };
 
 struct exchange {
@@ -82,6 +84,7 @@ struct exchange {
     struct slice below;
     struct forwarding forwarding; /* from where it comes */
     struct body upload;
+    bool opens_websocket; /* on a route that lets it */
     char id[33];
 
     /* the judgement */
@@ -126,6 +129,7 @@ struct exchange {
     uint64_t scrubbed;      /* forms of secrets masked, in the head and in the body */
     uint32_t informational_count;
     uint32_t upstream_idle_ms; /* how long the upstream says it keeps the connection */
+    uint64_t tunnel_moved_ms;  /* when a byte last went either way */
 
     /* the outcome */
     enum reason reason;
@@ -168,7 +172,7 @@ void exchange_end_for_drain(struct exchange *exchange);
 void exchange_end_if_revoked(struct exchange *exchange);
 /* True while it is judged by rules that are no longer in force. */
 bool exchange_is_of_former_rules(const struct exchange *exchange);
-/* Cuts an answer under way that the rules in force would not allow. */
+/* Cuts an answer or a tunnel under way that the rules in force would not allow. */
 void exchange_end_if_no_longer_allowed(struct exchange *exchange);
 /* Memory of finished exchanges. */
 void exchange_free_list(struct worker *worker);
@@ -190,6 +194,10 @@ void exchange_drop_head(struct exchange *exchange);
 void exchange_resume_soon(struct exchange *exchange);
 static inline const struct config *exchange_config(const struct exchange *exchange) {
     return exchange->snapshot->rules->config;
+}
+/* True while an answer is under way that can only be cut. */
+static inline bool exchange_is_streaming(const struct exchange *exchange) {
+    return exchange->phase == PHASE_RESPONSE || exchange->phase == PHASE_TUNNEL;
 }
 static inline const struct config_route *exchange_route(const struct exchange *exchange) {
     return &exchange_config(exchange)->routes[exchange->route];
@@ -229,6 +237,11 @@ bool exchange_client_certificate(const struct exchange *exchange,
 /* TLS with the upstream has failed: keeps and logs why. */
 void exchange_note_tls_problem(struct exchange *exchange);
 
+/* exchange_tunnel.c: the upstream's 101 to a request that opens a WebSocket: from here on bytes go
+ * both ways, or it is refused. */
+void exchange_begin_tunnel(struct exchange *exchange, size_t head_len);
+void exchange_on_tunnel_timer(struct exchange *exchange);
+
 /* own_page.c: what is served to everyone, whatever the routes. */
 bool exchange_wants_own_page(const struct exchange *exchange);
 void exchange_begin_own_page(struct exchange *exchange);
@@ -242,6 +255,7 @@ void exchange_step_credential(struct exchange *exchange);
 void exchange_step_connect(struct exchange *exchange);
 void exchange_step_request(struct exchange *exchange);
 void exchange_step_response(struct exchange *exchange);
+void exchange_step_tunnel(struct exchange *exchange);
 void exchange_step_refuse(struct exchange *exchange);
 /* exchange_challenge.c */
 /* The decision wants more of the sign-in: a claims challenge, or a refusal that says what. */

@@ -81,7 +81,7 @@ void exchange_end_if_revoked(struct exchange *exchange) {
     if (exchange->phase == PHASE_REFUSE || !exchange_find_revocation(exchange, &revocation)) {
         return;
     }
-    if (exchange->phase == PHASE_RESPONSE) {
+    if (exchange_is_streaming(exchange)) {
         exchange_abort(exchange, ABORTED_BY_REVOCATION);
         return;
     }

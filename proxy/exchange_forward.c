@@ -278,6 +278,10 @@ static bool exchange_take_response(struct exchange *exchange, size_t head_len) {
     }
     exchange->upstream_status = exchange->response.status;
     exchange_scrub_head(exchange, head_len);
+    if (exchange->response.status == 101 && exchange->opens_websocket) {
+        exchange_begin_tunnel(exchange, head_len);
+        return false;
+    }
     if (exchange->response.status == 101 ||
         (exchange->response.status < 200 && ++exchange->informational_count > INFORMATIONAL_MAX)) {
         exchange_refuse(exchange, REASON_UPSTREAM_PROTOCOL, 0,

@@ -6,6 +6,7 @@
 #include "proxy/client.h"
 #include "proxy/exchange.h"
 #include "proxy/judgement.h"
+#include "proxy/websocket.h"
 
 static bool exchange_passes(struct exchange *exchange, struct judgement_refusal refusal) {
     if (refusal.reason != REASON_NONE) {
@@ -30,6 +31,24 @@ static bool exchange_read_target(struct exchange *exchange) {
         exchange->path = target.path;
     }
     return exchange_passes(exchange, refusal);
+}
+
+/* False when it was refused. */
+static bool exchange_read_wish(struct exchange *exchange) {
+    const char *problem = NULL;
+    enum websocket_wish wish = WEBSOCKET_NOT_WISHED;
+    if (exchange_route(exchange)->websocket) {
+        wish = websocket_read_wish(&exchange->request, &problem);
+    }
+    exchange->opens_websocket = wish != WEBSOCKET_NOT_WISHED;
+    if (wish == WEBSOCKET_MALFORMED) {
+        exchange_refuse(exchange, REASON_BAD_REQUEST, 0, problem);
+        return false;
+    }
+    if (wish == WEBSOCKET_WISHED) {
+        exchange->request.body = BODY_NONE; /* Content-Length: 0 need not cross */
+    }
+    return true;
 }
 
 void exchange_step_route(struct exchange *exchange) {
@@ -57,7 +76,9 @@ void exchange_step_route(struct exchange *exchange) {
                         "the body is larger than this route takes");
         return;
     }
-    exchange_move(exchange, PHASE_AUTHENTICATE);
+    if (exchange_read_wish(exchange)) {
+        exchange_move(exchange, PHASE_AUTHENTICATE);
+    }
 }
 
 static void count_token_check(struct exchange *exchange, enum token_check check) {
@@ -220,7 +241,8 @@ static bool exchange_is_still_allowed(const struct exchange *exchange) {
         router_find(rules->router, judgement_host(exchange->host), exchange->path.text, &below);
     if (route == CONFIG_NONE || exchange->identity->groups_until_ms > 0 ||
         !is_tenant_of(rules->config, exchange->identity->tenant) ||
-        !exchange_caller_is_found_anew(exchange, rules->config)) {
+        !exchange_caller_is_found_anew(exchange, rules->config) ||
+        (exchange->phase == PHASE_TUNNEL && !rules->config->routes[route].websocket)) {
         return false;
     }
     exchange_ask(exchange, rules, route, below, &decision);
@@ -228,7 +250,7 @@ static bool exchange_is_still_allowed(const struct exchange *exchange) {
 }
 
 void exchange_end_if_no_longer_allowed(struct exchange *exchange) {
-    if (exchange->phase == PHASE_RESPONSE && exchange->identity &&
+    if (exchange_is_streaming(exchange) && exchange->identity &&
         !exchange_is_still_allowed(exchange)) {
         exchange_abort(exchange, ABORTED_BY_RELOAD);
     }

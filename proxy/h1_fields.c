@@ -62,9 +62,7 @@ static enum h1_outcome content_length_read(struct h1_fields *fields, struct slic
     return H1_COMPLETE;
 }
 
-/* Takes the next member of a comma-separated list, trimmed; false at the end of the list. Members
- * may be empty. `in_out_rest->ptr` is NULL once the last one is taken. */
-static bool list_next(struct slice *in_out_rest, struct slice *out_member) {
+bool h1_list_next(struct slice *in_out_rest, struct slice *out_member) {
     if (in_out_rest->ptr == NULL) {
         return false;
     }
@@ -80,7 +78,7 @@ static bool list_next(struct slice *in_out_rest, struct slice *out_member) {
 static bool is_list_of_codings(struct slice value) {
     int chunked_count = 0;
     struct slice coding;
-    while (list_next(&value, &coding)) {
+    while (h1_list_next(&value, &coding)) {
         if (coding.len == 0 || !h1_all(coding, H1_TOKEN)) {
             return false;
         }
@@ -115,7 +113,7 @@ static enum h1_outcome transfer_encoding_read(struct h1_fields *fields, struct s
 static enum h1_outcome connection_read(struct h1_fields *fields, struct slice value,
                                        struct h1_refusal *out_refusal) {
     struct slice token;
-    while (list_next(&value, &token)) {
+    while (h1_list_next(&value, &token)) {
         if (++fields->connection_tokens > CONNECTION_TOKENS_MAX) {
             return h1_bad_request(out_refusal, "Connection names too many options");
         }
@@ -151,7 +149,7 @@ static void nominate_all(struct h1_fields *fields) {
         }
         struct slice rest = fields->headers[i].value;
         struct slice token;
-        while (list_next(&rest, &token)) {
+        while (h1_list_next(&rest, &token)) {
             if (token.len > 0 && !h1_is_name(token, SLICE("close"))) {
                 nominate(fields, token);
             }

@@ -1,5 +1,5 @@
 /* Reads the field lines of a head: syntax, framing and Connection, which requests and responses
- * have in common. Private to the h1_* files. */
+ * have in common. Private to the h1_* files and websocket.c. */
 #ifndef BARKEEP_PROXY_H1_FIELDS_H
 #define BARKEEP_PROXY_H1_FIELDS_H
 
@@ -25,6 +25,10 @@ struct h1_fields {
 enum h1_outcome h1_fields_read(struct slice lines, const struct h1_limits *limits,
                                enum h1_class name_class, int minor_version, struct header *headers,
                                struct h1_fields *out_fields, struct h1_refusal *out_refusal);
+
+/* Takes the next member of a comma-separated list, trimmed; false at the end of the list. Members
+ * may be empty. `in_out_rest->ptr` is NULL once the last one is taken. */
+bool h1_list_next(struct slice *in_out_rest, struct slice *out_member);
 
 static inline enum h1_outcome h1_refuse(struct h1_refusal *out_refusal, enum reason reason,
                                         int http_status, const char *detail) {

@@ -44,7 +44,12 @@ enum header_flag {
     X(HEADER_ACCEPT_ENCODING, "accept-encoding", 0)                                                \
     X(HEADER_DATE, "date", 0)                                                                      \
     X(HEADER_SERVER, "server", 0)                                                                  \
-    X(HEADER_WWW_AUTHENTICATE, "www-authenticate", 0)
+    X(HEADER_WWW_AUTHENTICATE, "www-authenticate", 0)                                              \
+    X(HEADER_WEBSOCKET_KEY, "sec-websocket-key", 0)                                                \
+    X(HEADER_WEBSOCKET_VERSION, "sec-websocket-version", 0)                                        \
+    X(HEADER_WEBSOCKET_ACCEPT, "sec-websocket-accept", 0)                                          \
+    X(HEADER_WEBSOCKET_PROTOCOL, "sec-websocket-protocol", 0)                                      \
+    X(HEADER_WEBSOCKET_EXTENSIONS, "sec-websocket-extensions", 0)
 
 enum header_id {
     HEADER_OTHER,
@@ -70,7 +75,8 @@ enum body_kind {
     BODY_NONE,
     BODY_LENGTH, /* Content-Length, 0 included */
     BODY_CHUNKED,
-    BODY_UNTIL_CLOSE, /* responses only */
+    BODY_UNTIL_CLOSE, /* responses and tunnels only */
+    BODY_WEBSOCKET,   /* tunnels only: frames until close, read to be searched */
 };
 
 struct h1_limits {

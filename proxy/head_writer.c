@@ -97,7 +97,8 @@ static bool request_field_passes(const struct exchange *exchange, const struct h
     case HEADER_EXPECT:
         return false;
     case HEADER_ACCEPT_ENCODING: /* what is compressed cannot be searched */
-        return !exchange_scrubs(exchange);
+    case HEADER_WEBSOCKET_EXTENSIONS:
+        return !exchange_scrubs(exchange) && !credential_sets(exchange->credential, header->name);
     case HEADER_COOKIE: /* written anew when the credential sets some */
         return !credential_sets_cookies(exchange->credential) &&
                !credential_sets(exchange->credential, header->name);
@@ -169,6 +170,10 @@ static bool method_expects_body(struct slice method) {
            slice_eq(method, SLICE("PATCH"));
 }
 
+static void write_switch(struct head_writer *writer) {
+    HEAD_WRITE_LITERAL(writer, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
+}
+
 static void write_request_framing(struct head_writer *writer, const struct h1_request *request) {
     switch (request->body) {
     case BODY_LENGTH:
@@ -202,6 +207,9 @@ bool write_upstream_request(struct exchange *exchange, const struct config_upstr
     write_forwarding(&writer, exchange, has_trace);
     write_identity(&writer, exchange);
     write_credential(&writer, exchange);
+    if (exchange->opens_websocket) {
+        write_switch(&writer);
+    }
     write_request_framing(&writer, &exchange->request);
     HEAD_WRITE_LITERAL(&writer, "\r\n");
     return head_writer_end(&writer, &conn->out);
@@ -258,6 +266,18 @@ bool write_client_response(struct exchange *exchange, bool chunked) {
     if (exchange->closes_client) {
         HEAD_WRITE_LITERAL(&writer, "Connection: close\r\n");
     }
+    HEAD_WRITE_LITERAL(&writer, "\r\n");
+    return head_writer_end(&writer, &conn->out);
+}
+
+bool write_client_switch(struct exchange *exchange) {
+    struct conn *conn = &exchange->client->conn;
+    struct head_writer writer;
+    head_writer_begin(&writer, &conn->out, conn->pool);
+    write_status_line(&writer, &exchange->response);
+    write_response_fields(&writer, &exchange->response);
+    head_write_field(&writer, SLICE("X-Request-Id"), slice_of(exchange->id, 32));
+    write_switch(&writer);
     HEAD_WRITE_LITERAL(&writer, "\r\n");
     return head_writer_end(&writer, &conn->out);
 }

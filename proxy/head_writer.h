@@ -43,6 +43,8 @@ static inline void head_write_field(struct head_writer *writer, struct slice nam
 bool write_upstream_request(struct exchange *exchange, const struct config_upstream *upstream);
 /* The client's copy of the upstream's response head. `chunked` and `close` are how we frame it. */
 bool write_client_response(struct exchange *exchange, bool chunked);
+/* The client's copy of the 101 that opens a WebSocket. */
+bool write_client_switch(struct exchange *exchange);
 /* An informational response other than 100, passed on. */
 bool write_client_informational(struct exchange *exchange, const struct h1_response *response);
 

@@ -36,6 +36,11 @@ static const uint8_t slots[128] = {
     [SLOT('d', 4)] = HEADER_DATE,
     [SLOT('s', 6)] = HEADER_SERVER,
     [SLOT('w', 16)] = HEADER_WWW_AUTHENTICATE,
+    [SLOT('s', 17)] = HEADER_WEBSOCKET_KEY,
+    [SLOT('s', 21)] = HEADER_WEBSOCKET_VERSION,
+    [SLOT('s', 20)] = HEADER_WEBSOCKET_ACCEPT,
+    [SLOT('s', 22)] = HEADER_WEBSOCKET_PROTOCOL,
+    [SLOT('s', 24)] = HEADER_WEBSOCKET_EXTENSIONS,
 };
 
 struct row {

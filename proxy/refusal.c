@@ -85,6 +85,9 @@ static void write_special_fields(struct head_writer *writer, const struct exchan
             HEAD_WRITE_LITERAL(writer, "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n");
         }
     }
+    if (exchange->status == 400 && exchange->opens_websocket) { /* RFC 6455 4.4 */
+        HEAD_WRITE_LITERAL(writer, "Sec-WebSocket-Version: 13\r\n");
+    }
     if (exchange->status == 405) {
         head_write(writer, exchange->is_own_page
                                ? SLICE("Allow: GET, HEAD\r\n")

@@ -79,6 +79,7 @@ static const char FULL[] =
     "    token_header: X-Barkeep-Authorization\n"
     "    identity_headers: both\n"
     "    preserve_host: true\n"
+    "    websocket: true\n"
     "    retry: off\n"
     "    allow_plaintext_credential: true\n"
     "    rate: {per: client, requests: 100, window: 10s, burst: 20}\n"
@@ -338,6 +339,7 @@ static void reads_routes_and_upstreams(void **state) {
     assert_int_equal(db->identity_headers, IDENTITY_HEADERS_BOTH);
     assert_true(config_sends_easyauth(db) && config_sends_assertion(db));
     assert_true(db->preserve_host);
+    assert_true(db->websocket);
     assert_false(db->retry_safe);
     assert_true(db->allow_plaintext_credential);
 
@@ -515,6 +517,7 @@ static void fills_in_the_defaults(void **state) {
     assert_int_equal(route->identity_headers, IDENTITY_HEADERS_NONE);
     assert_false(config_sends_easyauth(route) || config_sends_assertion(route));
     assert_false(route->preserve_host);
+    assert_false(route->websocket);
     assert_true(route->retry_safe);
     assert_false(route->allow_plaintext_credential);
     assert_true(route->scrub);

@@ -89,7 +89,7 @@ static void refuses_unknown_keys_with_a_suggestion(void **state) {
         {"limits: {header: 1}", "1:10: limits.header", "did you mean `headers`?"},
         {"roles: {X: {actions: [\"* /\"], action: []}}", "1:31: roles.X.action",
          "did you mean `actions`?"},
-        {ROUTE("  websocket: true"), "4:3: routes[0].websocket", "unknown key"},
+        {ROUTE("  sockets: true"), "4:3: routes[0].sockets", "unknown key"},
         {ROUTE("  mcp: {}"), "4:3: routes[0].mcp", "unknown key"},
         {ROUTE("  hosts: a.example"), "4:3: routes[0].hosts", "did you mean `host`?"},
         {ROUTE("  timeouts: {heads: 1s}"), "4:14: routes[0].timeouts.heads", "`head`?"},
@@ -727,6 +727,7 @@ static void refuses_bad_routes(void **state) {
         ROUTE("- name: s\n  host: b.example\n  upstream: HTTP://internal"),
         ROUTE("  timeouts: {connect: 1ms, head: 24h, idle: 1000h}\n  limits: {body: 1}"),
         ROUTE("  retry: off\n  preserve_host: true\n  encoded_slashes: pass"),
+        ROUTE("  websocket: true"),
     };
     static const struct config_case CASES[] = {
         {"routes: [x]", "1:10: routes[0]", "must be a mapping"},
@@ -797,6 +798,7 @@ static void refuses_bad_routes(void **state) {
         {ROUTE("  preserve_host: yes"), "4:18: routes[0].preserve_host",
          "must be true or false, without quotes, got `yes`"},
         {ROUTE("  preserve_host: \"true\""), "4:18: routes[0].preserve_host", "without quotes"},
+        {ROUTE("  websocket: on"), "4:14: routes[0].websocket", "must be true or false"},
         {ROUTE("  retry: always"), "4:10: routes[0].retry", "one of off|safe"},
         {ROUTE("  allow_plaintext_credential: 1"), "4:31: routes[0].allow_plaintext_credential",
          "true or false"},
