@@ -24,12 +24,29 @@ struct config_position {
     uint32_t column;
 };
 
+/* PEM: a certificate with those above it, and its private key. */
+struct config_listen_certificate {
+    const char *file;
+    const char *key_file; /* NULL: in the same file */
+    struct config_position position;
+};
+
+struct config_listen_tls {
+    struct config_listen_certificate *certificates; /* at least one; the first is the default */
+    size_t certificate_count;
+    struct config_listen_certificate single; /* where a lone one lies */
+    const char *client_ca_file;              /* PEM; NULL: callers need no certificate */
+    struct config_position client_ca_position;
+    bool client_is_optional; /* may come without one, but not with a wrong one */
+};
+
 struct config_address {
     bool is_unix;
     const char *text; /* as written, for messages */
     const char *host; /* numeric or name; "" and "*" become the any-address; without brackets */
     uint16_t port;
     const char *unix_path;
+    const struct config_listen_tls *tls; /* NULL: plain */
 };
 
 enum config_cloud { CLOUD_PUBLIC, CLOUD_USGOV, CLOUD_CHINA };

@@ -69,6 +69,12 @@ static const struct schema_row LISTEN_ROWS[] = {
      .read = read_address,
      .is_required = true,
      .summary = "host:port, [v6]:port, :port or unix:/path"},
+    {.key = "tls",
+     .type = SCHEMA_OTHER,
+     .read = config_read_listen_tls,
+     OFFSET_IN(config_address, tls),
+     .child = &LISTEN_TLS_SCHEMA,
+     .summary = "{certificate: FILE, key: FILE}: TLS 1.2 and 1.3"},
     {0},
 };
 
@@ -100,10 +106,11 @@ void config_read_listen(struct loader *loader, const struct node *node, void *ta
             schema_read(loader, &LISTEN_SCHEMA, item, address);
         else
             read_address(loader, item, address);
-        warn_if_open(loader, item, address,
-                     " without TLS, so tokens cross the network in the clear; listen on 127.0.0.1 "
-                     "behind what ends TLS on this machine, or see to it that only that can "
-                     "connect");
+        if (!address->tls)
+            warn_if_open(loader, item, address,
+                         " without TLS, so tokens cross the network in the clear; give it tls: "
+                         "{certificate: FILE, key: FILE}, or listen on 127.0.0.1 behind what ends "
+                         "TLS on this machine");
     }
 }
 

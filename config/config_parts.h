@@ -13,6 +13,11 @@ schema_read_value config_read_listen;  /* into struct config */
 schema_read_value config_read_admin;   /* into struct config */
 schema_read_value config_read_workers; /* into uint32_t */
 
+/* config_listen_tls.c */
+extern const struct schema LISTEN_TLS_SCHEMA;
+extern const struct schema LISTEN_CERTIFICATE_SCHEMA;
+schema_read_value config_read_listen_tls; /* into const struct config_listen_tls * */
+
 /* config_entra.c */
 extern const struct schema ENTRA_SCHEMA;
 schema_read_value config_read_entra; /* into struct config_entra */

@@ -1,5 +1,6 @@
 /* Deadlines: a head that has begun is due limits.head_timeout after its first byte (after accept
- * for the first one), however slowly it trickles; an idle connection lives limits.idle_timeout. */
+ * for the first one, and TLS's handshake with it), however slowly it trickles; an idle connection
+ * lives limits.idle_timeout. */
 #include "proxy/client.h"
 
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "proxy/exchange.h"
+#include "proxy/tls_session.h"
 
 /* Requests of one connection that one turn serves before the others get theirs. */
 enum { REQUESTS_PER_TURN = 16 };
@@ -74,6 +76,20 @@ void client_close(struct client *client, bool cut) {
     worker_check_drained(worker);
 }
 
+/* False when there is nobody to say it to. Behind TLS's goodbye goes TCP's, for those who wait for
+ * that. */
+static bool client_say_end(struct client *client) {
+    struct conn *conn = &client->conn;
+    if (conn->has_finished) {
+        return true;
+    }
+    enum io_result result = conn_finish_sending(conn);
+    if (result == IO_OK && conn->tls) {
+        return shutdown(conn->watch.fd, SHUT_WR) == 0;
+    }
+    return result == IO_OK || result == IO_WAIT;
+}
+
 /* Reads and drops what the client still sends, within bounds, then closes. */
 static void client_linger_on(struct client *client) {
     for (;;) {
@@ -102,7 +118,7 @@ static void client_linger(struct client *client) {
     client->state = CLIENT_LINGERING;
     client->lingered_bytes = 0;
     io_buffer_close(&client->conn.in, client->conn.pool);
-    if (client->conn.is_broken || shutdown(client->conn.watch.fd, SHUT_WR) != 0 ||
+    if (!client_say_end(client) ||
         loop_timer_set(client->worker->loop, &client->timer, LINGER_MS) != STATUS_OK) {
         client_close(client, false);
         return;
@@ -144,9 +160,17 @@ static void on_half_closed_timer(struct client *client) {
     loop_timer_set(client->worker->loop, &client->timer, HALF_CLOSED_GRACE_MS);
 }
 
+static void client_count_handshake(struct client *client, enum tls_handshake result) {
+    metric_add(&client->worker->metrics.tls_handshakes[result], 1);
+}
+
 static void on_client_timer(struct loop_timer *timer) {
     struct client *client = timer->owner;
     switch (client->state) {
+    case CLIENT_HANDSHAKING:
+        client_count_handshake(client, TLS_HANDSHAKE_TIMEOUT);
+        client_close(client, false);
+        break;
     case CLIENT_READING:
         on_head_timeout(client);
         break;
@@ -251,6 +275,58 @@ static void on_client_resume(struct loop_timer *timer) {
     client_read(timer->owner);
 }
 
+void client_refuse_overload(struct client *client) {
+    const struct h1_refusal refusal = {.reason = REASON_OVERLOADED,
+                                       .http_status = reason_http_status(REASON_OVERLOADED),
+                                       .detail = "too many connections"};
+    if (client->state == CLIENT_HANDSHAKING) {
+        client->is_overload = true;
+        return;
+    }
+    client->conn.can_write = true; /* a fresh socket takes an answer */
+    client_refuse_head(client, &refusal);
+}
+
+static void client_begin_requests(struct client *client) {
+    client->state = CLIENT_READING;
+    if (client->is_overload) {
+        client_refuse_overload(client);
+    } else {
+        client_read(client);
+    }
+}
+
+/* An alert that says why is lost when bytes that nobody read are met by a close. */
+static void client_fail_handshake(struct client *client) {
+    bool met_http = tls_session_met_http(client->conn.tls);
+    client_count_handshake(client, TLS_HANDSHAKE_FAILED);
+    conn_drop_tls(&client->conn);
+    if (!met_http) {
+        client_linger(client);
+        return;
+    }
+    const struct h1_refusal refusal = {.reason = REASON_BAD_REQUEST,
+                                       .http_status = reason_http_status(REASON_BAD_REQUEST),
+                                       .detail = "this address speaks https"};
+    client_refuse_head(client, &refusal);
+}
+
+static void client_handshake(struct client *client) {
+    switch (conn_handshake(&client->conn)) {
+    case IO_OK:
+        client_count_handshake(client, tls_session_was_resumed(client->conn.tls)
+                                           ? TLS_HANDSHAKE_RESUMED
+                                           : TLS_HANDSHAKE_FULL);
+        client_begin_requests(client);
+        break;
+    case IO_WAIT:
+        break;
+    default:
+        client_fail_handshake(client);
+        break;
+    }
+}
+
 static void client_on_busy_event(struct client *client) {
     if (client->exchange->phase == PHASE_TUNNEL) {
         exchange_on_client_event(client->exchange);
@@ -268,6 +344,9 @@ static void on_client_event(struct loop_watch *watch, uint32_t epoll_events) {
     struct client *client = watch->owner;
     conn_note_events(&client->conn, epoll_events);
     switch (client->state) {
+    case CLIENT_HANDSHAKING:
+        client_handshake(client);
+        break;
     case CLIENT_READING:
         client_read(client);
         break;
@@ -275,7 +354,11 @@ static void on_client_event(struct loop_watch *watch, uint32_t epoll_events) {
         client_on_busy_event(client);
         break;
     case CLIENT_LINGERING:
-        client_linger_on(client);
+        if (client_say_end(client)) {
+            client_linger_on(client);
+        } else {
+            client_close(client, false);
+        }
         break;
     case CLIENT_CLOSED:
         break;
@@ -283,7 +366,9 @@ static void on_client_event(struct loop_watch *watch, uint32_t epoll_events) {
 }
 
 static void client_close_if_idle(struct client *client) {
-    if (client->state == CLIENT_READING && io_buffer_is_empty(&client->conn.in)) {
+    bool is_silent =
+        client->state == CLIENT_HANDSHAKING && !tls_session_has_heard(client->conn.tls);
+    if (is_silent || (client->state == CLIENT_READING && io_buffer_is_empty(&client->conn.in))) {
         client_close(client, false);
     }
 }
@@ -309,7 +394,23 @@ void client_exchange_done(struct client *client, bool keep_alive) {
     }
 }
 
-struct client *client_open(struct worker *worker, int fd, const struct client_address *address) {
+/* False without memory. */
+static bool client_start_tls(struct client *client, const struct tls_server *server) {
+    if (!server) {
+        client->state = CLIENT_READING;
+        return true;
+    }
+    struct tls_session *tls = tls_server_accept(server, client->conn.watch.fd);
+    if (!tls) {
+        return false;
+    }
+    conn_start_tls(&client->conn, tls);
+    client->state = CLIENT_HANDSHAKING;
+    return true;
+}
+
+struct client *client_open(struct worker *worker, int fd, const struct client_address *address,
+                           const struct tls_server *server) {
     struct client *client = calloc(1, sizeof *client);
     if (!client) {
         close(fd);
@@ -322,6 +423,11 @@ struct client *client_open(struct worker *worker, int fd, const struct client_ad
     if (conn_open(&client->conn, worker->loop, worker->io_pool, fd, on_client_event, client) !=
         STATUS_OK) {
         close(fd);
+        free(client);
+        return NULL;
+    }
+    if (!client_start_tls(client, server)) {
+        conn_close(&client->conn, worker->loop);
         free(client);
         return NULL;
     }
@@ -338,14 +444,6 @@ struct client *client_open(struct worker *worker, int fd, const struct client_ad
     return client;
 }
 
-void client_refuse_overload(struct client *client) {
-    const struct h1_refusal refusal = {.reason = REASON_OVERLOADED,
-                                       .http_status = reason_http_status(REASON_OVERLOADED),
-                                       .detail = "too many connections"};
-    client->conn.can_write = true; /* a fresh socket takes an answer */
-    client_refuse_head(client, &refusal);
-}
-
 bool client_evict_idle(struct worker *worker) {
     if (!worker->idle_first) {
         return false;
@@ -354,14 +452,22 @@ bool client_evict_idle(struct worker *worker) {
     return true;
 }
 
+/* The last look at what the kernel has of a client: a request that is here is still served, and so
+ * is the one behind a handshake under way. */
+static void client_serve_what_is_here(struct client *client) {
+    if (client->state == CLIENT_HANDSHAKING) {
+        client_handshake(client);
+    } else if (client->state == CLIENT_READING) {
+        client->conn.can_read = true;
+        client_read(client);
+    }
+}
+
 void client_close_all_idle(struct worker *worker) {
     struct client *client = worker->clients;
     while (client) {
         struct client *next = client->next;
-        if (client->state == CLIENT_READING) {
-            client->conn.can_read = true; /* a request that is here already is still served */
-            client_read(client);
-        }
+        client_serve_what_is_here(client);
         client_close_if_idle(client);
         client = next;
     }

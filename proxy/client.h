@@ -8,9 +8,10 @@
 #include "proxy/worker.h"
 
 enum client_state {
-    CLIENT_READING,   /* waits for a complete head */
-    CLIENT_BUSY,      /* an exchange runs */
-    CLIENT_LINGERING, /* answered; reads and drops, so that the answer is not lost to a reset */
+    CLIENT_HANDSHAKING, /* TLS has not begun to carry requests */
+    CLIENT_READING,     /* waits for a complete head */
+    CLIENT_BUSY,        /* an exchange runs */
+    CLIENT_LINGERING,   /* answered; reads and drops, so that the answer is not lost to a reset */
     CLIENT_CLOSED,
 };
 
@@ -22,6 +23,7 @@ struct client {
     struct exchange *exchange;
     struct loop_timer timer;
     struct loop_timer resume; /* zero delay: more pipelined requests wait in `in` */
+    bool is_overload;         /* over the limit: to be told so once TLS can carry it */
     bool is_in_read;          /* client_read() is on the stack: it goes on by itself */
     size_t head_scanned;      /* bytes of `in` already searched for the end of the head */
     uint64_t head_due_ms;     /* absolute deadline of the head being read; 0 while none has begun */
@@ -35,8 +37,10 @@ struct client {
     struct client_address address;            /* of the peer */
 };
 
-/* Takes the accepted descriptor. On failure closes it and returns NULL. */
-struct client *client_open(struct worker *worker, int fd, const struct client_address *address);
+/* Takes the accepted descriptor; TLS begins with `server` (NULL: plain). On failure closes it and
+ * returns NULL. */
+struct client *client_open(struct worker *worker, int fd, const struct client_address *address,
+                           const struct tls_server *server);
 /* One answer, 503 overloaded, without reading a request. */
 void client_refuse_overload(struct client *client);
 /* The exchange is over: next request, linger, or close. */

@@ -220,6 +220,8 @@ bool forwarding_read(struct forwarding *forwarding, const struct config_networks
         return true;
     }
     struct slice proto = only_value(request, SLICE("X-Forwarded-Proto"));
-    forwarding->is_https = slice_eq(proto, SLICE("https"));
+    if (slice_eq(proto, SLICE("https")) || slice_eq(proto, SLICE("http"))) {
+        forwarding->is_https = slice_eq(proto, SLICE("https"));
+    }
     return read_chain(forwarding, trusted, request, arena) && read_host(forwarding, request, arena);
 }

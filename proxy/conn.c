@@ -44,6 +44,14 @@ enum io_result conn_handshake(struct conn *conn) {
     return result;
 }
 
+void conn_drop_tls(struct conn *conn) {
+    tls_session_free(conn->tls);
+    conn->tls = NULL;
+    conn->is_broken = false; /* that was TLS; of the socket the next call tells */
+    conn->can_read = true;
+    conn->can_write = true;
+}
+
 static void conn_end(struct conn *conn, struct loop *loop) {
     tls_session_free(conn->tls);
     conn->tls = NULL;
@@ -198,12 +206,11 @@ enum io_result conn_finish_sending(struct conn *conn) {
     if (conn->is_broken) {
         return IO_ERROR;
     }
-    conn->has_finished = true;
-    if (conn->tls) {
-        tls_session_finish(conn->tls);
-        return IO_OK;
-    }
-    return shutdown(conn->watch.fd, SHUT_WR) == 0 ? IO_OK : IO_ERROR;
+    enum io_result result = conn->tls                                ? tls_session_finish(conn->tls)
+                            : shutdown(conn->watch.fd, SHUT_WR) == 0 ? IO_OK
+                                                                     : IO_ERROR;
+    conn->has_finished = result != IO_WAIT;
+    return result;
 }
 
 void conn_rest(struct conn *conn) {

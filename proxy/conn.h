@@ -38,6 +38,9 @@ enum status conn_open(struct conn *conn, struct loop *loop, struct io_pool *pool
 void conn_start_tls(struct conn *conn, struct tls_session *tls);
 /* IO_OK once the peer is who it should be, IO_WAIT or IO_ERROR. */
 enum io_result conn_handshake(struct conn *conn);
+/* After a handshake that failed: what is left is a plain connection, to say so and to let the peer
+ * finish. */
+void conn_drop_tls(struct conn *conn);
 /* Stops watching, closes the descriptor (after TLS's goodbye), gives the buffers back. Idempotent.
  */
 void conn_close(struct conn *conn, struct loop *loop);

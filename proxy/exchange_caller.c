@@ -8,6 +8,7 @@
 
 bool exchange_find_caller(struct exchange *exchange) {
     forwarding_of_peer(&exchange->forwarding, &exchange->client->address, exchange->host);
+    exchange->forwarding.is_https = exchange->client->conn.tls != NULL;
     if (forwarding_read(&exchange->forwarding, &exchange_config(exchange)->trusted_proxies,
                         &exchange->request, &exchange->arena)) {
         return true;

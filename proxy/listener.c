@@ -120,7 +120,7 @@ static void take_connection(struct listener *listener, int fd,
     }
     struct client_address address;
     client_address_of_peer(peer, &address);
-    struct client *client = client_open(worker, fd, &address);
+    struct client *client = client_open(worker, fd, &address, listener->tls);
     if (client && is_full) {
         client_refuse_overload(client);
     }
@@ -151,11 +151,17 @@ static void on_listener_event(struct loop_watch *watch, uint32_t epoll_events) {
     listener_accept(watch->owner);
 }
 
-enum status listener_start(struct listener *listener, struct worker *worker, int fd, bool is_unix) {
+enum status listener_start(struct listener *listener, struct worker *worker, int fd, bool is_unix,
+                           struct tls_server *tls) {
     listener->worker = worker;
     listener->is_unix = is_unix;
+    listener->tls = tls_server_ref(tls);
     return loop_watch_start(worker->loop, &listener->watch, fd, EPOLLIN, on_listener_event,
                             listener);
+}
+
+void listener_renew(struct listener *listener, const struct ruleset *rules) {
+    tls_server_renew(&listener->tls, rules->servers, rules->config->listen_count);
 }
 
 void listener_resume(struct listener *listener) {
@@ -173,4 +179,6 @@ void listener_stop(struct listener *listener) {
     int fd = listener->watch.fd;
     loop_watch_stop(listener->worker->loop, &listener->watch);
     close(fd);
+    tls_server_unref(listener->tls);
+    listener->tls = NULL;
 }

@@ -8,6 +8,7 @@ struct listener {
     struct loop_watch watch;
     struct worker *worker;
     bool is_unix;
+    struct tls_server *tls; /* for connections to come; NULL: plain, or not started */
 };
 
 /* A bound, listening, non-blocking socket for `address`. `is_shared`: TCP with SO_REUSEPORT, so
@@ -15,8 +16,12 @@ struct listener {
  */
 int listener_bind(const struct config_address *address, bool is_shared, struct error *err);
 
-/* Starts accepting on `fd`, which the listener owns from then on. */
-enum status listener_start(struct listener *listener, struct worker *worker, int fd, bool is_unix);
+/* Starts accepting on `fd`, which the listener owns from then on. Takes a reference of its own to
+ * `tls` (NULL: plain). */
+enum status listener_start(struct listener *listener, struct worker *worker, int fd, bool is_unix,
+                           struct tls_server *tls);
+/* From now on connections begin with the certificates of these rules. */
+void listener_renew(struct listener *listener, const struct ruleset *rules);
 /* Takes what is waiting, then closes. */
 void listener_stop(struct listener *listener);
 /* Goes on after a pause forced by exhausted descriptors. */

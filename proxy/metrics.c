@@ -12,6 +12,13 @@ static const char *const token_check_labels[TOKEN_CHECK_COUNT] = {
     [TOKEN_CHECK_KEYS_MISSING] = "keys_missing",
 };
 
+static const char *const tls_handshake_labels[TLS_HANDSHAKE_COUNT] = {
+    [TLS_HANDSHAKE_FULL] = "full",
+    [TLS_HANDSHAKE_RESUMED] = "resumed",
+    [TLS_HANDSHAKE_FAILED] = "failed",
+    [TLS_HANDSHAKE_TIMEOUT] = "timeout",
+};
+
 void histogram_observe(struct histogram *histogram, uint64_t us) {
     size_t bucket = 0;
     while (bucket < METRIC_BUCKET_COUNT && us > bounds_us[bucket]) {
@@ -243,6 +250,18 @@ static void write_token_metrics(struct buf *out, struct worker_metrics *const *w
                                             offsetof(struct worker_metrics, token_cache_hits)));
 }
 
+static void write_tls_handshakes(struct buf *out, struct worker_metrics *const *workers,
+                                 size_t worker_count) {
+    buf_append_str(out, "# HELP barkeep_tls_handshakes_total Callers' TLS handshakes, by result.\n"
+                        "# TYPE barkeep_tls_handshakes_total counter\n");
+    for (size_t i = 0; i < TLS_HANDSHAKE_COUNT; i++) {
+        size_t offset = offsetof(struct worker_metrics, tls_handshakes) + i * sizeof(metric);
+        buf_printf(out, "barkeep_tls_handshakes_total{result=\"%s\"} %llu\n",
+                   tls_handshake_labels[i],
+                   (unsigned long long)total_of(workers, worker_count, offset));
+    }
+}
+
 void metrics_write_workers(struct buf *out, const struct route_places *places,
                            struct worker_metrics *const *workers, size_t worker_count) {
     write_requests(out, places, workers, worker_count);
@@ -264,6 +283,7 @@ void metrics_write_workers(struct buf *out, const struct route_places *places,
                "barkeep_connections %llu\n",
                (unsigned long long)total_of(workers, worker_count,
                                             offsetof(struct worker_metrics, connections)));
+    write_tls_handshakes(out, workers, worker_count);
     write_token_metrics(out, workers, worker_count);
     write_upstream_connections(out, places, workers, worker_count);
     write_scrubbed(out, places, workers, worker_count);

@@ -63,6 +63,14 @@ enum token_check {
     TOKEN_CHECK_COUNT
 };
 
+enum tls_handshake {
+    TLS_HANDSHAKE_FULL,
+    TLS_HANDSHAKE_RESUMED,
+    TLS_HANDSHAKE_FAILED,
+    TLS_HANDSHAKE_TIMEOUT,
+    TLS_HANDSHAKE_COUNT
+};
+
 struct route_metrics {
     metric requests[REASON_COUNT];
     struct histogram seconds;
@@ -96,6 +104,7 @@ struct worker_metrics {
     metric connections;
     metric token_checks[TOKEN_CHECK_COUNT];
     metric token_cache_hits;
+    metric tls_handshakes[TLS_HANDSHAKE_COUNT];
 };
 
 void worker_metrics_init(struct worker_metrics *metrics);

@@ -10,7 +10,9 @@
 
 #include "auth/revocation_source.h"
 #include "config/problem.h"
+#include "proxy/server_certificate.h"
 #include "proxy/tls.h"
+#include "proxy/tls_server.h"
 #include "vault/file_bytes.h"
 
 enum { PATH_BYTES = 48 };
@@ -46,6 +48,56 @@ static bool check_authorities(const struct config *config, struct problem_list *
     return is_good;
 }
 
+/* Opened, not read: a secret has no business in a process that only checks. */
+static enum status check_can_be_read(const char *path, struct error *err) {
+    struct stat found;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        return file_bytes_open_failure(errno, err);
+    }
+    bool is_known = fstat(fd, &found) == 0;
+    close(fd);
+    if (!is_known || !S_ISREG(found.st_mode)) {
+        return error_set(err, STATUS_INVALID, "not a regular file");
+    }
+    return found.st_size > 0 ? STATUS_OK : error_set(err, STATUS_INVALID, "empty");
+}
+
+/* Keys belong to whoever serves, not to whoever checks: that one cannot be read is a warning. */
+static bool check_certificate(const struct config_listen_certificate *certificate, const char *path,
+                              struct problem_list *problems) {
+    struct error err;
+    enum status status = server_certificate_check(certificate->file, &err);
+    if (status != STATUS_OK) {
+        problem_add(problems, status == STATUS_LIMIT ? PROBLEM_WARNING : PROBLEM_ERROR,
+                    certificate->position, path, "%s", err.text);
+    }
+    if (certificate->key_file && check_can_be_read(certificate->key_file, &err) != STATUS_OK) {
+        problem_add(problems, PROBLEM_WARNING, certificate->position, path, "%s: %s",
+                    certificate->key_file, err.text);
+    }
+    return status == STATUS_OK || status == STATUS_LIMIT;
+}
+
+static bool check_listeners(const struct config *config, struct problem_list *problems) {
+    bool is_good = true;
+    for (size_t i = 0; i < config->listen_count; i++) {
+        const struct config_listen_tls *tls = config->listen[i].tls;
+        struct error err;
+        char path[PATH_BYTES];
+        if (tls && tls_server_check_authorities(tls, &err) != STATUS_OK) {
+            snprintf(path, sizeof path, "listen[%zu].tls.client_ca", i);
+            problem_add(problems, PROBLEM_ERROR, tls->client_ca_position, path, "%s", err.text);
+            is_good = false;
+        }
+        snprintf(path, sizeof path, "listen[%zu].tls", i);
+        for (size_t j = 0; tls && j < tls->certificate_count; j++) {
+            is_good = check_certificate(&tls->certificates[j], path, problems) && is_good;
+        }
+    }
+    return is_good;
+}
+
 struct proof_file {
     const char *key;
     const char *path; /* NULL: there is none */
@@ -65,21 +117,6 @@ static struct proof_file proof_file_of(const struct config_identity *identity) {
     }
 }
 
-/* Opened, not read: a secret has no business in a process that only checks. */
-static enum status check_can_be_read(const char *path, struct error *err) {
-    struct stat found;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) {
-        return file_bytes_open_failure(errno, err);
-    }
-    bool is_known = fstat(fd, &found) == 0;
-    close(fd);
-    if (!is_known || !S_ISREG(found.st_mode)) {
-        return error_set(err, STATUS_INVALID, "not a regular file");
-    }
-    return found.st_size > 0 ? STATUS_OK : error_set(err, STATUS_INVALID, "empty");
-}
-
 /* The platform may write it later, and it is read anew for each token. */
 static void warn_of_proof(const struct config *config, struct problem_list *problems) {
     struct proof_file file = proof_file_of(&config->identity);
@@ -92,8 +129,9 @@ static void warn_of_proof(const struct config *config, struct problem_list *prob
 
 bool named_files_check(const struct config *config, struct problem_list *problems) {
     bool has_authorities = check_authorities(config, problems);
+    bool has_certificates = check_listeners(config, problems);
     bool has_revocations = check_revoked(config, problems);
     warn_of_proof(config, problems);
     problem_list_sort(problems);
-    return has_authorities && has_revocations;
+    return has_authorities && has_certificates && has_revocations;
 }

@@ -46,7 +46,8 @@ static bool has_same_text(const char *a, const char *b) {
 static bool has_same_addresses(const struct config *former, const struct config *next) {
     bool is_same = former->listen_count == next->listen_count;
     for (size_t i = 0; is_same && i < next->listen_count; i++) {
-        is_same = has_same_text(former->listen[i].text, next->listen[i].text);
+        is_same = has_same_text(former->listen[i].text, next->listen[i].text) &&
+                  !former->listen[i].tls == !next->listen[i].tls;
     }
     return is_same;
 }
@@ -137,11 +138,30 @@ struct sources *reload_sources(struct sources *current, const char *why) {
     return next;
 }
 
+/* NULL: there is none. */
+static enum status watch_file(struct file_watch *watch, const char *path) {
+    return path ? file_watch_add(watch, path) : STATUS_OK;
+}
+
+static enum status watch_listener(struct file_watch *watch, const struct config_listen_tls *tls) {
+    enum status status = watch_file(watch, tls->client_ca_file);
+    for (size_t i = 0; i < tls->certificate_count && status == STATUS_OK; i++) {
+        status = watch_file(watch, tls->certificates[i].file);
+        if (status == STATUS_OK) {
+            status = watch_file(watch, tls->certificates[i].key_file);
+        }
+    }
+    return status;
+}
+
 static enum status watch_all(struct file_watch *watch, const struct config *config) {
     enum status status = file_watch_add(watch, config->path);
     for (size_t i = 0; i < config->route_count && status == STATUS_OK; i++) {
-        if (config->routes[i].tls.ca_file) {
-            status = file_watch_add(watch, config->routes[i].tls.ca_file);
+        status = watch_file(watch, config->routes[i].tls.ca_file);
+    }
+    for (size_t i = 0; i < config->listen_count && status == STATUS_OK; i++) {
+        if (config->listen[i].tls) {
+            status = watch_listener(watch, config->listen[i].tls);
         }
     }
     return status;

@@ -21,7 +21,8 @@ struct ruleset *ruleset_new(struct config *config, struct error *err) {
         return NULL;
     }
     rules->tls = tls_contexts_new(config, err);
-    if (!rules->tls) {
+    rules->servers = rules->tls ? tls_servers_new(config, err) : NULL;
+    if (!rules->servers) {
         ruleset_unref(rules);
         return NULL;
     }
@@ -41,6 +42,7 @@ void ruleset_unref(struct ruleset *rules) {
     router_free(rules->router);
     free(rules->places);
     tls_contexts_free(rules->tls, rules->config->route_count);
+    tls_servers_free(rules->servers, rules->config->listen_count);
     config_unref(rules->config);
     free(rules);
 }

@@ -12,6 +12,7 @@
 #include "proxy/resolver.h"
 #include "proxy/router.h"
 #include "proxy/tls.h"
+#include "proxy/tls_server.h"
 #include "vault/secret_store.h"
 
 /* The parts that change only when the configuration does. */
@@ -20,12 +21,13 @@ struct ruleset {
     struct config *config;
     struct policy *policy;
     struct router *router;
-    struct tls_context **tls; /* by route */
+    struct tls_context **tls;    /* by route */
+    struct tls_server **servers; /* by entry of `listen` */
     size_t *places; /* by route: where it counts; the keeper fills them in before publishing */
 };
 
-/* Takes its own reference to `config`, and reads the files of authorities it names. NULL with err.
- */
+/* Takes its own reference to `config`, and reads the files of certificates, keys and authorities it
+ * names. NULL with err. */
 struct ruleset *ruleset_new(struct config *config, struct error *err);
 struct ruleset *ruleset_ref(struct ruleset *ruleset);
 void ruleset_unref(struct ruleset *ruleset);

@@ -68,6 +68,11 @@ bool tls_problem_is_alert(unsigned long queued) {
     return ERR_GET_REASON(queued) >= SSL_AD_REASON_OFFSET;
 }
 
+bool tls_problem_is_http(unsigned long queued) {
+    int reason = ERR_GET_REASON(queued);
+    return reason == SSL_R_HTTP_REQUEST || reason == SSL_R_HTTPS_PROXY_REQUEST;
+}
+
 const char *tls_problem_text(unsigned long queued, long verify_result) {
     int reason = ERR_GET_REASON(queued);
     const char *text = NULL;

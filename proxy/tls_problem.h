@@ -9,5 +9,7 @@
 const char *tls_problem_text(unsigned long queued, long verify_result);
 /* The peer sent a fatal alert. */
 bool tls_problem_is_alert(unsigned long queued);
+/* The peer sent a plain HTTP request where its first record belongs. */
+bool tls_problem_is_http(unsigned long queued);
 
 #endif

@@ -25,6 +25,9 @@ struct tls_session {
     bool is_out_broken;   /* the socket takes nothing any more */
     bool is_established;
     bool was_refused;
+    bool has_heard;
+    bool has_finished; /* close_notify is out */
+    bool met_http;
     enum blocked
         read_blocked; /* what the last read waited for; BLOCKED_NOT: it may have left some */
     enum blocked write_blocked;
@@ -50,6 +53,7 @@ static int bio_read(BIO *bio, char *bytes, int room) {
     for (;;) {
         ssize_t got = recv(session->fd, bytes, (size_t)room, 0);
         if (got > 0) {
+            session->has_heard = true;
             session->socket_can_read =
                 got == room || session->is_last_edge || session->asks_to_the_end;
             return (int)got;
@@ -193,6 +197,7 @@ static void note_failure(struct tls_session *session, int ssl_error) {
         queued = 0;
     }
     session->was_refused = tls_problem_is_alert(queued);
+    session->met_http = tls_problem_is_http(queued);
     session->problem = tls_problem_text(queued, SSL_get_verify_result(session->ssl));
 }
 
@@ -302,12 +307,29 @@ bool tls_session_is_quiet(struct tls_session *session) {
            session->read_blocked == BLOCKED_ON_READ;
 }
 
-void tls_session_finish(struct tls_session *session) {
-    if (session->is_established && session->in_end != IO_ERROR && !session->is_out_broken) {
-        ERR_clear_error();
-        SSL_shutdown(session->ssl);
-        ERR_clear_error();
+enum io_result tls_session_finish(struct tls_session *session) {
+    if (!session->is_established || session->has_finished || session->in_end == IO_ERROR ||
+        session->is_out_broken) {
+        return IO_OK;
     }
+    ERR_clear_error();
+    int result = SSL_shutdown(session->ssl);
+    bool waits = result < 0 && SSL_get_error(session->ssl, result) == SSL_ERROR_WANT_WRITE;
+    ERR_clear_error();
+    session->has_finished = !waits;
+    return waits ? IO_WAIT : IO_OK;
+}
+
+bool tls_session_has_heard(const struct tls_session *session) {
+    return session->has_heard;
+}
+
+bool tls_session_was_resumed(const struct tls_session *session) {
+    return SSL_session_reused(session->ssl) == 1;
+}
+
+bool tls_session_met_http(const struct tls_session *session) {
+    return session->met_http;
 }
 
 const char *tls_session_problem(const struct tls_session *session) {

@@ -32,8 +32,16 @@ enum io_result tls_session_write(struct tls_session *session, struct slice bytes
 /* True when the peer has neither sent nor ended anything, asked of the kernel now. Takes in what
  * is TLS's own (tickets, new keys). */
 bool tls_session_is_quiet(struct tls_session *session);
-/* Says goodbye (close_notify), as far as the socket takes it at once. */
-void tls_session_finish(struct tls_session *session);
+/* Says goodbye (close_notify): IO_OK once it is said, or when there is nobody to say it to; IO_WAIT
+ * when the socket takes nothing now. Reading goes on. */
+enum io_result tls_session_finish(struct tls_session *session);
+
+/* The peer has sent at least a byte. */
+bool tls_session_has_heard(const struct tls_session *session);
+/* The handshake was shortened by a ticket. */
+bool tls_session_was_resumed(const struct tls_session *session);
+/* The handshake failed because the peer speaks plain HTTP. */
+bool tls_session_met_http(const struct tls_session *session);
 
 /* Why IO_ERROR, in words of our own; NULL while nothing failed. Lives for ever. */
 const char *tls_session_problem(const struct tls_session *session);

@@ -149,6 +149,9 @@ static enum status worker_change_rules(struct worker *worker, const struct rules
     line_shelf_clear(worker->lines);
     on_behalf_shelf_clear(worker->on_behalf);
     unknown_kids_clear(worker->unknown_kids);
+    for (size_t i = 0; i < worker->listener_count; i++) {
+        listener_renew(&worker->listeners[i], rules);
+    }
     worker->audit_base_bytes = exchange_record_base_bytes(rules->config);
     loop_timer_set(worker->loop, &worker->rule_sweep, RULE_SWEEP_MS);
     return STATUS_OK;
@@ -265,8 +268,9 @@ static enum status worker_listen(struct worker *worker, const struct worker_opti
         return STATUS_NO_MEMORY;
     }
     for (size_t i = 0; i < options->listen_count; i++) {
-        enum status status = listener_start(&worker->listeners[i], worker, options->listen_fds[i],
-                                            config->listen[i].is_unix);
+        enum status status =
+            listener_start(&worker->listeners[i], worker, options->listen_fds[i],
+                           config->listen[i].is_unix, worker->snapshot->rules->servers[i]);
         if (status != STATUS_OK) {
             return status;
         }

@@ -2,6 +2,7 @@
 there is, is refused by both, at its place."""
 
 import copy
+import functools
 import json
 import os
 import pathlib
@@ -42,12 +43,23 @@ def schema():
     return json.loads(done.stdout)
 
 
+@functools.cache
+def pem():
+    """A certificate and its key, for every file that a listener names."""
+    return subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                           "-subj", "/", "-addext", "subjectAltName=DNS:gw.example", "-days", "2", "-keyout", "-"],
+                          capture_output=True, timeout=60, check=True).stdout
+
+
 def complaints(text):
     """What `barkeep check` says of a file with this content, as (status, lines)."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "case.yaml")
         path.write_text(text, encoding="utf-8")
         pathlib.Path(folder, "revoked.list").touch()
+        for name in ("gw.pem", "gw.key", "other.pem", "callers.pem"):
+            pathlib.Path(folder, name).write_bytes(pem())
+            pathlib.Path(folder, name).chmod(0o600)
         done = subprocess.run([BARKEEP, "check", "-c", "case.yaml"], cwd=folder, capture_output=True, timeout=60, check=False)
         return done.returncode, (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
 

@@ -12,6 +12,15 @@ static const char FULL[] =
     "  - \"[::1]:8081\"\n"
     "  - {address: \"unix:/run/barkeep.sock\"}\n"
     "  - :8082\n"
+    "  - address: 0.0.0.0:8443\n"
+    "    tls:\n"
+    "      certificates:\n"
+    "        - {certificate: gw.pem, key: /keys/gw.key}\n"
+    "        - {certificate: other.pem}\n"
+    "      client_ca: callers.pem\n"
+    "      client_auth: optional\n"
+    "  - {address: 127.0.0.1:8444, tls: {certificate: gw.pem, key: gw.key, client_ca: "
+    "callers.pem}}\n"
     "admin: localhost:9191\n"
     "workers: 4\n"
     "entra:\n"
@@ -137,7 +146,7 @@ static void assert_strings(const struct config_strings *strings, const char *fir
 static void reads_listeners(void **state) {
     (void)state;
     assert_string_equal(full->path, "/etc/barkeep/case.yaml");
-    assert_int_equal(full->listen_count, 4);
+    assert_int_equal(full->listen_count, 6);
     assert_string_equal(full->listen[0].text, "0.0.0.0:8080");
     assert_string_equal(full->listen[0].host, "0.0.0.0");
     assert_int_equal(full->listen[0].port, 8080);
@@ -150,6 +159,27 @@ static void reads_listeners(void **state) {
     assert_string_equal(full->admin.host, "localhost");
     assert_int_equal(full->admin.port, 9191);
     assert_int_equal(full->workers, 4);
+}
+
+static void reads_certificates_of_listeners(void **state) {
+    (void)state;
+    assert_null(full->listen[3].tls);
+    const struct config_listen_tls *several = full->listen[4].tls;
+    assert_non_null(several);
+    assert_int_equal(several->certificate_count, 2);
+    assert_string_equal(several->certificates[0].file, "/etc/barkeep/gw.pem");
+    assert_string_equal(several->certificates[0].key_file, "/keys/gw.key");
+    assert_string_equal(several->certificates[1].file, "/etc/barkeep/other.pem");
+    assert_null(several->certificates[1].key_file);
+    assert_string_equal(several->client_ca_file, "/etc/barkeep/callers.pem");
+    assert_true(several->client_is_optional);
+    const struct config_listen_tls *single = full->listen[5].tls;
+    assert_non_null(single);
+    assert_int_equal(single->certificate_count, 1);
+    assert_string_equal(single->certificates[0].file, "/etc/barkeep/gw.pem");
+    assert_string_equal(single->certificates[0].key_file, "/etc/barkeep/gw.key");
+    assert_string_equal(single->client_ca_file, "/etc/barkeep/callers.pem");
+    assert_false(single->client_is_optional);
 }
 
 static void reads_entra(void **state) {
@@ -229,7 +259,7 @@ static void reads_credentials_and_their_secrets(void **state) {
 
     assert_string_equal(credentials[0].name, "admin");
     assert_int_equal(credentials[0].kind, CREDENTIAL_BASIC);
-    assert_int_equal(credentials[0].position.line, 34);
+    assert_int_equal(credentials[0].position.line, 42);
     assert_int_equal(credentials[0].position.column, 3);
     assert_int_equal(credentials[0].username.count, 1);
     assert_int_equal(credentials[0].username.parts[0].secret, CONFIG_NONE);
@@ -327,7 +357,7 @@ static void reads_routes_and_upstreams(void **state) {
     assert_string_equal(db->name, "db");
     assert_string_equal(db->host, "db.example");
     assert_string_equal(db->path, "/db");
-    assert_int_equal(db->position.line, 52);
+    assert_int_equal(db->position.line, 60);
     assert_int_equal(db->position.column, 5);
     assert_true(db->pass_encoded_slashes);
     assert_int_equal(db->credential, 3);
@@ -393,7 +423,7 @@ static void reads_rules(void **state) {
     assert_int_equal(first->role, 2);
     assert_int_equal(first->action_count, 0);
     assert_int_equal(first->credential, 0);
-    assert_int_equal(first->position.line, 59);
+    assert_int_equal(first->position.line, 67);
     assert_int_equal(first->to_count, 1);
     assert_strings(&first->to[0].groups, "Admins", "Domain Users");
     assert_strings(&first->to[0].tenants, CLIENT, NULL);
@@ -756,6 +786,7 @@ static void warns_of_files_that_the_group_may_write(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_listeners),
+        cmocka_unit_test(reads_certificates_of_listeners),
         cmocka_unit_test(reads_entra),
         cmocka_unit_test(reads_static_issuers),
         cmocka_unit_test(reads_identity_and_vaults),

@@ -15,7 +15,7 @@ static void warns_once_each(void **state) {
         {"listen: 0.0.0.0:8080", "1:9: listen", "`0.0.0.0:8080` is reachable from other machines"},
         {"listen: :8080", "1:9: listen", "without TLS"},
         {"listen: [127.0.0.1:1, {address: 10.0.0.1:2}]", "1:23: listen[1]", "`10.0.0.1:2`"},
-        {"listen: gw.example:80", "1:9: listen", "without TLS"},
+        {"listen: gw.example:80", "1:9: listen", "give it tls"},
         {"admin: 0.0.0.0:9090", "1:8: admin", "health, metrics and the status page"},
         {LOCAL, "2:15: credentials.c", "no access entry and no route gives this credential"},
         {"vaults: {local: \"file:/s\"}", "1:10: vaults.local", "no credential uses this vault"},

@@ -1,0 +1,570 @@
+#!/usr/bin/python3
+"""TLS on listeners: versions, names, client certificates, resumption, ends, and renewed certificates
+(CASES.md E 144-147, K 222)."""
+
+import contextlib
+import copy
+import pathlib
+import socket
+import ssl
+import threading
+import unittest
+
+import wire  # noqa: F401
+from lib import raw, recorder
+from lib.case import WireCase
+from lib.certificates import CertificateAuthority
+from lib.net import free_port, patient
+from lib.process import barkeep_binary, run
+from lib.tls_client import SteppedTls, TlsClient, context, serial
+
+BIG_BYTES = 5 << 20
+HEAD_TIMEOUT_SECONDS = 2
+HANDSHAKES = 'barkeep_tls_handshakes_total{result="%s"}'
+
+
+class TlsListenerCase(WireCase):
+    """Beside the plain listener of the controls: `tls_port`, under `tls_options`."""
+
+    replays = False
+
+    @classmethod
+    def setUpClass(cls):
+        cls.ca = CertificateAuthority()
+        cls.client_ca = CertificateAuthority("Callers' authority")
+        super().setUpClass()
+
+    @classmethod
+    def file(cls, name):
+        return pathlib.Path(cls.folder) / name
+
+    @classmethod
+    def write_pair(cls, name, certificate):
+        cls.file(f"{name}.pem").write_bytes(certificate.pem)
+        key = cls.file(f"{name}.key")
+        key.write_bytes(certificate.key_pem)
+        key.chmod(0o600)
+        return {"certificate": str(cls.file(f"{name}.pem")), "key": str(key)}
+
+    @classmethod
+    def tls_options(cls):
+        cls.main = cls.ca.issue(["gw.example"])
+        return cls.write_pair("main", cls.main)
+
+    @classmethod
+    def change_config(cls, config, door):
+        cls.folder = door.folder
+        cls.tls_port = free_port()
+        cls.ca_path = cls.ca.write_public(cls.file("ca.pem"))
+        config["listen"] = [config["listen"], {"address": f"127.0.0.1:{cls.tls_port}",
+                                               "tls": cls.tls_options()}]
+        config["limits"] = {"head_timeout": f"{HEAD_TIMEOUT_SECONDS}s"}
+
+    def context(self, **options):
+        return context(self.ca_path, **options)
+
+    def connect(self, tls=None, **options):
+        client = TlsClient(self.tls_port, tls or self.context(), **options)
+        self.addCleanup(client.close)
+        client.on_response = self.door.note
+        return client
+
+    def get(self, target="/public/x", **options):
+        return raw.request("GET", target, token=self.token, **options)
+
+    def check_serves(self, client, target="/public/x"):
+        self.assertEqual(200, client.exchange(self.get(target)).status)
+
+    def check_no_handshake(self, *fragments, tls=None, **options):
+        """It fails, on either side, before or (TLS 1.3, client certificates) after the client's part."""
+        with self.assertRaises((ssl.SSLError, ConnectionError)) as caught:
+            client = self.connect(tls, **options)
+            client.socket.sendall(self.get())
+            client.socket.recv(1)
+        if fragments:
+            self.assertTrue(any(fragment in str(caught.exception) for fragment in fragments),
+                            caught.exception)
+
+    def counted(self, result):
+        return self.door.barkeep.metrics()[HANDSHAKES % result]
+
+    def wait_counted(self, result, since):
+        self.wait_for(lambda: self.counted(result) > since, f"a handshake is counted as {result}")
+
+
+class Handshakes(TlsListenerCase):
+    def test_versions_1_2_and_1_3_and_nothing_older(self):
+        for version, name in ((ssl.TLSVersion.TLSv1_2, "TLSv1.2"), (ssl.TLSVersion.TLSv1_3, "TLSv1.3")):
+            with self.subTest(name):
+                client = self.connect(self.context(version=version))
+                self.assertEqual(name, client.socket.version())
+                self.assertIsNone(client.socket.compression())
+                self.check_serves(client)
+        failed = self.counted("failed")
+        self.check_no_handshake(tls=self.context(version=ssl.TLSVersion.TLSv1_1, seclevel=0))
+        self.wait_counted("failed", failed)
+
+    def test_refuses_ciphers_without_forward_secrecy(self):
+        tls = self.context(version=ssl.TLSVersion.TLSv1_2)
+        tls.set_ciphers("kRSA:ECDHE+AES+SHA1")
+        self.check_no_handshake(tls=tls)
+
+    def test_tells_upstreams_that_it_was_https(self):
+        mark = self.door.upstream.mark()
+        self.check_serves(self.connect(), "/public/proto")
+        request = self.door.upstream.since(mark)[0]
+        self.assertEqual(["https"], request.all("X-Forwarded-Proto"))
+        self.assertEqual(["127.0.0.1"], request.all("X-Forwarded-For"))
+
+    def test_speaks_http_1_1_and_says_so(self):
+        for offered, chosen in ((["h2", "http/1.1"], "http/1.1"), (["http/1.1"], "http/1.1"), (None, None)):
+            client = self.connect(self.context(alpn=offered))
+            self.assertEqual(chosen, client.socket.selected_alpn_protocol())
+            self.check_serves(client)
+
+    def test_refuses_who_speaks_no_http_1_1(self):
+        for offered in (["h2"], ["http/1.0"], ["imap"]):
+            with self.subTest(offered):
+                self.check_no_handshake("NO_APPLICATION_PROTOCOL", "no application protocol",
+                                        tls=self.context(alpn=offered))
+
+    def test_resumes_on_every_worker(self):
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            tls = self.context(version=version)
+            first = self.connect(tls)
+            self.assertFalse(first.socket.session_reused)
+            self.check_serves(first)
+            session = first.socket.session
+            resumed = self.counted("resumed")
+            for _ in range(8):  # workers take turns by the kernel's choice
+                again = self.connect(tls, session=session)
+                self.assertTrue(again.socket.session_reused)
+                self.check_serves(again)
+                session = again.socket.session or session
+            self.assertGreaterEqual(self.counted("resumed"), resumed + 8)
+
+    def test_refuses_renegotiation(self):
+        with SteppedTls(self.tls_port, self.context(version=ssl.TLSVersion.TLSv1_2)) as peer:
+            peer.handshake()
+            peer.send(self.get())
+            self.assertIn(b"200", peer.read())
+        code, _, errors = run(["openssl", "s_client", "-connect", f"127.0.0.1:{self.tls_port}", "-tls1_2",
+                               "-legacy_server_connect"], patient(20), stdin=b"R\n")
+        self.assertNotEqual(0, code)
+        self.assertIn("no renegotiation", errors)
+
+
+class NotTls(TlsListenerCase):
+    def test_plain_http_is_told_so(self):
+        with self.door_client() as client:
+            client.send(self.get())
+            response = client.read_response()
+            self.check_refusal(response, 400, "bad_request")
+            self.assertIn(b"https", response.body)
+            self.assertEqual(b"", client.read_to_end())
+
+    def door_client(self):
+        client = raw.Client(self.tls_port)
+        client.on_response = self.door.note
+        return client
+
+    def test_other_bytes_end_it(self):
+        for data in (b"\0" * 64, b"SSH-2.0-x\r\n", b"\x16\x03\x01\xff\xff" + b"a" * 600, b"\x80\x2e\x01\0\2" + b"a" * 41):
+            with self.subTest(data[:8]), self.door_client() as client:
+                failed = self.counted("failed")
+                client.send(data)
+                client.finish_sending()
+                self.assertNotIn(b"HTTP/1.1 200", client.read_to_end())
+                self.wait_counted("failed", failed)
+
+    def test_a_handshake_that_stops_ends_at_the_heads_deadline(self):
+        hello = SteppedTls(self.tls_port, self.context())
+        data = hello.hello()
+        hello.socket.close()
+        self.assertGreater(len(data), 100)
+        slow = self.counted("timeout")
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(self.door_client()).send(part)
+                       for part in (b"", data[:1], data[:60], data)]
+            for client in clients:
+                client.read_to_end()  # its limit is the client's own
+        self.assertEqual(slow + len(clients), self.counted("timeout"))
+
+    def test_a_handshake_byte_by_byte_is_one(self):
+        with SteppedTls(self.tls_port, self.context()) as peer:
+            for byte in peer.hello():
+                peer.socket.sendall(bytes([byte]))
+            peer.handshake()
+            peer.send(self.get())
+            self.assertIn(b"200 ", peer.read())
+
+    def test_who_leaves_in_the_handshake_is_forgotten(self):
+        with SteppedTls(self.tls_port, self.context()) as peer:
+            data = peer.hello()
+        for part in (data[:50], data):
+            for resets in (False, True):
+                failed = self.counted("failed")
+                client = self.door_client()
+                client.send(part)
+                client.reset() if resets else client.close()
+                self.wait_counted("failed", failed)
+        self.wait_for(lambda: self.door.barkeep.metrics()["barkeep_connections"] == 0, "all are gone")
+
+
+class Requests(TlsListenerCase):
+    def test_keeps_alive_and_takes_pipelined_requests_in_order(self):
+        client = self.connect()
+        self.check_serves(client, "/public/1")
+        self.check_serves(client, "/public/2")
+        mark = self.door.upstream.mark()
+        client.send(b"".join(self.get(f"/public/p{i}") for i in range(20)))
+        for _ in range(20):
+            self.assertEqual(200, client.read_response().status)
+        self.assertEqual([f"/public/p{i}" for i in range(20)],
+                         [request.target for request in self.door.upstream.since(mark)])
+
+    def test_request_in_many_records(self):
+        client = self.connect()
+        self.assertEqual(200, client.exchange(self.get(), split=1).status)
+
+    def test_big_bodies_both_ways(self):
+        body = bytes(i * 7 & 255 for i in range(1 << 16)) * (BIG_BYTES >> 16)
+
+        def answer(peer, request):
+            peer.read_body(request)
+            self.assertEqual(BIG_BYTES, request.body_bytes)
+            peer.send(recorder.answer(body=body))
+
+        self.door.upstream.on("/public/big", answer)
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            client = self.connect(self.context(version=version))
+            response = client.exchange(raw.request("POST", "/public/big", body=body, token=self.token))
+            self.assertEqual(200, response.status)
+            self.assertTrue(response.body == body, "the body comes back as it went")
+            self.check_serves(client)
+
+    def test_refusals_arrive_and_say_goodbye(self):
+        cases = [(raw.request("GET", "/public/x"), 401, "token_missing"),
+                 (b"GET /public/x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, "bad_request"),
+                 (b"GET /" + b"a" * 60000 + b" HTTP/1.1\r\n\r\n", (400, 414, 431), None)]
+        for data, status, reason in cases:
+            with self.subTest(status):
+                client = self.connect()
+                client.send(data)
+                response = client.read_response()
+                self.check_refusal(response, status, reason)
+                if response.one("Connection") == "close":
+                    self.assertEqual(b"", client.read_to_end())
+
+    def test_an_answer_that_ends_with_its_connection_ends_with_goodbye(self):
+        client = self.connect()
+        client.send(self.get(version="HTTP/1.0"))
+        self.assertEqual(200, client.read_response().status)
+        self.assertEqual(b"", client.read_to_end())
+
+    def test_fin_after_the_request_still_gets_its_answer(self):
+        client = self.connect()
+        client.send(self.get())
+        client.finish_sending()
+        self.assertEqual(200, client.read_response().status)
+
+    def test_goodbye_after_the_request_still_gets_its_answer(self):
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            with SteppedTls(self.tls_port, self.context(version=version)) as peer:
+                peer.handshake()
+                peer.send(self.get())
+                peer.say_goodbye()
+                self.assertIn(b"200 ", peer.read())
+                while peer.read():
+                    pass
+
+    def test_a_body_that_is_cut_reaches_nobody_as_whole(self):
+        """FIN without goodbye inside a body: whoever sits between may have cut it."""
+        mark = self.door.upstream.mark()
+        client = self.connect()
+        client.send(raw.request("POST", "/public/cut", [("Content-Length", "100")], token=self.token) + b"abc")
+        self.wait_for(lambda: self.door.upstream.since(mark), "the head is at the upstream")
+        client.finish_sending()
+        with self.assertRaises((raw.Truncated, ssl.SSLError)):
+            client.read_response()
+        self.wait_for(lambda: any(line.get("aborted") == "client" and line.get("path") == "/public/cut"
+                                  for line in self.door.audit.requests()), "the audit has it")
+
+    def test_reset_between_requests_ends_quietly(self):
+        client = self.connect()
+        self.check_serves(client)
+        client.reset()
+        self.check_serves(self.connect())
+
+
+class Names(TlsListenerCase):
+    @classmethod
+    def tls_options(cls):
+        cls.shown = {"first.example": cls.ca.issue(["first.example"], ["127.0.0.1"]),
+                     "*.wild.example": cls.ca.issue(["*.wild.example"]),
+                     "own.wild.example": cls.ca.issue(["own.wild.example", "also.example"], is_rsa=True)}
+        pairs = [cls.write_pair(f"pair{i}", certificate) for i, certificate in enumerate(cls.shown.values())]
+        path = cls.file("both.pem")
+        path.write_bytes(cls.shown["*.wild.example"].key_pem + cls.shown["*.wild.example"].pem)
+        path.chmod(0o600)
+        pairs[1] = {"certificate": str(path)}  # with its key
+        return {"certificates": pairs}
+
+    def shown_to(self, name, **options):
+        tls = self.context(**options)
+        tls.check_hostname = False
+        client = self.connect(tls, name=name)
+        self.check_serves(client)
+        return serial(client.socket)
+
+    def test_shows_the_certificate_that_names_the_host(self):
+        cases = {"first.example": "first.example", "a.wild.example": "*.wild.example",
+                 "own.wild.example": "own.wild.example", "OWN.wild.example": "own.wild.example",
+                 "also.example": "own.wild.example",
+                 # unknown, or nothing asked for: the first
+                 "unknown.example": "first.example", "wild.example": "first.example",
+                 "a.b.wild.example": "first.example", None: "first.example"}
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            for name, expected in cases.items():
+                with self.subTest(name=name, version=version):
+                    self.assertEqual(self.shown[expected].serial, self.shown_to(name, version=version))
+
+
+class ClientCertificates(TlsListenerCase):
+    auth = "required"
+
+    @classmethod
+    def tls_options(cls):
+        cls.main = cls.ca.issue(["gw.example"])
+        caller = cls.client_ca.issue(common_name="caller", for_clients=True)
+        cls.caller_path = caller.write(cls.file("caller.pem"))
+        wrong = {"another authority's": cls.ca.issue(common_name="x", for_clients=True),
+                 "expired": cls.client_ca.issue(common_name="x", for_clients=True, days=(-1, -0.5)),
+                 "a server's": cls.client_ca.issue(["x.example"])}
+        cls.wrong = {name: certificate.write(cls.file(f"wrong{i}.pem"))
+                     for i, (name, certificate) in enumerate(wrong.items())}
+        ca = cls.client_ca.write_public(cls.file("callers.pem"))
+        return {**cls.write_pair("main", cls.main), "client_ca": ca, "client_auth": cls.auth}
+
+    versions = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
+
+    def test_takes_a_certificate_of_the_authority(self):
+        for version in self.versions:
+            self.check_serves(self.connect(self.context(version=version, certificate_path=self.caller_path)))
+
+    def test_refuses_any_other_certificate(self):
+        for version in self.versions:
+            for name, path in self.wrong.items():
+                with self.subTest(name=name, version=version):
+                    mark = self.door.upstream.mark()
+                    self.check_no_handshake("ALERT", "alert", tls=self.context(version=version, certificate_path=path))
+                    self.assertTrue(self.door.upstream.is_untouched(mark))
+
+    def test_who_comes_without(self):
+        for version in self.versions:
+            self.check_no_handshake("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "certificate required",
+                                    tls=self.context(version=version))
+
+    def test_resumes_who_had_one(self):
+        for version in self.versions:
+            tls = self.context(version=version, certificate_path=self.caller_path)
+            first = self.connect(tls)
+            self.check_serves(first)
+            again = self.connect(tls, session=first.socket.session)
+            self.assertTrue(again.socket.session_reused)
+            self.check_serves(again)
+
+
+class OptionalClientCertificates(ClientCertificates):
+    auth = "optional"
+
+    def test_who_comes_without(self):
+        for version in self.versions:
+            self.check_serves(self.connect(self.context(version=version)))
+
+
+class Renewal(TlsListenerCase):
+    @classmethod
+    def tls_options(cls):
+        options = super().tls_options()
+        caller = cls.client_ca.issue(common_name="caller", for_clients=True)
+        cls.caller_path = caller.write(cls.file("caller.pem"))
+        cls.callers = cls.file("callers.pem")
+        cls.client_ca.write_public(cls.callers)
+        return {**options, "client_ca": str(cls.callers), "client_auth": "optional"}
+
+    def events(self, what):
+        return [event for event in self.door.audit.read()
+                if event["event"] == "reload" and event.get("what") == what]
+
+    def reload(self, what, act):
+        before = len(self.events(what))
+        act()
+        self.wait_for(lambda: len(self.events(what)) > before, f"a reload that is {what}")
+        return self.events(what)[-1]
+
+    def replace(self, name, data):
+        fresh = self.file(name + ".new")
+        fresh.write_bytes(data)
+        fresh.chmod(0o600)
+        fresh.rename(self.file(name))
+
+    def put(self, certificate, what="applied"):
+        def act():
+            self.replace("main.key", certificate.key_pem)
+            self.replace("main.pem", certificate.pem)
+        return self.reload(what, act)
+
+    def shown(self):
+        client = self.connect()
+        self.check_serves(client)
+        return serial(client.socket)
+
+    def test_a_renewed_certificate_is_shown_and_drops_nobody(self):
+        live = self.connect()
+        self.check_serves(live)
+        former = serial(live.socket)
+        renewed = self.ca.issue(["gw.example"])
+        self.put(renewed)
+        self.wait_for(lambda: self.shown() == renewed.serial, "the renewed certificate is shown")
+        self.check_serves(live)
+        self.assertEqual(former, serial(live.socket))
+
+    def test_tickets_stay_good(self):
+        tls = self.context()
+        first = self.connect(tls)
+        self.check_serves(first)
+        renewed = self.ca.issue(["gw.example"])
+        self.put(renewed)
+        self.wait_for(lambda: self.shown() == renewed.serial, "the renewed certificate is shown")
+        again = self.connect(tls, session=first.socket.session)
+        self.assertTrue(again.socket.session_reused)
+        self.check_serves(again)
+
+    def test_a_bad_renewal_changes_nothing_and_is_said(self):
+        shown = self.shown()
+        key = self.file("main.key").read_bytes()
+        pem = self.file("main.pem").read_bytes()
+        live = self.connect()
+        other = self.ca.issue(["gw.example"])
+        for name, data, problem in (("main.pem", b"rubbish\n", "main.pem"), ("main.key", other.key_pem, "belongs to none"),
+                                    ("main.key", b"", "main.key")):
+            with self.subTest(problem):
+                event = self.reload("refused", lambda n=name, d=data: self.replace(n, d))
+                self.assertIn(problem, event["problem"])
+                self.assertEqual(shown, self.shown())
+                self.check_serves(live)
+                self.reload("applied", lambda: (self.replace("main.key", key), self.replace("main.pem", pem)))
+
+    def test_who_was_let_in_by_former_authorities_is_not_resumed(self):
+        tls = self.context(certificate_path=self.caller_path)
+        first = self.connect(tls)
+        self.check_serves(first)
+        others = CertificateAuthority("Others")
+        self.reload("applied", lambda: self.replace("callers.pem", others.pem))
+        def is_refused():
+            try:
+                client = self.connect(tls, session=first.socket.session)
+                client.socket.sendall(self.get())
+                client.socket.recv(1)
+            except (ssl.SSLError, ConnectionError):
+                return True
+            return False
+        try:
+            self.wait_for(is_refused, "the former caller is refused")
+        finally:
+            self.reload("applied", lambda: self.replace("callers.pem", self.client_ca.pem))
+
+    def test_a_listener_stays_under_tls_until_a_restart(self):
+        config = copy.deepcopy(self.door.config)
+        config["listen"][1] = config["listen"][1]["address"]
+        def act(document):
+            self.door.barkeep.write_config(document)
+        try:
+            event = self.reload("applied", lambda: act(config))
+            self.assertEqual("listen", event["needs_restart"])
+            self.shown()
+        finally:
+            self.reload("applied", lambda: act(self.door.config))
+
+
+class Overload(TlsListenerCase):
+    @classmethod
+    def change_config(cls, config, door):
+        super().change_config(config, door)
+        config["workers"] = 1
+        config["limits"]["connections"] = 2
+
+    def test_tells_over_tls_that_there_are_too_many(self):
+        may_go = threading.Event()
+
+        def hold(peer, _):
+            may_go.wait(patient(10))
+            peer.send(recorder.answer())
+
+        self.door.upstream.on("/public/hold", hold)
+        busy = [self.connect() for _ in range(2)]
+        mark = self.door.upstream.mark()
+        for client in busy:
+            client.send(self.get("/public/hold"))
+        self.wait_for(lambda: len(self.door.upstream.since(mark)) == 2, "both are at work")
+        third = self.connect()
+        self.check_refusal(third.read_response(), 503, "overloaded")
+        self.assertEqual(b"", third.read_to_end())
+        may_go.set()
+        for client in busy:
+            self.assertEqual(200, client.read_response().status)
+
+
+class Drain(unittest.TestCase):
+    def test_says_goodbye_to_idle_callers_and_finishes_the_others(self):
+        class Case(TlsListenerCase):
+            pass
+        Case.setUpClass()
+        case = Case()
+        try:
+            tls = context(Case.ca_path)
+            idle = TlsClient(Case.tls_port, tls)
+            self.assertEqual(200, idle.exchange(raw.request("GET", "/public/i", token=Case.token)).status)
+            silent = socket.create_connection(("127.0.0.1", Case.tls_port))
+            silent.settimeout(patient(10))
+        finally:
+            Case.tearDownClass()
+        del case
+        self.assertEqual(b"", idle.read_to_end())  # with close_notify, or it raises
+        idle.close()
+        self.assertEqual(b"", silent.recv(1))
+        silent.close()
+
+
+class Checked(unittest.TestCase):
+    """What `barkeep check` says of a listener's files."""
+
+    def test_warns_when_others_can_read_the_key(self):
+        class Case(TlsListenerCase):
+            pass
+        Case.setUpClass()
+        try:
+            path = Case.door.barkeep.config_path
+            quiet = self.check(path)
+            self.assertNotIn("may read", quiet)
+            self.assertNotIn("without TLS", quiet)
+            Case.file("main.key").chmod(0o644)
+            self.assertIn("everyone on this machine may read", self.check(path))
+            Case.file("main.key").chmod(0o600)
+            expired = Case.ca.issue(["gw.example"], days=(-2, -1))
+            Case.file("main.pem").write_bytes(expired.pem)
+            self.assertIn("has expired", self.check(path))
+            Case.file("main.pem").write_bytes(b"")
+            self.assertIn("no certificate can be read", self.check(path, 2))
+        finally:
+            Case.tearDownClass()
+
+    def check(self, path, expected=0):
+        code, output, errors = run([barkeep_binary(), "check", "-c", str(path)], patient(20))
+        self.assertEqual(expected, code, output + errors)
+        return output + errors
+
+
+if __name__ == "__main__":
+    unittest.main()
