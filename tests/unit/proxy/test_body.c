@@ -219,6 +219,39 @@ static void masks_secrets_across_every_border(void **state) {
     run_cases(cases, COUNT(cases));
 }
 
+#define TEN "**********"
+#define LENGTH_AS_LETTER "\x82open-sesame." TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+
+static void masks_secrets_within_each_frame(void **state) {
+    (void)state;
+    static const struct body_case cases[] = {
+        {BODY_WEBSOCKET, 0, false, UINT64_MAX,
+         "\x81\x0e"
+         "a " SECRET "b\x89\x01?",
+         false, BODY_PUMP_WAIT_SOURCE,
+         "\x81\x0e"
+         "a " MASKED "b\x89\x01?",
+         "", SECRET},
+        {BODY_WEBSOCKET, 0, false, UINT64_MAX, "\x81\x0b" SECRET "\x81\x0b" SECRET, true,
+         BODY_PUMP_DONE, "\x81\x0b" MASKED "\x81\x0b" MASKED, "", SECRET},
+        /* a whole frame waits for nothing, one that is not keeps back what it has to */
+        {BODY_WEBSOCKET, 0, false, UINT64_MAX, "\x81\x04open", false, BODY_PUMP_WAIT_SOURCE,
+         "\x81\x04open", "", SECRET},
+        {BODY_WEBSOCKET, 0, false, UINT64_MAX, "\x81\x0bopen", false, BODY_PUMP_WAIT_SOURCE,
+         "\x81\x0b", "open", SECRET},
+        {BODY_WEBSOCKET, 0, false, UINT64_MAX, "\x81\x0bopen", true, BODY_PUMP_DONE, "\x81\x0bopen",
+         "", SECRET},
+        /* the header is no text (its length is an o), and no secret goes on behind one */
+        {BODY_WEBSOCKET, 0, false, UINT64_MAX, LENGTH_AS_LETTER, false, BODY_PUMP_WAIT_SOURCE,
+         LENGTH_AS_LETTER, "", SECRET},
+        {BODY_WEBSOCKET, 0, false, UINT64_MAX, "\x01\x04open\x80\x07-sesame", false,
+         BODY_PUMP_WAIT_SOURCE, "\x01\x04open\x80\x07-sesame", "", SECRET},
+        {BODY_WEBSOCKET, 0, false, UINT64_MAX, "\xc1\x01x", false, BODY_PUMP_MALFORMED, "", NULL,
+         SECRET},
+    };
+    run_cases(cases, COUNT(cases));
+}
+
 static void keeps_back_only_what_may_become_a_secret(void **state) {
     (void)state;
     static const struct body_case cases[] = {
@@ -537,6 +570,7 @@ int main(void) {
         cmocka_unit_test(moves_empty_bodies),
         cmocka_unit_test(leaves_the_next_message_alone),
         cmocka_unit_test(masks_secrets_across_every_border),
+        cmocka_unit_test(masks_secrets_within_each_frame),
         cmocka_unit_test(keeps_back_only_what_may_become_a_secret),
         cmocka_unit_test(waits_for_the_rest),
         cmocka_unit_test(takes_a_truncated_body_for_no_body),

@@ -409,6 +409,51 @@ static void frames_the_request_by_itself(void **state) {
     }
 }
 
+static void switches_protocols_anew(void **state) {
+    (void)state;
+    struct scene scene;
+    scene_open(&scene);
+    const char *request = "GET / HTTP/1.1\r\nHost: h.example\r\nConnection: x, Upgrade\r\n"
+                          "Upgrade: WebSocket\r\nSec-WebSocket-Extensions: e\r\nX: y\r\n\r\n";
+    assert_null(strstr(forwarded(&scene, request), "pgrade"));
+    scene.exchange.opens_websocket = true;
+    assert_string_equal(
+        forwarded(&scene, request),
+        "GET /x HTTP/1.1\r\nHost: backend:8080\r\nSec-WebSocket-Extensions: e\r\n" FORWARDING
+            OWN_TRACEPARENT "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    take_response(&scene,
+                  "HTTP/1.1 101 Now\r\nConnection: y, upgrade\r\nY: z\r\nUpgrade: WebSocket\r\n"
+                  "Sec-WebSocket-Accept: a\r\nX-Request-Id: its\r\n\r\n",
+                  false);
+    scene.exchange.closes_client = true;
+    assert_true(write_client_switch(&scene.exchange));
+    assert_string_equal(text_of(&scene.client.conn.out),
+                        "HTTP/1.1 101 Now\r\nSec-WebSocket-Accept: a\r\nX-Request-Id: " ID
+                        "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    scene_close(&scene);
+}
+
+static void offers_no_extension_where_it_searches(void **state) {
+    (void)state;
+    struct scene scene;
+    scene_open(&scene);
+    struct leak_set *leaks = NULL;
+    const struct leak_source source = {SLICE("open-sesame"), LEAK_VALUE};
+    assert_true(leak_set_new(&source, 1, &leaks));
+    const struct rendered_credential credential = {.is_available = true, .leaks = leaks};
+    const char *request = "GET / HTTP/1.1\r\nHost: h.example\r\nSec-WebSocket-Extensions: e\r\n"
+                          "sec-websocket-protocol: p\r\n\r\n";
+    scene.exchange.credential = &credential;
+    scene.exchange.opens_websocket = true;
+    assert_non_null(strstr(forwarded(&scene, request), "Sec-WebSocket-Extensions: e\r\n"));
+    scene.route.scrub = true;
+    const char *text = forwarded(&scene, request);
+    assert_null(strstr(text, "Extensions"));
+    assert_non_null(strstr(text, "sec-websocket-protocol: p\r\n"));
+    leak_set_free(leaks);
+    scene_close(&scene);
+}
+
 static void writes_nothing_that_does_not_fit(void **state) {
     (void)state;
     const char *request = "GET / HTTP/1.1\r\nHost: h.example\r\n\r\n";
@@ -577,6 +622,8 @@ int main(void) {
         cmocka_unit_test(passes_one_valid_traceparent_or_makes_one),
         cmocka_unit_test(passes_tracestate_only_with_its_trace),
         cmocka_unit_test(frames_the_request_by_itself),
+        cmocka_unit_test(switches_protocols_anew),
+        cmocka_unit_test(offers_no_extension_where_it_searches),
         cmocka_unit_test(writes_nothing_that_does_not_fit),
         cmocka_unit_test(leaves_nothing_of_what_did_not_fit),
         cmocka_unit_test(frames_the_response_by_itself),
