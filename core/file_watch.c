@@ -107,6 +107,23 @@ enum status file_watch_add(struct file_watch *watch, const char *path) {
     return STATUS_OK;
 }
 
+void file_watch_look(struct file_watch *watch) {
+    for (size_t i = 0; i < watch->count; i++) {
+        watch->files[i].reported = watch->files[i].seen = look_at(watch->files[i].path);
+    }
+}
+
+void file_watch_inherit(struct file_watch *watch, const struct file_watch *former) {
+    for (size_t i = 0; i < watch->count; i++) {
+        for (size_t j = 0; j < former->count; j++) {
+            if (strcmp(watch->files[i].path, former->files[j].path) == 0) {
+                watch->files[i].reported = former->files[j].reported;
+                watch->files[i].seen = former->files[j].seen;
+            }
+        }
+    }
+}
+
 void file_watch_free(struct file_watch *watch) {
     if (!watch) {
         return;

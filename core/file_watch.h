@@ -13,6 +13,11 @@ struct file_watch;
 struct file_watch *file_watch_new(struct loop *loop, void (*on_change)(void *owner), void *owner);
 /* One more file, from its state of now. It need not exist. */
 enum status file_watch_add(struct file_watch *watch, const char *path);
+/* Takes what the files look like now as known, before somebody reads them. */
+void file_watch_look(struct file_watch *watch);
+/* Files that `former` watches too change since its last look, not since now: none goes unnoticed
+ * while one watch takes over from the other. */
+void file_watch_inherit(struct file_watch *watch, const struct file_watch *former);
 void file_watch_free(struct file_watch *watch); /* NULL is fine */
 
 #endif

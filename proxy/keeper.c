@@ -167,6 +167,9 @@ static void keeper_watch_files(struct keeper *keeper);
  * rules. */
 static void keeper_reload(struct keeper *keeper, const char *why) {
     struct sources *former = keeper->sources;
+    if (keeper->watch) {
+        file_watch_look(keeper->watch);
+    }
     struct sources *next = keeper_is_draining(keeper) ? NULL : reload_sources(former, why);
     if (next) {
         keeper_place_routes(keeper, next->rules);
@@ -183,8 +186,12 @@ static void on_files_changed(void *owner) {
 }
 
 static void keeper_watch_files(struct keeper *keeper) {
-    file_watch_free(keeper->watch);
+    struct file_watch *former = keeper->watch;
     keeper->watch = reload_watch(keeper->sources->config, keeper->loop, on_files_changed, keeper);
+    if (former && keeper->watch) {
+        file_watch_inherit(keeper->watch, former);
+    }
+    file_watch_free(former);
     if (!keeper->watch) {
         LOG_EVENT(LOG_WARNING, "reload", LOG_STR("what", "not watching"),
                   LOG_STR("problem", "out of memory: send SIGHUP after a change"));

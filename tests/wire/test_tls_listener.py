@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""TLS on listeners: versions, names, client certificates, resumption, ends, and renewed certificates
-(CASES.md E 144-147, K 222)."""
+"""TLS on listeners: versions, names, client certificates, resumption, ends, and renewed
+certificates."""
 
 import contextlib
 import copy
@@ -400,7 +400,10 @@ class Renewal(TlsListenerCase):
     def reload(self, what, act):
         before = len(self.events(what))
         act()
-        self.wait_for(lambda: len(self.events(what)) > before, f"a reload that is {what}")
+        try:
+            self.wait_for(lambda: len(self.events(what)) > before, f"a reload that is {what}", 10)
+        except AssertionError as failure:
+            raise AssertionError(f"{failure}\n{self.door.barkeep.process.stderr()[-2000:]}") from None
         return self.events(what)[-1]
 
     def replace(self, name, data):
