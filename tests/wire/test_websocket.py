@@ -5,6 +5,7 @@ import os
 import pathlib
 import signal
 import socket
+import ssl
 import threading
 import time
 import unittest
@@ -21,6 +22,7 @@ from lib.tls_recorder import TlsRecorder
 from lib.websocket import BINARY, CLOSE, CONTINUATION, KEY, PING, PONG, TEXT, frame, handshake, switch
 from test_reload import ReloadCase
 from test_secrets import SecretCase
+from test_tls_listener import TlsListenerCase
 
 BAD = "bad_request"
 SECRET = "canary-websocket-51c0-51c0"
@@ -680,6 +682,64 @@ class TlsUpstream(SocketCase):
             except PeerGone:
                 peer.send(b"got " + peer.pending)
                 peer.socket.unwrap()
+        client = self.over_tls(opened(script))
+        client.socket.sendall(b"all of it")
+        client.finish_sending()
+        self.assertEqual(b"got all of it", client.read_to_end())
+        self.check_end(client)
+
+
+class TlsListener(TlsListenerCase, SocketCase):
+    @classmethod
+    def change_config(cls, config, door):
+        super().change_config(config, door)
+        config["routes"][0]["websocket"] = True
+
+    def over_tls(self, script, **options):
+        target = f"/public/{uuid.uuid4()}"
+        self.door.upstream.on(target, script)
+        client = self.connect(self.context(**options))
+        client.head = client.exchange(handshake(target, self.token))
+        self.assertEqual(101, client.head.status, client.head.body)
+        return client
+
+    def test_frames_pass_over_tls(self):
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            with self.subTest(version.name):
+                client = self.over_tls(websocket.echo, version=version)
+                for length in (0, 5, 70000):
+                    payload = os.urandom(length)
+                    self.say(client, payload)
+                    self.assertEqual(payload, self.hear(client)[2])
+                self.say(client, b"", CLOSE)
+                self.assertEqual(CLOSE, self.hear(client)[0])
+                client.socket.unwrap()
+                self.check_end(client)
+
+    def test_the_upstreams_end_comes_as_a_goodbye_and_the_rest_still_goes(self):
+        got = []
+
+        def script(peer):
+            peer.send(b"last words")
+            peer.socket.shutdown(socket.SHUT_WR)
+            while True:
+                got.append(peer.receive())
+        client = self.over_tls(opened(script))
+        self.assertEqual(b"last words", client.take(10))
+        self.assertEqual(b"", client.socket.recv(1))  # close_notify: anything else raises
+        client.socket.sendall(b"answer")
+        client.socket.unwrap()
+        self.check_end(client)
+        self.wait_for(lambda: b"".join(got) == b"answer", "the rest at the upstream")
+
+    def test_a_clients_end_without_goodbye_is_its_end(self):
+        """As for requests: many clients never say it."""
+        def script(peer):
+            try:
+                while True:
+                    peer.pending += peer.receive()
+            except PeerGone:
+                peer.send(b"got " + peer.pending)
         client = self.over_tls(opened(script))
         client.socket.sendall(b"all of it")
         client.finish_sending()
