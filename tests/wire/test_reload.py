@@ -423,11 +423,11 @@ class Rules(ReloadCase):
             config["routes"][0]["name"] = "renamed"
         self.change(rename)
         self.soon(lambda: self.status("/public/x") == 200 and count("renamed") > 0, "counted anew")
-        self.assertEqual(before, count("main"))
-        renamed = count("renamed")
+        main, renamed = count("main"), count("renamed")
+        self.assertGreaterEqual(main, before)
         self.reload(self.door.config)
-        self.soon(lambda: self.status("/public/x") == 200 and count("main") > before, "counted on")
-        self.assertEqual(renamed, count("renamed"))
+        self.soon(lambda: self.status("/public/x") == 200 and count("main") > main, "counted on")
+        self.assertGreaterEqual(count("renamed"), renamed)
 
     def test_readiness_stays(self):
         ended, seen = threading.Event(), []
