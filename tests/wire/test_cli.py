@@ -217,7 +217,7 @@ class CommandLine(unittest.TestCase):
             place = (1, text.index(str(path)) + 1), f"identity.{kind}.{key}"
             with self.subTest(key=key, what="missing"):
                 self.check_file(text, path, "warning", *place)
-            path.touch()
+            path.touch(0o600)
             with self.subTest(key=key, what="empty"):
                 self.check_file(text, path, "warning", *place)
             path.write_text("canary-secret-51ce\n")
