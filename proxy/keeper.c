@@ -35,6 +35,7 @@ struct keeper {
     struct loop_watch signals;
     struct http_client *client;
     struct sources *sources; /* of the configuration in force */
+    struct config *settled;  /* the one this process was started with */
     struct route_places places;
     struct file_watch *watch; /* of what the configuration is made of */
     struct audit_writer *audit;
@@ -167,7 +168,8 @@ static void keeper_watch_files(struct keeper *keeper);
  * rules. */
 static void keeper_reload(struct keeper *keeper, const char *why) {
     struct sources *former = keeper->sources;
-    struct sources *next = keeper_is_draining(keeper) ? NULL : reload_sources(former, why);
+    struct sources *next =
+        keeper_is_draining(keeper) ? NULL : reload_sources(former, keeper->settled, why);
     if (next) {
         keeper_place_routes(keeper, next->rules);
         keeper->sources = next;
@@ -489,6 +491,7 @@ int keeper_serve(struct config *config) {
         fprintf(stderr, "barkeep: out of memory\n");
         return EXIT_CANNOT_START;
     }
+    keeper->settled = config;
     enum status status = keeper_prepare(keeper, config, &err);
     if (status == STATUS_OK) {
         status = keeper_start_workers(keeper, &err);

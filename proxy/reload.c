@@ -51,26 +51,25 @@ static bool has_same_addresses(const struct config *former, const struct config 
     return is_same;
 }
 
-/* Compared with what is in force, which after an earlier reload may itself not be what runs. */
-static void list_restarts(const struct config *former, const struct config *next,
+static void list_restarts(const struct config *settled, const struct config *next,
                           struct buf *list) {
-    if (!has_same_addresses(former, next)) {
+    if (!has_same_addresses(settled, next)) {
         add_to_list(list, "listen");
     }
-    if (former->admin_is_on != next->admin_is_on ||
-        !has_same_text(former->admin.text, next->admin.text)) {
+    if (settled->admin_is_on != next->admin_is_on ||
+        !has_same_text(settled->admin.text, next->admin.text)) {
         add_to_list(list, "admin");
     }
-    if (former->workers != next->workers) {
+    if (settled->workers != next->workers) {
         add_to_list(list, "workers");
     }
-    if (!has_same_text(former->audit_file, next->audit_file) ||
-        former->audit_full_drops != next->audit_full_drops) {
+    if (!has_same_text(settled->audit_file, next->audit_file) ||
+        settled->audit_full_drops != next->audit_full_drops) {
         add_to_list(list, "log");
     }
-    if (former->limits.connections != next->limits.connections ||
-        former->limits.header_bytes != next->limits.header_bytes ||
-        former->limits.headers != next->limits.headers) {
+    if (settled->limits.connections != next->limits.connections ||
+        settled->limits.header_bytes != next->limits.header_bytes ||
+        settled->limits.headers != next->limits.headers) {
         add_to_list(list, "limits");
     }
 }
@@ -82,12 +81,13 @@ static void say_refused(const struct config *current, const char *why, const cha
               LOG_INT("errors", errors), LOG_STR("config_hash", current->hash));
 }
 
-static void say_applied(const struct config *former, const struct config *next, const char *why) {
+static void say_applied(const struct config *settled, const struct config *former,
+                        const struct config *next, const char *why) {
     struct buf changed, restarts;
     buf_init(&changed, LIST_BYTES);
     buf_init(&restarts, LIST_BYTES);
     list_changes(former, next, &changed);
-    list_restarts(former, next, &restarts);
+    list_restarts(settled, next, &restarts);
     LOG_EVENT(LOG_INFO, "reload", LOG_STR("what", "applied"), LOG_STR("why", why),
               LOG_STR("config", next->path), LOG_STR("changed", list_text(&changed)),
               LOG_STR("needs_restart", list_text(&restarts)), LOG_STR("config_hash", next->hash));
@@ -119,7 +119,8 @@ static struct config *load(const struct config *current, const char *why) {
     return config;
 }
 
-struct sources *reload_sources(struct sources *current, const char *why) {
+struct sources *reload_sources(struct sources *current, const struct config *settled,
+                               const char *why) {
     struct error err = {""};
     struct config *config = load(current->config, why);
     if (!config) {
@@ -129,7 +130,7 @@ struct sources *reload_sources(struct sources *current, const char *why) {
     if (next) {
         sources_adopt(next, current);
         sources_start(next);
-        say_applied(current->config, config, why);
+        say_applied(settled, current->config, config, why);
     } else {
         say_refused(current->config, why, err.text, 1);
     }

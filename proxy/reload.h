@@ -6,9 +6,11 @@
 #include "core/file_watch.h"
 #include "proxy/sources.h"
 
-/* Reads the file that `current` came from. Returns what is to take its place, started but not
+/* Reads the file that `current` came from; `settled` is what the process was started with, which
+ * some keys cannot leave. Returns what is to take its place, started but not
  * published; NULL when the file is not usable, which changes nothing. `why` goes into the event. */
-struct sources *reload_sources(struct sources *current, const char *why);
+struct sources *reload_sources(struct sources *current, const struct config *settled,
+                               const char *why);
 
 /* Watches the configuration file and the files that are read with it. NULL without memory. */
 struct file_watch *reload_watch(const struct config *config, struct loop *loop,

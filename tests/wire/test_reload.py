@@ -266,6 +266,14 @@ class Noticed(ReloadCase):
         self.soon(lambda: self.status("/added/x") == 200, "the new route serves")
         self.assertEqual(hash_of(json.loads(self.path.read_text())), self.hash_in_force())
 
+    def test_what_needs_a_restart_is_told_until_it_is_what_runs(self):
+        event = self.change(lambda config: config.update(workers=3))
+        self.assertEqual("workers", event["needs_restart"])
+        event = self.change(lambda config: config.update(workers=3, drain="6s"))
+        self.assertEqual("workers", event["needs_restart"], "still")
+        event = self.reload(self.door.config)
+        self.assertEqual("", event["needs_restart"], "back to what runs")
+
     def test_the_list_of_the_revoked_is_read_on(self):
         revoked = pathlib.Path(self.door.folder) / "revoked"
         revoked.write_text("# nobody yet\n")
