@@ -202,7 +202,7 @@ void exchange_step_credential(struct exchange *exchange) {
 
 /* Both the head and all of the body are still here. */
 static bool exchange_may_replay(const struct exchange *exchange) {
-    return exchange->refused_generation == 0 && exchange->kept_head_bytes > 0 &&
+    return exchange->kept_head_bytes > 0 &&
            (exchange->request.body == BODY_NONE || exchange->keeps_upload) &&
            exchange_route(exchange)->retry_safe;
 }
@@ -215,15 +215,17 @@ void exchange_on_credential_refused(struct exchange *exchange) {
         exchange_refuse_rejected(exchange);
         return;
     }
-    bool may_replay = exchange_may_replay(exchange);
-    struct want *want = NULL;
-    if (exchange->refused_generation == 0) {
-        want = want_post_credential(exchange->worker, exchange, credential, exchange->generation);
+    if (exchange->refused_generation != 0) {
+        exchange_refuse_rejected(exchange);
+        return;
     }
-    if (!want || !may_replay) {
-        if (want) {
-            want_abandon(want, exchange); /* whoever comes next finds what it brings */
-        }
+    struct want *want = NULL;
+    if (exchange_may_replay(exchange)) {
+        want = want_post_credential(exchange->worker, exchange, credential, exchange->generation);
+    } else { /* whoever comes next finds what it brings */
+        want_tell_refused(exchange->worker, credential, exchange->generation);
+    }
+    if (!want) {
         exchange_refuse_rejected(exchange);
         return;
     }

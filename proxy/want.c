@@ -4,16 +4,16 @@
 
 #include <stdlib.h>
 
+#include "core/clock.h"
 #include "core/secret.h"
 #include "proxy/exchange.h"
 #include "proxy/worker.h"
 
-/* Of secret memory: the rest is for what vaults hold, however many callers wait. */
-enum { CALLERS_PERCENT_MAX = 75 };
+enum { REFUSAL_GAP_MS = 1000 };
 
 /* Nobody joins it any more. */
 static void want_leave(struct want *want) {
-    for (struct want **link = &want->worker->key_wants; *link; link = &(*link)->next) {
+    for (struct want **link = &want->worker->open_wants; *link; link = &(*link)->next) {
         if (*link == want) {
             *link = want->next;
             return;
@@ -81,10 +81,24 @@ static struct want *want_new(struct worker *worker, struct exchange *exchange,
     return want;
 }
 
+static struct want *want_join(struct want *want, struct exchange *exchange) {
+    exchange->next_waiting = want->exchange;
+    want->exchange = exchange;
+    return want;
+}
+
+/* Others may join it from here on. */
+static void want_open(struct want *want) {
+    want->next = want->worker->open_wants;
+    want->worker->open_wants = want;
+    mailbox_post(want->worker->keeper, &want->message);
+}
+
 static struct want *find_want_for_keys(const struct worker *worker, size_t slot,
                                        uint64_t generation) {
-    for (struct want *want = worker->key_wants; want; want = want->next) {
-        if (want->keys.slot == slot && want->keys.generation == generation) {
+    for (struct want *want = worker->open_wants; want; want = want->next) {
+        if (want->kind == WANT_KEYS && want->keys.slot == slot &&
+            want->keys.generation == generation) {
             return want;
         }
     }
@@ -95,32 +109,58 @@ struct want *want_post_keys(struct worker *worker, struct exchange *exchange, si
                             uint64_t generation) {
     struct want *want = find_want_for_keys(worker, slot, generation);
     if (want) {
-        exchange->next_waiting = want->exchange;
-        want->exchange = exchange;
-        return want;
+        return want_join(want, exchange);
     }
     want = want_new(worker, exchange, WANT_KEYS);
     if (want) {
         want->keys.slot = slot;
         want->keys.generation = generation;
         want->keys.on_done = on_keys_done;
-        want->next = worker->key_wants;
-        worker->key_wants = want;
-        mailbox_post(worker->keeper, &want->message);
+        want_open(want);
+    }
+    return want;
+}
+
+static struct want *find_want_for_credential(const struct worker *worker, size_t credential,
+                                             uint64_t refused_generation) {
+    for (struct want *want = worker->open_wants; want; want = want->next) {
+        if (want->kind == WANT_CREDENTIAL && want->credential.credential == credential &&
+            want->credential.refused_generation == refused_generation) {
+            return want;
+        }
+    }
+    return NULL;
+}
+
+static struct want *open_want_for_credential(struct worker *worker, struct exchange *exchange,
+                                             size_t credential, uint64_t refused_generation) {
+    struct want *want = want_new(worker, exchange, WANT_CREDENTIAL);
+    if (want) {
+        want->credential.credential = credential;
+        want->credential.refused_generation = refused_generation;
+        want->credential.on_done = on_credential_done;
+        want_open(want);
     }
     return want;
 }
 
 struct want *want_post_credential(struct worker *worker, struct exchange *exchange,
                                   size_t credential, uint64_t refused_generation) {
-    struct want *want = want_new(worker, exchange, WANT_CREDENTIAL);
-    if (want) {
-        want->credential.credential = credential;
-        want->credential.refused_generation = refused_generation;
-        want->credential.on_done = on_credential_done;
-        mailbox_post(worker->keeper, &want->message);
+    struct want *want = find_want_for_credential(worker, credential, refused_generation);
+    return want ? want_join(want, exchange)
+                : open_want_for_credential(worker, exchange, credential, refused_generation);
+}
+
+void want_tell_refused(struct worker *worker, size_t credential, uint64_t generation) {
+    struct told_refusal *told = &worker->told_refusals[generation % WORKER_REFUSED_GENERATIONS];
+    uint64_t now_ms = clock_monotonic_ms();
+    if ((told->generation == generation && now_ms < told->at_ms + REFUSAL_GAP_MS) ||
+        find_want_for_credential(worker, credential, generation)) {
+        return;
     }
-    return want;
+    if (open_want_for_credential(worker, NULL, credential, generation)) {
+        *told = (struct told_refusal){generation, now_ms};
+    }
 }
 
 static void on_on_behalf_done(struct on_behalf_want *on_behalf) {
@@ -134,7 +174,7 @@ struct want *want_post_on_behalf(struct worker *worker, struct exchange *exchang
         return NULL;
     }
     struct slice tenant = exchange->identity->tenant;
-    if (secret_memory_used_percent() < CALLERS_PERCENT_MAX) {
+    if (secret_memory_used_percent() < WANT_CALLERS_PERCENT_MAX) {
         want->on_behalf.assertion = secret_new(token);
     }
     if (!want->on_behalf.assertion || tenant.len >= sizeof want->tenant) {

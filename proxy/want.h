@@ -15,6 +15,9 @@ struct exchange;
 struct keeper;
 struct worker;
 
+/* Of secret memory: the rest is for what vaults hold, however many callers wait. */
+enum { WANT_CALLERS_PERCENT_MAX = 75 };
+
 enum want_kind { WANT_KEYS, WANT_CREDENTIAL, WANT_GROUPS, WANT_ON_BEHALF };
 
 struct want {
@@ -22,7 +25,7 @@ struct want {
     enum want_kind kind;
     struct worker *worker;
     struct exchange *exchange; /* worker's thread only: who waits, through next_waiting */
-    struct want *next;         /* worker's thread only: further wants for keys under way */
+    struct want *next;         /* worker's thread only: further ones that may be joined */
     struct key_want keys;
     struct credential_want credential;
     struct group_want groups;
@@ -31,12 +34,15 @@ struct want {
 };
 
 /* NULL without memory. The want frees itself when it comes back. Of one worker's wants for the same
- * set only the first is posted, whoever comes later waits for it too. `generation` is the one of
- * the set that did not do. */
+ * set or credential only the first is posted, whoever comes later waits for it too. `generation` is
+ * the one of the set that did not do. */
 struct want *want_post_keys(struct worker *worker, struct exchange *exchange, size_t slot,
                             uint64_t generation);
 struct want *want_post_credential(struct worker *worker, struct exchange *exchange,
                                   size_t credential, uint64_t refused_generation);
+/* An upstream refused a credential, and nobody waits for what comes of it. Of one generation this
+ * is told once a second at most, and not while it is being asked about. */
+void want_tell_refused(struct worker *worker, size_t credential, uint64_t generation);
 /* Exchanges the caller's token, of which it makes a copy. */
 struct want *want_post_on_behalf(struct worker *worker, struct exchange *exchange,
                                  size_t credential, struct slice token);
