@@ -64,6 +64,18 @@ static void check_plaintext(struct loader *loader, const struct node *upstreams,
     }
 }
 
+/* Many a server picks the site, and with it who reads the secret, by Host. */
+static void check_host(struct loader *loader, const struct node *node,
+                       const struct config_route *route) {
+    struct quote quote;
+    size_t credential = route_credential(loader->config, route, is_sent);
+    if (credential != CONFIG_NONE && route->preserve_host && !route->host)
+        loader_warning(loader, node_find(node, SLICE("preserve_host")),
+                       "callers choose the Host with which the credential %s goes out; give the "
+                       "route a `host`",
+                       quote_credential(loader, credential, &quote));
+}
+
 /* The first upstream that is https, or the first that is not; NULL when there is none. */
 static const struct node *first_upstream(const struct node *upstreams,
                                          const struct config_route *route, bool is_tls) {
@@ -192,6 +204,7 @@ void config_check_routes(struct loader *loader) {
             check_plaintext(loader, upstreams, route);
             check_tls(loader, node, route, upstreams);
         }
+        check_host(loader, node, route);
         check_reach(loader, node, route);
         check_exchanges(loader, node_find(node, SLICE("access")), &route->access,
                         route->credential);

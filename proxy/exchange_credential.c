@@ -67,7 +67,7 @@ static void exchange_refuse_rejected(struct exchange *exchange) {
 static void exchange_want_credential(struct exchange *exchange, size_t credential, bool *asked) {
     if (!*asked) {
         *asked = true;
-        exchange->want = want_post_credential(exchange->worker, exchange, credential, 0);
+        exchange->want = want_post_credential(exchange, credential, 0);
         if (exchange->want) {
             exchange_move(exchange, PHASE_WAIT_CREDENTIAL);
             return;
@@ -138,7 +138,7 @@ static struct want *exchange_post_on_behalf(struct exchange *exchange, size_t cr
         entra_bearer_token(value, &token, &reason) != STATUS_OK) {
         return NULL; /* it was found and read before */
     }
-    return want_post_on_behalf(exchange->worker, exchange, credential, token);
+    return want_post_on_behalf(exchange, credential, token);
 }
 
 /* The caller's token exchanged: here already, on its way, or refused. */
@@ -203,7 +203,7 @@ void exchange_step_credential(struct exchange *exchange) {
 
 /* Both the head and all of the body are still here. */
 static bool exchange_may_replay(const struct exchange *exchange) {
-    return exchange->refused_generation == 0 && exchange->kept_head_bytes > 0 &&
+    return exchange->kept_head_bytes > 0 &&
            (exchange->request.body == BODY_NONE || exchange->keeps_upload) &&
            exchange_route(exchange)->retry_safe;
 }
@@ -216,15 +216,17 @@ void exchange_on_credential_refused(struct exchange *exchange) {
         exchange_refuse_rejected(exchange);
         return;
     }
-    bool may_replay = exchange_may_replay(exchange);
-    struct want *want = NULL;
-    if (exchange->refused_generation == 0) {
-        want = want_post_credential(exchange->worker, exchange, credential, exchange->generation);
+    if (exchange->refused_generation != 0) {
+        exchange_refuse_rejected(exchange);
+        return;
     }
-    if (!want || !may_replay) {
-        if (want) {
-            want_abandon(want, exchange); /* whoever comes next finds what it brings */
-        }
+    struct want *want = NULL;
+    if (exchange_may_replay(exchange)) {
+        want = want_post_credential(exchange, credential, exchange->generation);
+    } else { /* whoever comes next finds what it brings */
+        want_tell_refused(exchange, credential, exchange->generation);
+    }
+    if (!want) {
         exchange_refuse_rejected(exchange);
         return;
     }

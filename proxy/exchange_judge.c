@@ -90,7 +90,7 @@ static bool exchange_ask_for_keys(struct exchange *exchange) {
     }
     exchange->asked_for_keys = true;
     exchange->asked_generation = key_ring_slot(exchange->snapshot->ring, slot)->generation;
-    exchange->want = want_post_keys(exchange->worker, exchange, slot, exchange->asked_generation);
+    exchange->want = want_post_keys(exchange, slot, exchange->asked_generation);
     if (!exchange->want) {
         return false;
     }
@@ -175,7 +175,7 @@ static bool exchange_needs_groups(struct exchange *exchange) {
     }
     if (!exchange->asked_for_groups) {
         exchange->asked_for_groups = true;
-        exchange->want = want_post_groups(exchange->worker, exchange, exchange->identity);
+        exchange->want = want_post_groups(exchange, exchange->identity);
         if (exchange->want) {
             exchange_move(exchange, PHASE_WAIT_GROUPS);
             return true;

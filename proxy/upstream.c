@@ -1,6 +1,6 @@
 /* A pooled connection is clean when nothing was read beyond the last response, the peer has said
- * nothing since, and has not closed: asked of the kernel at the moment of reuse, so that an
- * unsolicited answer never reaches another caller. */
+ * nothing since, and has not closed, as far as the kernel knows at the moment of reuse: so an
+ * unsolicited answer that is here by then never reaches another caller. */
 #include "proxy/upstream.h"
 
 #include <errno.h>

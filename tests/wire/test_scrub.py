@@ -150,6 +150,23 @@ class Scrub(SecretCase):
         for request in self.door.upstream.since(mark):
             self.assertEqual(["identity"], request.all("Accept-Encoding"))
 
+    def test_parts_of_bodies_are_not_asked_for(self):
+        """A part may begin within a secret: the upstream is asked for the whole."""
+        asked = (("Range", "bytes=0-14"), ("if-range", '"v1"'), ("rANGE", "bytes=15-"))
+        mark = self.door.upstream.mark()
+        for field in asked:
+            self.assertEqual(200, self.ask("/plain/x", field, ("X-Range", "kept")).status)
+            self.assertEqual(200, self.ask("/open/x", field).status)
+        requests = self.door.upstream.since(mark)
+        for (name, value), searched, unsearched in zip(asked, requests[::2], requests[1::2]):
+            self.assertEqual(([], []), (searched.all("Range"), searched.all("If-Range")))
+            self.assertEqual(["kept"], searched.all("X-Range"))
+            self.assertEqual([value], unsearched.all(name))
+
+    def test_parts_of_answers_are_offered_on(self):
+        answer = recorder.answer(200, b"x", [("Accept-Ranges", "bytes")])
+        self.assertEqual("bytes", self.answered("plain", answer).one("Accept-Ranges"))
+
     def test_routes_that_do_not_scrub_leave_answers_alone(self):
         mark = self.door.upstream.mark()
         response = self.answered("open", recorder.answer(200, PLAIN.encode(), [("X-Echo", PLAIN)]))
