@@ -162,14 +162,13 @@ static void keeper_drain(struct keeper *keeper, uint32_t limit_ms) {
     }
 }
 
-static void keeper_watch_files(struct keeper *keeper);
-
 /* The former sources answer who still waits for them, after the workers have heard of the new
  * rules. */
 static void keeper_reload(struct keeper *keeper, const char *why) {
     struct sources *former = keeper->sources;
-    struct sources *next =
-        keeper_is_draining(keeper) ? NULL : reload_sources(former, keeper->settled, why);
+    struct sources *next = keeper_is_draining(keeper)
+                               ? NULL
+                               : reload_sources(former, keeper->settled, keeper->watch, why);
     if (next) {
         keeper_place_routes(keeper, next->rules);
         keeper->sources = next;
@@ -177,7 +176,6 @@ static void keeper_reload(struct keeper *keeper, const char *why) {
         sources_free(former);
         log_set_level(next->config->log_level);
     }
-    keeper_watch_files(keeper);
 }
 
 static void on_files_changed(void *owner) {
@@ -185,12 +183,8 @@ static void on_files_changed(void *owner) {
 }
 
 static void keeper_watch_files(struct keeper *keeper) {
-    file_watch_free(keeper->watch);
-    keeper->watch = reload_watch(keeper->sources->config, keeper->loop, on_files_changed, keeper);
-    if (!keeper->watch) {
-        LOG_EVENT(LOG_WARNING, "reload", LOG_STR("what", "not watching"),
-                  LOG_STR("problem", "out of memory: send SIGHUP after a change"));
-    }
+    keeper->watch = file_watch_new(keeper->loop, on_files_changed, keeper);
+    reload_watch(keeper->watch, keeper->sources->config);
 }
 
 /* The first signal drains, the second cuts what is still running, the third does not even wait for

@@ -119,25 +119,6 @@ static struct config *load(const struct config *current, const char *why) {
     return config;
 }
 
-struct sources *reload_sources(struct sources *current, const struct config *settled,
-                               const char *why) {
-    struct error err = {""};
-    struct config *config = load(current->config, why);
-    if (!config) {
-        return NULL;
-    }
-    struct sources *next = sources_new(&current->ground, config, current, &err);
-    if (next) {
-        sources_adopt(next, current);
-        sources_start(next);
-        say_applied(settled, current->config, config, why);
-    } else {
-        say_refused(current->config, why, err.text, 1);
-    }
-    config_unref(config);
-    return next;
-}
-
 static enum status watch_all(struct file_watch *watch, const struct config *config) {
     enum status status = file_watch_add(watch, config->path);
     for (size_t i = 0; i < config->route_count && status == STATUS_OK; i++) {
@@ -148,12 +129,41 @@ static enum status watch_all(struct file_watch *watch, const struct config *conf
     return status;
 }
 
-struct file_watch *reload_watch(const struct config *config, struct loop *loop,
-                                void (*on_change)(void *owner), void *owner) {
-    struct file_watch *watch = file_watch_new(loop, on_change, owner);
-    if (watch && watch_all(watch, config) != STATUS_OK) {
-        file_watch_free(watch);
-        watch = NULL;
+void reload_watch(struct file_watch *watch, const struct config *config) {
+    if (!watch || watch_all(watch, config) != STATUS_OK) {
+        LOG_EVENT(LOG_WARNING, "reload", LOG_STR("what", "not watching"),
+                  LOG_STR("problem", "out of memory: send SIGHUP after a change"));
     }
-    return watch;
+}
+
+/* The files that `config` names are watched from before they are read. */
+static struct sources *take_over(struct sources *current, const struct config *settled,
+                                 struct config *config, struct file_watch *watch, const char *why) {
+    struct error err = {""};
+    reload_watch(watch, config);
+    struct sources *next = sources_new(&current->ground, config, current, &err);
+    if (!next) {
+        say_refused(current->config, why, err.text, 1);
+        return NULL;
+    }
+    sources_adopt(next, current);
+    sources_start(next);
+    say_applied(settled, current->config, config, why);
+    return next;
+}
+
+struct sources *reload_sources(struct sources *current, const struct config *settled,
+                               struct file_watch *watch, const char *why) {
+    struct sources *next = NULL;
+    file_watch_begin_reading(watch);
+    struct config *config = load(current->config, why);
+    if (config) {
+        next = take_over(current, settled, config, watch, why);
+        config_unref(config);
+    }
+    if (!next) {
+        reload_watch(watch, current->config);
+    }
+    file_watch_end_reading(watch);
+    return next;
 }
