@@ -302,6 +302,7 @@ void upstream_pools_unref(struct upstream_pools *pools) {
 
 void upstream_pools_retire(struct upstream_pools *pools) {
     pools->is_retired = true;
+    pools->retired_ms = loop_now_ms(pools->worker->loop);
     for (size_t i = 0; i < pools->count; i++) {
         pool_clear(&pools->items[i]);
     }
