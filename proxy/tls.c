@@ -65,7 +65,14 @@ static X509_STORE *trust_load(const struct config_route *route, struct error *er
     /* Whatever is in a route's own file is trusted, be it an intermediate or one server's. */
     if (!store || !X509_STORE_load_file(store, file) ||
         (route->tls.ca_file && !X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN))) {
-        error_set(err, STATUS_INVALID, "no certificates can be read from %s", file);
+        int missing = access(file, R_OK) != 0 ? errno : 0;
+        if (missing) {
+            error_set(err, STATUS_NOT_FOUND, "%s: %s", file,
+                      missing == ENOENT || missing == ENOTDIR ? "no such file"
+                                                              : "the file may not be read");
+        } else {
+            error_set(err, STATUS_INVALID, "no certificates can be read from %s", file);
+        }
         X509_STORE_free(store);
         ERR_clear_error();
         return NULL;

@@ -200,6 +200,7 @@ class CommandLine(unittest.TestCase):
             with self.subTest(content=content):
                 said = self.check_file(text, path, "error", (10, 15), "routes[0].tls.ca")
                 self.assertNotIn("canary", said)
+                self.assertIn("no such file" if content is None else "no certificates", said)
         self.file.write_text(text)
         self.assertEqual(2, self.run_barkeep("serve", "-c", str(self.file))[0])
         certificates.CertificateAuthority().write_public(path)
