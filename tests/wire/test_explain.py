@@ -3,6 +3,7 @@
 nothing of tokens and secrets in them."""
 
 import base64
+import hashlib
 import json
 import os
 import pathlib
@@ -421,6 +422,37 @@ class ReviewAndDiff(ExplainCase):
         self.assertEqual(0, code)
         self.assertIn("never", out)
         self.assertNotIn(SECRET, out)
+
+    def test_only_lines_of_this_configuration_count(self):
+        def trial(config):
+            config["routes"][0]["access"][3]["shadow"] = True
+        path = self.variant("trial", trial)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        label = "routes.main.access[3]"
+        request = {"time": "2026-11-23T10:00:00.000Z", "event": "request", "id": "1", "route": "main",
+                   "host": "gw.example", "method": "GET", "path": "/x", "status": 403, "decision": "deny",
+                   "reason": "no_role", "rule": None, "shadow": [label],
+                   "principal": {"type": "app", "tenant": "t", "oid": "o", "app": "a"}}
+        other = {"event": "reload", "what": "applied", "config_hash": "0" * 64}
+        audit = pathlib.Path(self.door.folder) / "mixed.audit"
+        events = [request, {"event": "start", "config_hash": digest}, request, request, other, request]
+        audit.write_text("".join(json.dumps(event) + "\n" for event in events))
+        _, out, _ = barkeep("review", "-c", path, "--json", "--audit", audit)
+        review = json.loads(out)
+        rule = next(row for row in review["routes"][0]["rules"] if row["rule"] == label)
+        self.assertEqual((0, 3), (rule["requests"], rule["would_decide"]))
+        self.assertEqual((3, 1, 1), tuple(review["audit"][key] for key in ("requests", "other_config", "unplaced")))
+        _, out, _ = barkeep("review", "-c", path, "--audit", audit)
+        told = out[out.index(label):].split("\n  routes.")[0]
+        self.assertIn("shadow would have decided 3 requests, last 2026-11-23T10:00:00.000Z", re.sub(" +", " ", told))
+        self.assertNotIn("never", told)
+        self.assertIn("left out: 1 recorded under another configuration", out)
+        self.assertIn("note: no start or reload stands before 1 of these requests", out)
+        _, out, _ = barkeep("diff", path, self.door.barkeep.config_path, "--json", "--audit", audit)
+        answer = json.loads(out)
+        self.assertEqual((1, 1), (answer["other_config"], answer["unplaced"]))
+        _, out, _ = barkeep("diff", self.door.barkeep.config_path, path, "--json", "--audit", audit)
+        self.assertEqual((4 - 1, 1), (json.loads(out)["other_config"], json.loads(out)["unplaced"]))
 
     def test_nothing_changed(self):
         code, answer = self.diff(self.door.barkeep.config_path)
