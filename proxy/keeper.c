@@ -20,14 +20,7 @@
 #include "proxy/reload.h"
 #include "proxy/sources.h"
 
-enum {
-    EXIT_CANNOT_START = 3,
-    SECRET_HEAP_BYTES = 4 * 1024 * 1024,
-    SECRET_HEAP_BYTES_PER_CREDENTIAL = 64 * 1024,    /* two versions, and what is searched for */
-    SECRET_HEAP_BYTES_OF_CALLERS = 32 * 1024 * 1024, /* with a token for each caller */
-    WORKERS_MAX = 256,
-    LISTENERS_MAX = 64
-};
+enum { EXIT_CANNOT_START = 3, WORKERS_MAX = 256, LISTENERS_MAX = 64 };
 
 struct keeper {
     struct loop *loop;
@@ -366,21 +359,10 @@ static bool observe_log(const char *event, struct slice line) {
     return false;
 }
 
-/* A power of two. */
-static size_t secret_heap_bytes(const struct config *config) {
-    size_t bytes =
-        config_uses_on_behalf_of(config) ? SECRET_HEAP_BYTES_OF_CALLERS : SECRET_HEAP_BYTES;
-    while (bytes < config->credential_count * SECRET_HEAP_BYTES_PER_CREDENTIAL) {
-        bytes *= 2;
-    }
-    return bytes;
-}
-
 static enum status keeper_prepare(struct keeper *keeper, struct config *config, struct error *err) {
     bool is_locked = false;
     log_set_level(config->log_level);
-    size_t heap_bytes = secret_heap_bytes(config);
-    if (secret_memory_init(heap_bytes, &is_locked, err) != STATUS_OK) {
+    if (secret_memory_init(sources_secret_bytes(config), &is_locked, err) != STATUS_OK) {
         return STATUS_IO;
     }
     process_raise_file_limit();

@@ -72,6 +72,9 @@ static void list_restarts(const struct config *settled, const struct config *nex
         settled->limits.headers != next->limits.headers) {
         add_to_list(list, "limits");
     }
+    if (sources_secret_bytes(settled) < sources_secret_bytes(next)) {
+        add_to_list(list, "credentials"); /* they may be more than the memory for secrets holds */
+    }
 }
 
 static void say_refused(const struct config *current, const char *why, const char *problem,
