@@ -187,6 +187,7 @@ void config_read_vaults(struct loader *loader, const struct node *node, void *ta
     for (const struct node *item = node->first; item; item = item->next) {
         struct config_vault *vault = &config->vaults[config->vault_count];
         vault->name = loader_copy(loader, item->key);
+        vault->position = item->position;
         loader_index(loader, &loader->vaults, item->key, config->vault_count++);
         read_vault(loader, item, vault);
     }

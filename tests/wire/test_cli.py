@@ -225,6 +225,25 @@ class CommandLine(unittest.TestCase):
             self.assertEqual((0, []), self.check(text))
             path.unlink()
 
+    def test_secrets_that_cannot_be_read_are_a_warning(self):
+        """They may be mounted later."""
+        folder = self.folder / "secrets"
+        text = (f"vaults: {{local: 'file:{folder}'}}\ncredentials:\n  c: {{bearer: local/key}}\n" +
+                GOOD.replace("127.0.0.1:15672", "127.0.0.1:15672\n    credential: c"))
+        with self.subTest(what="no folder"):
+            self.assertIn("no such folder", self.check_file(text, folder, "warning", (1, 17), "vaults.local"))
+        folder.mkdir(mode=0o700)
+        place = (3, 15), "credentials.c.bearer"
+        with self.subTest(what="no file"):
+            self.assertIn("no such file", self.check_file(text, folder / "key", "warning", *place))
+        (folder / "key").touch(0o600)
+        with self.subTest(what="empty"):
+            self.check_file(text, folder / "key", "warning", *place)
+        (folder / "key").write_text("canary-secret-51ce\n")
+        self.assertEqual((0, []), self.check(text))
+        self.check_file(text.replace(str(folder), str(folder / "key")), folder / "key", "warning", (1, 17),
+                        "vaults.local")
+
     def test_scalars_follow_the_core_schema(self):
         """`no` is a string, and so a fine name."""
         code, lines = self.check(GOOD.replace("name: one", "name: no"))
