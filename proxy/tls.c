@@ -10,6 +10,7 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -52,6 +53,12 @@ static const char *system_file(void) {
     return NULL;
 }
 
+/* Whoever reads a pipe waits for its writer, perhaps for ever. */
+static bool is_regular_or_missing(const char *path) {
+    struct stat found;
+    return stat(path, &found) != 0 || S_ISREG(found.st_mode);
+}
+
 /* NULL with err. */
 static X509_STORE *trust_load(const struct config_route *route, struct error *err) {
     const char *file = route->tls.ca_file ? route->tls.ca_file : system_file();
@@ -59,6 +66,10 @@ static X509_STORE *trust_load(const struct config_route *route, struct error *er
         error_set(err, STATUS_NOT_FOUND,
                   "the system has no store of certificate authorities; install ca-certificates or "
                   "set tls.ca");
+        return NULL;
+    }
+    if (!is_regular_or_missing(file)) {
+        error_set(err, STATUS_INVALID, "%s: not a regular file", file);
         return NULL;
     }
     X509_STORE *store = X509_STORE_new();
