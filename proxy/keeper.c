@@ -19,16 +19,10 @@
 #include "proxy/admin.h"
 #include "proxy/audit_writer.h"
 #include "proxy/listener.h"
+#include "proxy/secret_heap.h"
 #include "proxy/want.h"
 
-enum {
-    EXIT_CANNOT_START = 3,
-    SECRET_HEAP_BYTES = 4 * 1024 * 1024,
-    SECRET_HEAP_BYTES_PER_CREDENTIAL = 64 * 1024,    /* two versions, and what is searched for */
-    SECRET_HEAP_BYTES_OF_CALLERS = 32 * 1024 * 1024, /* with a token for each caller */
-    WORKERS_MAX = 256,
-    LISTENERS_MAX = 64
-};
+enum { EXIT_CANNOT_START = 3, WORKERS_MAX = 256, LISTENERS_MAX = 64 };
 
 struct keeper {
     struct config *config;
@@ -423,20 +417,13 @@ static bool observe_log(const char *event, struct slice line) {
     return false;
 }
 
-/* A power of two. */
-static size_t secret_heap_bytes(const struct config *config) {
-    size_t bytes =
-        config_uses_on_behalf_of(config) ? SECRET_HEAP_BYTES_OF_CALLERS : SECRET_HEAP_BYTES;
-    while (bytes < config->credential_count * SECRET_HEAP_BYTES_PER_CREDENTIAL) {
-        bytes *= 2;
-    }
-    return bytes;
-}
-
 static enum status keeper_prepare(struct keeper *keeper, struct error *err) {
     bool is_locked = false;
     log_set_level(keeper->config->log_level);
     size_t heap_bytes = secret_heap_bytes(keeper->config);
+    if (heap_bytes == 0) {
+        return error_set(err, STATUS_NO_MEMORY, "out of memory");
+    }
     if (secret_memory_init(heap_bytes, &is_locked, err) != STATUS_OK) {
         return STATUS_IO;
     }
