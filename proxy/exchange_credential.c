@@ -34,10 +34,6 @@ static bool upload_begins_wrong(const struct exchange *exchange) {
     return false;
 }
 
-bool exchange_scrubs(const struct exchange *exchange) {
-    return exchange->credential && exchange->credential->leaks && exchange_route(exchange)->scrub;
-}
-
 static uint64_t *remembered_refusal(struct worker *worker, uint64_t generation) {
     return &worker->refused_generations[generation % WORKER_REFUSED_GENERATIONS];
 }
@@ -88,6 +84,19 @@ static void exchange_connect_or_wait(struct exchange *exchange) {
     }
 }
 
+/* What the answer must not repeat. False when that cannot be looked for: the exchange was refused.
+ */
+static bool exchange_choose_leaks(struct exchange *exchange) {
+    const struct cabinet *cabinet = exchange->snapshot->cabinet;
+    exchange->sought = NULL;
+    if (!cabinet || cabinet_leaks(cabinet, exchange->route, &exchange->sought)) {
+        return true;
+    }
+    exchange_refuse(exchange, REASON_SECRET_UNAVAILABLE, 0,
+                    "answers cannot be searched for the backend's credentials now");
+    return false;
+}
+
 static void exchange_use(struct exchange *exchange, const struct rendered_credential *rendering) {
     exchange->credential = exchange_choose(exchange, rendering);
     if (!exchange->credential) {
@@ -104,7 +113,9 @@ static void exchange_use_cabinet(struct exchange *exchange, size_t credential) {
     const struct rendered_credential *rendering =
         cabinet ? cabinet_credential(cabinet, credential) : NULL;
     if (rendering && rendering->is_available) {
-        exchange_use(exchange, rendering);
+        if (exchange_choose_leaks(exchange)) {
+            exchange_use(exchange, rendering);
+        }
     } else {
         exchange_want_credential(exchange, credential, &exchange->asked_for_credential);
     }
@@ -153,7 +164,9 @@ static void exchange_use_on_behalf(struct exchange *exchange, size_t credential)
             exchange->worker->on_behalf, exchange->token_digest, credential, clock_monotonic_ms());
     }
     if (exchange->on_behalf) {
-        exchange_use(exchange, rendering_credential(exchange->on_behalf));
+        const struct rendered_credential *rendering = rendering_credential(exchange->on_behalf);
+        exchange->sought = exchange_route(exchange)->scrub ? rendering->leaks : NULL;
+        exchange_use(exchange, rendering);
         return;
     }
     if (exchange->asked_for_credential) {
@@ -193,7 +206,9 @@ void exchange_step_credential(struct exchange *exchange) {
     }
     size_t credential = exchange->decision.credential;
     if (credential == CONFIG_NONE) {
-        exchange_connect_or_wait(exchange);
+        if (exchange_choose_leaks(exchange)) {
+            exchange_connect_or_wait(exchange);
+        }
     } else if (exchange_config(exchange)->credentials[credential].kind == CREDENTIAL_ON_BEHALF_OF) {
         exchange_use_on_behalf(exchange, credential);
     } else {

@@ -18,6 +18,7 @@
 #include "proxy/listener.h"
 #include "proxy/rate_limiter.h"
 #include "proxy/reload.h"
+#include "proxy/secret_heap.h"
 #include "proxy/sources.h"
 
 enum { EXIT_CANNOT_START = 3, WORKERS_MAX = 256, LISTENERS_MAX = 64 };
@@ -362,7 +363,11 @@ static bool observe_log(const char *event, struct slice line) {
 static enum status keeper_prepare(struct keeper *keeper, struct config *config, struct error *err) {
     bool is_locked = false;
     log_set_level(config->log_level);
-    if (secret_memory_init(sources_secret_bytes(config), &is_locked, err) != STATUS_OK) {
+    size_t heap_bytes = secret_heap_bytes(config);
+    if (heap_bytes == 0) {
+        return error_set(err, STATUS_NO_MEMORY, "out of memory");
+    }
+    if (secret_memory_init(heap_bytes, &is_locked, err) != STATUS_OK) {
         return STATUS_IO;
     }
     process_raise_file_limit();

@@ -3,6 +3,7 @@
 
 #include "config/problem.h"
 #include "core/log.h"
+#include "proxy/secret_heap.h"
 
 enum { LIST_BYTES = 4096, PROBLEM_BYTES = 1024 };
 
@@ -72,7 +73,7 @@ static void list_restarts(const struct config *settled, const struct config *nex
         settled->limits.headers != next->limits.headers) {
         add_to_list(list, "limits");
     }
-    if (sources_secret_bytes(settled) < sources_secret_bytes(next)) {
+    if (secret_heap_bytes(settled) < secret_heap_bytes(next)) {
         add_to_list(list, "credentials"); /* they may be more than the memory for secrets holds */
     }
 }

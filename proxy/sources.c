@@ -4,12 +4,6 @@
 
 #include <stdlib.h>
 
-enum {
-    SECRET_BYTES = 4 * 1024 * 1024,
-    SECRET_BYTES_PER_CREDENTIAL = 64 * 1024,    /* two versions, and what is searched for */
-    SECRET_BYTES_OF_CALLERS = 32 * 1024 * 1024, /* with a token for each caller */
-};
-
 /* The keeper's thread alone makes sources. */
 static uint64_t last_id;
 
@@ -66,14 +60,6 @@ void sources_take_addresses(struct sources *sources, struct address_book *addres
     address_book_unref(sources->addresses);
     sources->addresses = addresses;
     changed(sources);
-}
-
-size_t sources_secret_bytes(const struct config *config) {
-    size_t bytes = config_uses_on_behalf_of(config) ? SECRET_BYTES_OF_CALLERS : SECRET_BYTES;
-    while (bytes < config->credential_count * SECRET_BYTES_PER_CREDENTIAL) {
-        bytes *= 2;
-    }
-    return bytes;
 }
 
 static enum status make_keys(struct sources *sources, struct error *err) {

@@ -52,8 +52,6 @@ struct sources {
     struct assertion_signer *assertions;
 };
 
-/* How much secret memory is set aside at start, for as long as the process runs: a power of two. */
-size_t sources_secret_bytes(const struct config *config);
 /* Takes its own reference to `config`. Names that `former` (NULL: there is none) has looked up are
  * not looked up again. NULL with err. */
 struct sources *sources_new(const struct sources_ground *ground, struct config *config,
