@@ -31,7 +31,6 @@ struct grave {
     void (*bury)(struct grave *grave);
 };
 
-/* Upstreams may send more headers than we let clients send. */
 /* Connections over the limit that are being told so; beyond them they are closed without a word. */
 enum { WORKER_REFUSALS_MAX = 64 };
 
@@ -44,6 +43,7 @@ struct told_refusal {
 /* What one worker remembers of verified tokens: so many, in no more memory than this. */
 enum { WORKER_TOKENS_MAX = 16384, WORKER_TOKENS_BYTES = 32 * 1024 * 1024 };
 
+/* Upstreams may send more headers than we let clients send. */
 enum { RESPONSE_HEADERS_MAX = 256, RESPONSE_HEAD_BYTES_MAX = 32 * 1024 };
 
 struct worker {
