@@ -27,6 +27,8 @@ def barkeep(*words, stdin=b"", env=None):
 
 
 class ExplainCase(WireCase):
+    answers_are_searched = True
+
     @classmethod
     def change_config(cls, config, door):
         folder = pathlib.Path(door.folder) / "secrets"
