@@ -46,6 +46,9 @@ class ReloadCase(WireCase):
     def tearDown(self):
         if self.hash_in_force() != hash_of(self.door.config):
             self.reload(self.door.config)
+            # each worker hears of it a moment after the event; connections fall to either
+            self.soon(lambda: all(self.status("/public/x") == 200 for _ in range(12)),
+                      "the class's own configuration everywhere")
         super().tearDown()
 
     @property
