@@ -114,6 +114,7 @@ struct config_vault {
     const char *url;         /* https://x.vault.azure.net without trailing slash */
     const char *api_version; /* of Key Vault's data plane */
     const char *directory;   /* of file: vaults */
+    struct config_position position;
     const char
         *resource; /* token audience for this vault, from the cloud: https://vault.azure.net */
 };
@@ -125,6 +126,8 @@ struct config_secret {
     const char *version; /* NULL: latest */
     uint32_t refresh_sec;
     uint32_t max_stale_sec;
+    struct config_position position; /* of the first mention */
+    const char *key;                 /* of it, as problems name it: "credentials.c.bearer" */
 };
 
 /* A header value: literal text and secrets in turn. A plain literal is one part without a secret.

@@ -1,7 +1,16 @@
 /* Actions: "METHOD[,METHOD...] PATH". */
 #include "config/config_parts.h"
 
+#include "config/problem.h"
+
 static const char ACTION_FORM[] = "METHOD PATH, such as \"GET,HEAD /api/**\" or \"* /**\"";
+
+/* IANA's registry of HTTP methods, the usual ones first: of two equally near the first is meant. */
+static const char REGISTERED_METHODS[] =
+    "GET HEAD POST PUT DELETE PATCH OPTIONS QUERY TRACE CONNECT ACL BASELINE-CONTROL BIND CHECKIN "
+    "CHECKOUT COPY LABEL LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE "
+    "MOVE ORDERPATCH PRI PROPFIND PROPPATCH REBIND REPORT SEARCH UNBIND UNCHECKOUT UNLINK UNLOCK "
+    "UPDATE UPDATEREDIRECTREF VERSION-CONTROL";
 
 static bool is_method(struct slice method) {
     for (size_t i = 0; i < method.len; i++) {
@@ -39,6 +48,32 @@ static bool refuse_method(struct loader *loader, const struct node *node, struct
     return false;
 }
 
+/* In `deny` and `not_actions` a mistyped method lets pass what was to be refused. */
+static void warn_of_unknown_method(struct loader *loader, const struct node *node,
+                                   struct slice method) {
+    struct suggestion suggestion;
+    if (problem_list_is_full(loader->problems))
+        return;
+    suggestion_init(&suggestion, method);
+    for (struct slice rest = SLICE(REGISTERED_METHODS); rest.len > 0;) {
+        struct slice known = slice_of(rest.ptr, slice_index(rest, ' '));
+        if (slice_eq(method, known))
+            return;
+        suggestion_try(&suggestion, known);
+        rest = slice_skip(rest, known.len + 1);
+    }
+    if (suggestion.best.ptr)
+        loader_warning(loader, node,
+                       "%s is none of HTTP's registered methods, did you mean %s? As it stands it "
+                       "is about requests with that very method",
+                       QUOTE(method), QUOTE(suggestion.best));
+    else
+        loader_warning(loader, node,
+                       "%s is none of HTTP's registered methods: only requests with that very "
+                       "method are meant",
+                       QUOTE(method));
+}
+
 /* GET PUT /a, and GET, PUT /a. */
 static bool has_spaced_methods(struct slice methods, struct slice path) {
     struct slice word = slice_of(path.ptr, slice_index(path, ' '));
@@ -61,6 +96,7 @@ static bool read_methods(struct loader *loader, const struct node *node, struct 
         struct slice method = slice_of(list.ptr, comma);
         if (!is_method(method))
             return refuse_method(loader, node, method);
+        warn_of_unknown_method(loader, node, method);
         methods.items[methods.count++] = loader_copy(loader, method);
         if (comma == list.len)
             break;

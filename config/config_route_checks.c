@@ -64,6 +64,18 @@ static void check_plaintext(struct loader *loader, const struct node *upstreams,
     }
 }
 
+/* Many a server picks the site, and with it who reads the secret, by Host. */
+static void check_host(struct loader *loader, const struct node *node,
+                       const struct config_route *route) {
+    struct quote quote;
+    size_t credential = route_credential(loader->config, route, is_sent);
+    if (credential != CONFIG_NONE && route->preserve_host && !route->host)
+        loader_warning(loader, node_find(node, SLICE("preserve_host")),
+                       "callers choose the Host with which the credential %s goes out; give the "
+                       "route a `host`",
+                       quote_credential(loader, credential, &quote));
+}
+
 /* The first upstream that is https, or the first that is not; NULL when there is none. */
 static const struct node *first_upstream(const struct node *upstreams,
                                          const struct config_route *route, bool is_tls) {
@@ -153,6 +165,44 @@ static void check_reach(struct loader *loader, const struct node *node,
                        "OBJECT_ID}}]");
 }
 
+/* Whoever tries rules out on a whole route should know that meanwhile it has none. */
+static void check_shadow(struct loader *loader, const struct node *node,
+                         const struct config_route *route) {
+    const struct node *shadow = node_find(node, SLICE("shadow"));
+    if (route->is_shadow && shadow)
+        loader_warning(loader, shadow,
+                       "whoever has a valid token passes: no rule of this route's own decides; put "
+                       "shadow: true on single entries to keep the others in force");
+}
+
+static bool any_has_credential(const struct config_entries *access) {
+    for (size_t i = 0; i < access->count; i++) {
+        if (access->items[i].credential != CONFIG_NONE)
+            return true;
+    }
+    return false;
+}
+
+/* Which entry matches first then decides whether the upstream sees a credential at all. */
+static void check_gaps(struct loader *loader, const struct node *route_node,
+                       const struct config_route *route) {
+    const struct node *access = node_find(route_node, SLICE("access"));
+    const struct node *node = access ? access->first : NULL;
+    if (route->credential != CONFIG_NONE || !any_has_credential(&route->access))
+        return;
+    for (size_t i = 0; node && i < route->access.count; i++, node = node->next) {
+        const struct config_entry *entry = &route->access.items[i];
+        if (entry->credential != CONFIG_NONE || entry->is_shadow ||
+            node_find(node, SLICE("credential")))
+            continue;
+        loader_warning(loader, node,
+                       "goes to the upstream without a credential, which other entries of this "
+                       "route have; give this entry one, or the route a `credential` for those "
+                       "that name none");
+        return;
+    }
+}
+
 static bool is_for_applications_only(const struct config_entry *entry) {
     for (size_t i = 0; i < entry->to_count; i++) {
         if (entry->to[i].apps.count == 0)
@@ -192,7 +242,10 @@ void config_check_routes(struct loader *loader) {
             check_plaintext(loader, upstreams, route);
             check_tls(loader, node, route, upstreams);
         }
+        check_host(loader, node, route);
         check_reach(loader, node, route);
+        check_shadow(loader, node, route);
+        check_gaps(loader, node, route);
         check_exchanges(loader, node_find(node, SLICE("access")), &route->access,
                         route->credential);
     }

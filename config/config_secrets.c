@@ -158,6 +158,10 @@ size_t config_secret_refer(struct loader *loader, const struct node *node, struc
         .name = loader_copy(loader, reference.name),
         .version = reference.version.len > 0 ? loader_copy_lower(loader, reference.version) : NULL,
     };
+    char key_path[128];
+    node_path(node, key_path, sizeof key_path);
+    row->position = node->position;
+    row->key = loader_copy(loader, slice_of_str(key_path));
     schema_read(loader, &SECRET_SCHEMA, &NOTHING, row);
     loader_index(loader, &loader->secrets, key, index);
     return index;

@@ -63,12 +63,27 @@ static void read_key_vault(struct loader *loader, const struct node *node,
                      "identity: {managed: system} at the top level");
 }
 
+/* The name that the portal shows, or a folder's. */
+static bool is_bare_name(struct slice text) {
+    return is_vault_name(text) && slice_index(text, '.') == text.len;
+}
+
+static void refuse_bare_name(struct loader *loader, const struct node *node) {
+    struct slice name = node->source.len ? node->text : SLICE("NAME");
+    loader_error(loader, node,
+                 "must say where the vault is: https://%.*s%s if it is a Key Vault, "
+                 "file:/FOLDER if it is a folder of secrets",
+                 SLICE_ARGS(name), config_cloud_vault_suffix(loader->config->entra.cloud));
+}
+
 static void read_place(struct loader *loader, const struct node *node, void *target) {
     struct config_vault *vault = target;
     struct slice text;
     if (!loader_read_text(loader, node, "https://NAME.vault.azure.net or file:/FOLDER", &text))
         return;
-    if (slice_starts_with(text, SLICE("file:")))
+    if (is_bare_name(text))
+        refuse_bare_name(loader, node);
+    else if (slice_starts_with(text, SLICE("file:")))
         read_directory(loader, node, slice_skip(text, 5), vault);
     else
         read_key_vault(loader, node, vault);
@@ -172,6 +187,7 @@ void config_read_vaults(struct loader *loader, const struct node *node, void *ta
     for (const struct node *item = node->first; item; item = item->next) {
         struct config_vault *vault = &config->vaults[config->vault_count];
         vault->name = loader_copy(loader, item->key);
+        vault->position = item->position;
         loader_index(loader, &loader->vaults, item->key, config->vault_count++);
         read_vault(loader, item, vault);
     }

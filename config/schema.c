@@ -8,6 +8,9 @@
 #include "config/problem.h"
 #include "config/scalar.h"
 
+/* Unknown keys looked at for a missing one: nobody mistypes more of one mapping. */
+enum { COMPARED_MAX = 16 };
+
 const struct schema_row *schema_find(const struct schema *schema, struct slice key) {
     for (const struct schema_row *row = schema->rows; row->key; row++) {
         if (slice_eq_str(key, row->key))
@@ -23,16 +26,39 @@ static void list_keys(const struct schema *schema, char *out_text, size_t size) 
         len += (size_t)snprintf(out_text + len, size - len, "%s%s", len ? ", " : "", row->key);
 }
 
+/* The key that `mistyped` is near to; its ptr is NULL when there is none. */
+static struct slice near_key(const struct schema *schema, struct slice mistyped) {
+    struct suggestion suggestion;
+    suggestion_init(&suggestion, mistyped);
+    for (const struct schema_row *row = schema->rows; row->key; row++)
+        suggestion_try(&suggestion, slice_of_str(row->key));
+    return suggestion.best;
+}
+
+/* Whether an unknown key is about to be answered with "did you mean KEY?". */
+static bool is_mistyped(const struct loader *loader, const struct schema *schema,
+                        const struct node *mapping, const char *key) {
+    size_t compared = 0;
+    if (problem_list_is_full(loader->problems))
+        return false;
+    for (const struct node *node = mapping->first; node && compared < COMPARED_MAX;
+         node = node->next) {
+        if (schema_find(schema, node->key))
+            continue;
+        compared++;
+        if (slice_eq_str(near_key(schema, node->key), key))
+            return true;
+    }
+    return false;
+}
+
 static void refuse_key(struct loader *loader, const struct schema *schema,
                        const struct node *node) {
     char keys[256] = "";
-    struct suggestion suggestion;
     if (!problem_list_is_full(loader->problems)) {
-        suggestion_init(&suggestion, node->key);
-        for (const struct schema_row *row = schema->rows; row->key; row++)
-            suggestion_try(&suggestion, slice_of_str(row->key));
-        if (suggestion.best.ptr) {
-            loader_key_error(loader, node, "unknown key, did you mean %s?", QUOTE(suggestion.best));
+        struct slice meant = near_key(schema, node->key);
+        if (meant.ptr) {
+            loader_key_error(loader, node, "unknown key, did you mean %s?", QUOTE(meant));
             return;
         }
         list_keys(schema, keys, sizeof keys);
@@ -239,12 +265,13 @@ static void read_absent(struct loader *loader, const struct schema_row *row,
     read_row(loader, row, &node, target);
 }
 
-static void read_key(struct loader *loader, const struct schema_row *row,
-                     const struct node *mapping, void *target) {
+static void read_key(struct loader *loader, const struct schema *schema,
+                     const struct schema_row *row, const struct node *mapping, void *target) {
     const struct node *node = node_find(mapping, slice_of_str(row->key));
-    if (!node && row->is_required)
-        loader_missing(loader, mapping, row->key, row->summary);
-    else if (!node)
+    if (!node && row->is_required) {
+        if (!is_mistyped(loader, schema, mapping, row->key))
+            loader_missing(loader, mapping, row->key, row->summary);
+    } else if (!node)
         read_absent(loader, row, mapping, target);
     else if (node->kind == NODE_NULL && !node->is_interpolated)
         loader_key_error(loader, node, "has no value; write %s, or leave the key out",
@@ -265,7 +292,7 @@ bool schema_read(struct loader *loader, const struct schema *schema, const struc
         return false;
     }
     for (const struct schema_row *row = schema->rows; row->key; row++)
-        read_key(loader, row, mapping, (char *)target + row->offset);
+        read_key(loader, schema, row, mapping, (char *)target + row->offset);
     refuse_unknown_keys(loader, schema, mapping);
     return true;
 }

@@ -15,13 +15,14 @@ struct appearance {
     dev_t device;
     ino_t node;
     off_t size;
-    struct timespec changed;
+    struct timespec changed; /* content, name or rights: one who may not read it now may later */
 };
 
 struct watched_file {
     char *path;
     struct appearance reported; /* as it was at the last report, or at the beginning */
     struct appearance seen;     /* at the last look */
+    bool is_wanted;             /* added since the last reading began */
 };
 
 struct file_watch {
@@ -41,7 +42,7 @@ static struct appearance look_at(const char *path) {
         appearance.device = status.st_dev;
         appearance.node = status.st_ino;
         appearance.size = status.st_size;
-        appearance.changed = status.st_mtim;
+        appearance.changed = status.st_ctim;
     }
     return appearance;
 }
@@ -91,7 +92,21 @@ struct file_watch *file_watch_new(struct loop *loop, void (*on_change)(void *own
     return watch;
 }
 
+static struct watched_file *find_file(struct file_watch *watch, const char *path) {
+    for (size_t i = 0; i < watch->count; i++) {
+        if (strcmp(watch->files[i].path, path) == 0) {
+            return &watch->files[i];
+        }
+    }
+    return NULL;
+}
+
 enum status file_watch_add(struct file_watch *watch, const char *path) {
+    struct watched_file *known = find_file(watch, path);
+    if (known) {
+        known->is_wanted = true;
+        return STATUS_OK;
+    }
     struct watched_file *files = realloc(watch->files, (watch->count + 1) * sizeof *files);
     if (!files) {
         return STATUS_NO_MEMORY;
@@ -103,25 +118,32 @@ enum status file_watch_add(struct file_watch *watch, const char *path) {
         return STATUS_NO_MEMORY;
     }
     file->reported = file->seen = look_at(path);
+    file->is_wanted = true;
     watch->count++;
     return STATUS_OK;
 }
 
-void file_watch_look(struct file_watch *watch) {
-    for (size_t i = 0; i < watch->count; i++) {
-        watch->files[i].reported = watch->files[i].seen = look_at(watch->files[i].path);
+void file_watch_begin_reading(struct file_watch *watch) {
+    for (size_t i = 0; watch && i < watch->count; i++) {
+        struct watched_file *file = &watch->files[i];
+        file->reported = file->seen = look_at(file->path);
+        file->is_wanted = false;
     }
 }
 
-void file_watch_inherit(struct file_watch *watch, const struct file_watch *former) {
+void file_watch_end_reading(struct file_watch *watch) {
+    size_t kept = 0;
+    if (!watch) {
+        return;
+    }
     for (size_t i = 0; i < watch->count; i++) {
-        for (size_t j = 0; j < former->count; j++) {
-            if (strcmp(watch->files[i].path, former->files[j].path) == 0) {
-                watch->files[i].reported = former->files[j].reported;
-                watch->files[i].seen = former->files[j].seen;
-            }
+        if (watch->files[i].is_wanted) {
+            watch->files[kept++] = watch->files[i];
+        } else {
+            free(watch->files[i].path);
         }
     }
+    watch->count = kept;
 }
 
 void file_watch_free(struct file_watch *watch) {

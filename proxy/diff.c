@@ -285,7 +285,8 @@ static bool replay_audits(struct diff *diff, const struct option_values *audits)
         return false;
     }
     for (size_t i = 0; i < audits->count; i++) {
-        if (audit_read(audits->items[i], on_request, diff, &diff->read, &err) != STATUS_OK) {
+        if (audit_read(audits->items[i], diff->before->hash, on_request, diff, &diff->read, &err) !=
+            STATUS_OK) {
             fprintf(stderr, "barkeep: %s\n", err.text);
             return false;
         }
@@ -372,6 +373,8 @@ static bool write_diff(const struct diff *diff) {
         write_rows(&out, "depends", &diff->undecided);
         json_out_u64(&out, "same", diff->same);
         json_out_u64(&out, "not_by_rules", diff->not_by_rules);
+        json_out_u64(&out, "other_config", diff->read.other_config);
+        json_out_u64(&out, "unplaced", diff->read.unplaced);
         json_out_u64(&out, "bad_lines", diff->read.bad_lines);
         json_out_u64(&out, "cut_lines", diff->read.cut_lines);
     }

@@ -96,6 +96,7 @@ struct exchange {
     uint64_t retry_after_sec; /* of rate_limited */
     const char *challenge;    /* in place of the usual WWW-Authenticate; in the arena */
     const struct rendered_credential *credential; /* NULL: none is injected */
+    const struct leak_set *sought;                /* in the answer; NULL: nothing is */
     struct identity_lines *lines; /* what the upstream is told of the caller; NULL: nothing */
     bool asked_for_keys;
     bool asked_for_assertion_key;
@@ -203,6 +204,11 @@ static inline const struct config_route *exchange_route(const struct exchange *e
     return &exchange_config(exchange)->routes[exchange->route];
 }
 
+/* Answers to this request are searched for credentials. */
+static inline bool exchange_scrubs(const struct exchange *exchange) {
+    return exchange->sought != NULL;
+}
+
 /* How long an answer of our own may take to leave. */
 enum { OWN_PAGE_LIMIT_MS = 10000 };
 
@@ -222,8 +228,7 @@ bool exchange_find_token(struct exchange *exchange, struct slice *out_value);
 /* Fills `lines` as the route asks. False when the exchange was parked or refused. */
 bool exchange_make_identity_lines(struct exchange *exchange);
 
-/* exchange_credential.c: true when answers to this request are searched for its credential. */
-bool exchange_scrubs(const struct exchange *exchange);
+/* exchange_credential.c */
 /* The upstream answered 401 to the injected credential: waits for a newer one, or refuses. */
 void exchange_on_credential_refused(struct exchange *exchange);
 /* The upstream answered something else. */

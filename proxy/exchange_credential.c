@@ -34,10 +34,6 @@ static bool upload_begins_wrong(const struct exchange *exchange) {
     return false;
 }
 
-bool exchange_scrubs(const struct exchange *exchange) {
-    return exchange->credential && exchange->credential->leaks && exchange_route(exchange)->scrub;
-}
-
 static uint64_t *remembered_refusal(struct worker *worker, uint64_t generation) {
     return &worker->refused_generations[generation % WORKER_REFUSED_GENERATIONS];
 }
@@ -67,7 +63,7 @@ static void exchange_refuse_rejected(struct exchange *exchange) {
 static void exchange_want_credential(struct exchange *exchange, size_t credential, bool *asked) {
     if (!*asked) {
         *asked = true;
-        exchange->want = want_post_credential(exchange->worker, exchange, credential, 0);
+        exchange->want = want_post_credential(exchange, credential, 0);
         if (exchange->want) {
             exchange_move(exchange, PHASE_WAIT_CREDENTIAL);
             return;
@@ -88,6 +84,19 @@ static void exchange_connect_or_wait(struct exchange *exchange) {
     }
 }
 
+/* What the answer must not repeat. False when that cannot be looked for: the exchange was refused.
+ */
+static bool exchange_choose_leaks(struct exchange *exchange) {
+    const struct cabinet *cabinet = exchange->snapshot->cabinet;
+    exchange->sought = NULL;
+    if (!cabinet || cabinet_leaks(cabinet, exchange->route, &exchange->sought)) {
+        return true;
+    }
+    exchange_refuse(exchange, REASON_SECRET_UNAVAILABLE, 0,
+                    "answers cannot be searched for the backend's credentials now");
+    return false;
+}
+
 static void exchange_use(struct exchange *exchange, const struct rendered_credential *rendering) {
     exchange->credential = exchange_choose(exchange, rendering);
     if (!exchange->credential) {
@@ -104,7 +113,9 @@ static void exchange_use_cabinet(struct exchange *exchange, size_t credential) {
     const struct rendered_credential *rendering =
         cabinet ? cabinet_credential(cabinet, credential) : NULL;
     if (rendering && rendering->is_available) {
-        exchange_use(exchange, rendering);
+        if (exchange_choose_leaks(exchange)) {
+            exchange_use(exchange, rendering);
+        }
     } else {
         exchange_want_credential(exchange, credential, &exchange->asked_for_credential);
     }
@@ -138,7 +149,7 @@ static struct want *exchange_post_on_behalf(struct exchange *exchange, size_t cr
         entra_bearer_token(value, &token, &reason) != STATUS_OK) {
         return NULL; /* it was found and read before */
     }
-    return want_post_on_behalf(exchange->worker, exchange, credential, token);
+    return want_post_on_behalf(exchange, credential, token);
 }
 
 /* The caller's token exchanged: here already, on its way, or refused. */
@@ -153,7 +164,9 @@ static void exchange_use_on_behalf(struct exchange *exchange, size_t credential)
             exchange->worker->on_behalf, exchange->token_digest, credential, clock_monotonic_ms());
     }
     if (exchange->on_behalf) {
-        exchange_use(exchange, rendering_credential(exchange->on_behalf));
+        const struct rendered_credential *rendering = rendering_credential(exchange->on_behalf);
+        exchange->sought = exchange_route(exchange)->scrub ? rendering->leaks : NULL;
+        exchange_use(exchange, rendering);
         return;
     }
     if (exchange->asked_for_credential) {
@@ -193,7 +206,9 @@ void exchange_step_credential(struct exchange *exchange) {
     }
     size_t credential = exchange->decision.credential;
     if (credential == CONFIG_NONE) {
-        exchange_connect_or_wait(exchange);
+        if (exchange_choose_leaks(exchange)) {
+            exchange_connect_or_wait(exchange);
+        }
     } else if (exchange_config(exchange)->credentials[credential].kind == CREDENTIAL_ON_BEHALF_OF) {
         exchange_use_on_behalf(exchange, credential);
     } else {
@@ -203,7 +218,7 @@ void exchange_step_credential(struct exchange *exchange) {
 
 /* Both the head and all of the body are still here. */
 static bool exchange_may_replay(const struct exchange *exchange) {
-    return exchange->refused_generation == 0 && exchange->kept_head_bytes > 0 &&
+    return exchange->kept_head_bytes > 0 &&
            (exchange->request.body == BODY_NONE || exchange->keeps_upload) &&
            exchange_route(exchange)->retry_safe;
 }
@@ -216,15 +231,17 @@ void exchange_on_credential_refused(struct exchange *exchange) {
         exchange_refuse_rejected(exchange);
         return;
     }
-    bool may_replay = exchange_may_replay(exchange);
-    struct want *want = NULL;
-    if (exchange->refused_generation == 0) {
-        want = want_post_credential(exchange->worker, exchange, credential, exchange->generation);
+    if (exchange->refused_generation != 0) {
+        exchange_refuse_rejected(exchange);
+        return;
     }
-    if (!want || !may_replay) {
-        if (want) {
-            want_abandon(want, exchange); /* whoever comes next finds what it brings */
-        }
+    struct want *want = NULL;
+    if (exchange_may_replay(exchange)) {
+        want = want_post_credential(exchange, credential, exchange->generation);
+    } else { /* whoever comes next finds what it brings */
+        want_tell_refused(exchange, credential, exchange->generation);
+    }
+    if (!want) {
         exchange_refuse_rejected(exchange);
         return;
     }

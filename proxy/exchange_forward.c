@@ -242,7 +242,7 @@ static void exchange_begin_response(struct exchange *exchange, size_t head_len) 
     exchange->upstream_idle_ms = keep_alive_hint_ms(response);
     body_init(&exchange->download, response->body, response->content_length, chunked, UINT64_MAX);
     if (exchange_scrubs(exchange)) {
-        leak_scan_init(&exchange->leaks, exchange->credential->leaks);
+        leak_scan_init(&exchange->leaks, exchange->sought);
         exchange->download.scan = &exchange->leaks;
     }
     io_buffer_consume(&upstream->in, head_len);
@@ -259,7 +259,7 @@ static void exchange_scrub_head(struct exchange *exchange, size_t head_len) {
     if (!exchange_scrubs(exchange)) {
         return;
     }
-    leak_scan_init(&scan, exchange->credential->leaks);
+    leak_scan_init(&scan, exchange->sought);
     leak_scan_bytes(&scan, in->bytes + in->start, head_len, true);
     exchange->scrubbed += scan.found;
 }

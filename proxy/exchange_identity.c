@@ -53,8 +53,7 @@ static void exchange_want_assertion_key(struct exchange *exchange) {
     const struct config *config = exchange_config(exchange);
     if (config->assertion.has_key && !exchange->asked_for_assertion_key) {
         exchange->asked_for_assertion_key = true;
-        exchange->want =
-            want_post_credential(exchange->worker, exchange, secret_store_assertion_key(config), 0);
+        exchange->want = want_post_credential(exchange, secret_store_assertion_key(config), 0);
         if (exchange->want) {
             exchange_move(exchange, PHASE_WAIT_CREDENTIAL);
             return;

@@ -1,6 +1,7 @@
 /* From the head to the decision: route, token, rules, credential. Nothing here touches an upstream.
  */
 #include "auth/entra.h"
+#include "auth/key_slot.h"
 #include "auth/unknown_kids.h"
 #include "core/clock.h"
 #include "proxy/client.h"
@@ -111,7 +112,7 @@ static bool exchange_ask_for_keys(struct exchange *exchange) {
     }
     exchange->asked_for_keys = true;
     exchange->asked_generation = key_ring_slot(exchange->snapshot->ring, slot)->generation;
-    exchange->want = want_post_keys(exchange->worker, exchange, slot, exchange->asked_generation);
+    exchange->want = want_post_keys(exchange, slot, exchange->asked_generation);
     if (!exchange->want) {
         return false;
     }
@@ -196,7 +197,7 @@ static bool exchange_needs_groups(struct exchange *exchange) {
     }
     if (!exchange->asked_for_groups) {
         exchange->asked_for_groups = true;
-        exchange->want = want_post_groups(exchange->worker, exchange, exchange->identity);
+        exchange->want = want_post_groups(exchange, exchange->identity);
         if (exchange->want) {
             exchange_move(exchange, PHASE_WAIT_GROUPS);
             return true;
@@ -222,25 +223,47 @@ static void exchange_ask(const struct exchange *exchange, const struct ruleset *
     policy_decide(rules->policy, &question, NULL, out_decision);
 }
 
-static bool is_tenant_of(const struct config *config, struct slice tenant) {
-    for (size_t i = 0; i < config->entra.tenants.count; i++) {
-        if (slice_eq_str(tenant, config->entra.tenants.items[i])) {
+/* The caller's token is of an issuer, and of a version, that are accepted still. */
+static bool exchange_has_issuer_in(const struct exchange *exchange,
+                                   const struct config_entra *entra) {
+    const struct config_entra *former = &exchange_config(exchange)->entra;
+    size_t count = key_slot_count(entra);
+    for (size_t slot = 0; slot < count; slot++) {
+        if (key_slot_is_used(entra, slot) &&
+            key_slot_is_same(former, exchange->identity->slot, entra, slot)) {
             return true;
         }
     }
-    return config->entra.issuer_count > 0;
+    return false;
 }
 
-/* Groups that were looked up are known only as far as the former rules named them: then a caller
- * has to come again. */
+static bool name_same_groups(const struct policy *a, const struct policy *b) {
+    size_t count_of_a, count_of_b;
+    const struct slice *of_a = policy_groups(a, &count_of_a);
+    const struct slice *of_b = policy_groups(b, &count_of_b);
+    bool is_same = count_of_a == count_of_b;
+    for (size_t i = 0; is_same && i < count_of_a; i++) {
+        is_same = slice_eq(of_a[i], of_b[i]);
+    }
+    return is_same;
+}
+
+/* Groups that were looked up are known only as far as the former rules named them: when the rules
+ * in force name others, the caller has to come again. */
+static bool exchange_knows_groups_for(const struct exchange *exchange,
+                                      const struct policy *policy) {
+    return exchange->identity->groups_until_ms == 0 ||
+           name_same_groups(exchange->snapshot->rules->policy, policy);
+}
+
 static bool exchange_is_still_allowed(const struct exchange *exchange) {
     const struct ruleset *rules = exchange->worker->snapshot->rules;
     struct slice below;
     struct decision decision;
     size_t route =
         router_find(rules->router, judgement_host(exchange->host), exchange->path.text, &below);
-    if (route == CONFIG_NONE || exchange->identity->groups_until_ms > 0 ||
-        !is_tenant_of(rules->config, exchange->identity->tenant) ||
+    if (route == CONFIG_NONE || !exchange_knows_groups_for(exchange, rules->policy) ||
+        !exchange_has_issuer_in(exchange, &rules->config->entra) ||
         !exchange_caller_is_found_anew(exchange, rules->config) ||
         (exchange->phase == PHASE_TUNNEL && !rules->config->routes[route].websocket)) {
         return false;

@@ -144,6 +144,21 @@ static int explain_batch(const struct explain_ground *ground, const char *path) 
     return code;
 }
 
+/* A URL holds the host too. NULL when `target` is none; the caller frees it. */
+static char *take_host(const char **in_out_target) {
+    struct slice target = slice_of_str(*in_out_target);
+    size_t scheme = slice_starts_with(target, SLICE("http://"))    ? 7
+                    : slice_starts_with(target, SLICE("https://")) ? 8
+                                                                   : 0;
+    if (!scheme) {
+        return NULL;
+    }
+    const char *start = *in_out_target + scheme;
+    size_t len = strcspn(start, "/?#");
+    *in_out_target = start[len] == '/' ? start + len : "/";
+    return strndup(start, len);
+}
+
 static int explain_question_of(const struct explain_options *options,
                                const struct option_values *words,
                                const struct explain_ground *ground) {
@@ -163,9 +178,12 @@ static int explain_question_of(const struct explain_options *options,
         return command_line_misused("explain", EXPLAIN_USAGE,
                                     "METHOD, PATH and --host are one line each");
     }
+    char *host = take_host(&question.target);
+    question.host = host && !options->host ? host : question.host;
     size_t len = 0;
     char *token = read_token(options, &len);
     if (!token) {
+        free(host);
         return EXIT_USAGE;
     }
     question.token = slice_of(token, len);
@@ -175,6 +193,7 @@ static int explain_question_of(const struct explain_options *options,
     int code = explain_one(ground, &question, options->as_json);
     OPENSSL_cleanse(token, len);
     free(token);
+    free(host);
     return code;
 }
 

@@ -129,8 +129,9 @@ static void write_credential(struct json_out *out, struct explanation *explanati
 }
 
 static void write_answer(struct json_out *out, const struct explanation *explanation) {
-    enum reason reason = explanation->reason;
-    json_out_cstr(out, "decision", decision_label(reason));
+    bool depends = explanation->asks_graph;
+    enum reason reason = depends ? REASON_NONE : explanation->reason;
+    json_out_cstr(out, "decision", depends ? "depends" : decision_label(reason));
     write_text(out, "reason", reason_code(reason));
     if (reason == REASON_NONE) {
         json_out_null(out, "status");
@@ -138,8 +139,9 @@ static void write_answer(struct json_out *out, const struct explanation *explana
         json_out_u64(out, "status", (uint64_t)reason_http_status(reason));
     }
     write_text(out, "detail", explanation->detail);
-    json_out_cstr(out, "rule", explanation->decision.rule);
-    json_out_bool(out, "asks_graph", explanation->asks_graph);
+    json_out_cstr(out, "rule", depends ? NULL : explanation->decision.rule);
+    json_out_bool(out, "asks_graph", depends);
+    write_items(out, "with_groups", &explanation->with_groups, "groups_of", "answer");
 }
 
 static void write_shadows(struct json_out *out, const struct decision *decision) {

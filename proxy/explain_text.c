@@ -68,9 +68,8 @@ static int list_width(const struct explain_list *list) {
 }
 
 static enum colour colour_of_mark(const char *mark) {
-    return strcmp(mark, "passed") == 0    ? COLOUR_GOOD
-           : strcmp(mark, "skipped") == 0 ? COLOUR_DIM
-                                          : COLOUR_BAD;
+    bool is_good = strcmp(mark, "passed") == 0 || strcmp(mark, "allow") == 0;
+    return is_good ? COLOUR_GOOD : strcmp(mark, "skipped") == 0 ? COLOUR_DIM : COLOUR_BAD;
 }
 
 static void put_list(const struct page *page, const char *label, const struct explain_list *list) {
@@ -90,6 +89,13 @@ static void put_answer(const struct page *page, const struct explanation *explan
     enum reason reason = explanation->reason;
     bool is_allowed = reason == REASON_NONE;
     put_label(page, "answer");
+    if (explanation->asks_graph) {
+        fprintf(page->out, "%sdepends on Microsoft Graph%s: ", on(page, COLOUR_STRONG), off(page));
+        put_str(page, explanation->detail);
+        fputc('\n', page->out);
+        put_list(page, "if in the groups of", &explanation->with_groups);
+        return;
+    }
     fprintf(page->out, "%s%s%s", on(page, is_allowed ? COLOUR_GOOD : COLOUR_BAD),
             decision_label(reason), off(page));
     if (!is_allowed) {

@@ -7,6 +7,7 @@
 #include "auth/revocation_source.h"
 #include "core/clock.h"
 #include "proxy/h1_head.h"
+#include "proxy/metrics.h"
 #include "proxy/rule_words.h"
 
 enum { EXPLANATION_BYTES_MAX = 64 << 20 };
@@ -61,6 +62,15 @@ void explain_note(struct explanation *explanation, struct explain_list *list, co
     struct explain_item *item = add_item(explanation, list);
     if (item) {
         *item = (struct explain_item){.name = name, .mark = "", .text = text ? text : ""};
+    }
+}
+
+void explain_outcome(struct explanation *explanation, const char *name, enum reason reason,
+                     const char *text) {
+    struct explain_item *item = add_item(explanation, &explanation->with_groups);
+    if (item) {
+        *item = (struct explain_item){
+            .name = name, .mark = decision_label(reason), .text = text ? text : ""};
     }
 }
 
@@ -203,6 +213,18 @@ static enum token_outcome judge_token(struct explanation *explanation, struct sl
     return outcome;
 }
 
+/* Without a problem the key set is there, and the token names another key. */
+static void note_keys(struct explanation *explanation) {
+    const char *problem = key_fetcher_problem(explanation->ground->keys, explanation->verdict.slot);
+    const char *kid = explanation->verdict.kid;
+    explain_note(explanation, &explanation->notes, "keys",
+                 *problem ? arena_strdup(&explanation->arena, problem)
+                          : arena_printf(&explanation->arena,
+                                         "the key set of the token's tenant is there and does not "
+                                         "hold the key that the token names (kid %s)",
+                                         *kid ? kid : "not readable"));
+}
+
 static bool authenticate(struct explanation *explanation, const struct h1_request *request) {
     struct slice token = explanation->question->token;
     enum reason reason;
@@ -220,10 +242,7 @@ static bool authenticate(struct explanation *explanation, const struct h1_reques
         return true;
     }
     if (outcome == TOKEN_NEEDS_KEYS) {
-        explain_note(
-            explanation, &explanation->notes, "keys",
-            arena_strdup(&explanation->arena, key_fetcher_problem(explanation->ground->keys,
-                                                                  explanation->verdict.slot)));
+        note_keys(explanation);
     }
     return refuse(explanation, explanation->verdict.reason, explanation->verdict.detail);
 }
@@ -264,6 +283,7 @@ static bool conclude(struct explanation *explanation) {
     char detail[JUDGEMENT_DETAIL_SIZE];
     if (judgement_needs_groups(config, decision)) {
         explanation->asks_graph = true;
+        explain_groups(explanation);
         return refuse(explanation, REASON_GROUPS_UNKNOWN, judgement_detail(REASON_GROUPS_UNKNOWN));
     }
     if (decision->needed_acrs.len || decision->needs_mfa) {
@@ -293,32 +313,6 @@ static void walk(struct explanation *explanation) {
     note_rates(explanation);
 }
 
-static bool depends_on_client(const struct explanation *explanation) {
-    for (const struct explained_rule *rule = explanation->first_rule; rule; rule = rule->next) {
-        if (rule->step.entry->when.clients.count) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void note_the_unlooked_at(struct explanation *explanation) {
-    if (explanation->question->has_body) {
-        explain_note(explanation, &explanation->notes, "body",
-                     "the body is not looked at: no rule of this route depends on it");
-    }
-    if (explanation->asks_graph) {
-        explain_note(explanation, &explanation->notes, "groups",
-                     "barkeep would ask Microsoft Graph which of the groups that rules name the "
-                     "caller is in, and decide with the answer; without one it is 503 "
-                     "groups_unavailable");
-    }
-    if (!explanation->question->client && depends_on_client(explanation)) {
-        explain_note(explanation, &explanation->notes, "client",
-                     "no --client given: conditions on the client's address count as not met");
-    }
-}
-
 bool explanation_make(struct explanation *explanation, const struct explain_ground *ground,
                       const struct explain_question *question) {
     *explanation = (struct explanation){
@@ -328,7 +322,7 @@ bool explanation_make(struct explanation *explanation, const struct explain_grou
     walk(explanation);
     explain_close_routes(explanation);
     explain_near_misses(explanation);
-    note_the_unlooked_at(explanation);
+    explain_notes(explanation);
     if (explanation->reason == REASON_OVERLOADED) {
         explanation_done(explanation);
         return false;

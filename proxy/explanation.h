@@ -67,7 +67,9 @@ struct explanation {
     /* the answer */
     enum reason reason;
     const char *detail;
-    bool asks_graph; /* the live path would first ask which groups the caller is in */
+    /* The live path would first ask which groups the caller is in: then `reason` is no answer. */
+    bool asks_graph;
+    struct explain_list with_groups; /* what it would decide: name is the rule of the groups */
 
     /* how far it came; what was not reached stays empty */
     struct slice host;
@@ -103,6 +105,13 @@ void explanation_write_json(struct explanation *explanation, struct slice id, st
 /* One more remark; `text` NULL (no memory for it) makes explanation_make() fail. */
 void explain_note(struct explanation *explanation, struct explain_list *list, const char *name,
                   const char *text);
+/* One more outcome to `with_groups`. */
+void explain_outcome(struct explanation *explanation, const char *name, enum reason reason,
+                     const char *text);
+/* explain_groups.c: the outcomes of asking Graph. */
+void explain_groups(struct explanation *explanation);
+/* explain_notes.c: what remains to be said. */
+void explain_notes(struct explanation *explanation);
 /* explain_rules.c: asks the rules, with each one's why. */
 void explain_rules(struct explanation *explanation);
 /* explain_near.c: what nearly would have done. */

@@ -42,6 +42,8 @@ enum header_flag {
     X(HEADER_TRUE_CLIENT_IP, "true-client-ip", HEADER_FROM_US)                                     \
     X(HEADER_X_METHOD_OVERRIDE, "x-method-override", HEADER_FROM_US)                               \
     X(HEADER_ACCEPT_ENCODING, "accept-encoding", 0)                                                \
+    X(HEADER_RANGE, "range", 0)                                                                    \
+    X(HEADER_IF_RANGE, "if-range", 0)                                                              \
     X(HEADER_DATE, "date", 0)                                                                      \
     X(HEADER_SERVER, "server", 0)                                                                  \
     X(HEADER_WWW_AUTHENTICATE, "www-authenticate", 0)                                              \

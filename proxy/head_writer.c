@@ -98,6 +98,8 @@ static bool request_field_passes(const struct exchange *exchange, const struct h
         return false;
     case HEADER_ACCEPT_ENCODING: /* what is compressed cannot be searched */
     case HEADER_WEBSOCKET_EXTENSIONS:
+    case HEADER_RANGE:           /* nor what begins or ends within a secret */
+    case HEADER_IF_RANGE:
         return !exchange_scrubs(exchange) && !credential_sets(exchange->credential, header->name);
     case HEADER_COOKIE: /* written anew when the credential sets some */
         return !credential_sets_cookies(exchange->credential) &&

@@ -4,7 +4,7 @@
 #include "proxy/h1_bytes.h"
 #include "proxy/h1_head.h"
 
-#define SLOT(letter, len) (((letter) + (len)*5) & 127)
+#define SLOT(letter, len) (((letter) + (len)*59) & 127)
 
 static const uint8_t slots[128] = {
     [SLOT('c', 10)] = HEADER_CONNECTION,
@@ -33,6 +33,8 @@ static const uint8_t slots[128] = {
     [SLOT('t', 14)] = HEADER_TRUE_CLIENT_IP,
     [SLOT('x', 17)] = HEADER_X_METHOD_OVERRIDE,
     [SLOT('a', 15)] = HEADER_ACCEPT_ENCODING,
+    [SLOT('r', 5)] = HEADER_RANGE,
+    [SLOT('i', 8)] = HEADER_IF_RANGE,
     [SLOT('d', 4)] = HEADER_DATE,
     [SLOT('s', 6)] = HEADER_SERVER,
     [SLOT('w', 16)] = HEADER_WWW_AUTHENTICATE,

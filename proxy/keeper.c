@@ -18,16 +18,10 @@
 #include "proxy/listener.h"
 #include "proxy/rate_limiter.h"
 #include "proxy/reload.h"
+#include "proxy/secret_heap.h"
 #include "proxy/sources.h"
 
-enum {
-    EXIT_CANNOT_START = 3,
-    SECRET_HEAP_BYTES = 4 * 1024 * 1024,
-    SECRET_HEAP_BYTES_PER_CREDENTIAL = 64 * 1024,    /* two versions, and what is searched for */
-    SECRET_HEAP_BYTES_OF_CALLERS = 32 * 1024 * 1024, /* with a token for each caller */
-    WORKERS_MAX = 256,
-    LISTENERS_MAX = 64
-};
+enum { EXIT_CANNOT_START = 3, WORKERS_MAX = 256, LISTENERS_MAX = 64 };
 
 struct keeper {
     struct loop *loop;
@@ -35,6 +29,7 @@ struct keeper {
     struct loop_watch signals;
     struct http_client *client;
     struct sources *sources; /* of the configuration in force */
+    struct config *settled;  /* the one this process was started with */
     struct route_places places;
     struct file_watch *watch; /* of what the configuration is made of */
     struct audit_writer *audit;
@@ -161,16 +156,13 @@ static void keeper_drain(struct keeper *keeper, uint32_t limit_ms) {
     }
 }
 
-static void keeper_watch_files(struct keeper *keeper);
-
 /* The former sources answer who still waits for them, after the workers have heard of the new
  * rules. */
 static void keeper_reload(struct keeper *keeper, const char *why) {
     struct sources *former = keeper->sources;
-    if (keeper->watch) {
-        file_watch_look(keeper->watch);
-    }
-    struct sources *next = keeper_is_draining(keeper) ? NULL : reload_sources(former, why);
+    struct sources *next = keeper_is_draining(keeper)
+                               ? NULL
+                               : reload_sources(former, keeper->settled, keeper->watch, why);
     if (next) {
         keeper_place_routes(keeper, next->rules);
         keeper->sources = next;
@@ -178,7 +170,6 @@ static void keeper_reload(struct keeper *keeper, const char *why) {
         sources_free(former);
         log_set_level(next->config->log_level);
     }
-    keeper_watch_files(keeper);
 }
 
 static void on_files_changed(void *owner) {
@@ -186,16 +177,8 @@ static void on_files_changed(void *owner) {
 }
 
 static void keeper_watch_files(struct keeper *keeper) {
-    struct file_watch *former = keeper->watch;
-    keeper->watch = reload_watch(keeper->sources->config, keeper->loop, on_files_changed, keeper);
-    if (former && keeper->watch) {
-        file_watch_inherit(keeper->watch, former);
-    }
-    file_watch_free(former);
-    if (!keeper->watch) {
-        LOG_EVENT(LOG_WARNING, "reload", LOG_STR("what", "not watching"),
-                  LOG_STR("problem", "out of memory: send SIGHUP after a change"));
-    }
+    keeper->watch = file_watch_new(keeper->loop, on_files_changed, keeper);
+    reload_watch(keeper->watch, keeper->sources->config);
 }
 
 /* The first signal drains, the second cuts what is still running, the third does not even wait for
@@ -377,20 +360,13 @@ static bool observe_log(const char *event, struct slice line) {
     return false;
 }
 
-/* A power of two. */
-static size_t secret_heap_bytes(const struct config *config) {
-    size_t bytes =
-        config_uses_on_behalf_of(config) ? SECRET_HEAP_BYTES_OF_CALLERS : SECRET_HEAP_BYTES;
-    while (bytes < config->credential_count * SECRET_HEAP_BYTES_PER_CREDENTIAL) {
-        bytes *= 2;
-    }
-    return bytes;
-}
-
 static enum status keeper_prepare(struct keeper *keeper, struct config *config, struct error *err) {
     bool is_locked = false;
     log_set_level(config->log_level);
     size_t heap_bytes = secret_heap_bytes(config);
+    if (heap_bytes == 0) {
+        return error_set(err, STATUS_NO_MEMORY, "out of memory");
+    }
     if (secret_memory_init(heap_bytes, &is_locked, err) != STATUS_OK) {
         return STATUS_IO;
     }
@@ -496,6 +472,7 @@ int keeper_serve(struct config *config) {
         fprintf(stderr, "barkeep: out of memory\n");
         return EXIT_CANNOT_START;
     }
+    keeper->settled = config;
     enum status status = keeper_prepare(keeper, config, &err);
     if (status == STATUS_OK) {
         status = keeper_start_workers(keeper, &err);

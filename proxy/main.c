@@ -32,7 +32,9 @@ static int run_help(int count, char **arguments);
 static const struct command commands[] = {
     {"serve", "-c FILE", "run the proxy",
      "Runs the proxy with the configuration FILE until SIGTERM or SIGINT, which drain it.\n"
-     "A second signal ends it at once. SIGUSR1 reopens the audit log.\n"
+     "A second signal ends it at once. SIGHUP, or a change of FILE, has it read again: with an\n"
+     "error it changes nothing, and a `reload` event says what became of it. SIGUSR1 reopens the\n"
+     "audit log.\n"
      "Exit codes: 0 drained, 2 the configuration is wrong, 3 could not start (port taken, no "
      "rights).\n",
      run_serve},
@@ -63,6 +65,7 @@ static const struct command commands[] = {
      "value).\n"
      "With audit files (--audit, any number, - for stdin) also who used each rule, how often and\n"
      "when last, which rules never matched, and who was refused most. --json: as one object.\n"
+     "Lines name rules by their place: give those written since the rules last moved.\n"
      "Exit codes: 0 fine, 2 usage or configuration.\n",
      command_review},
     {"diff", DIFF_USAGE, "compare two configurations",
@@ -73,12 +76,14 @@ static const struct command commands[] = {
      "not the groups, roles, scopes and sign-in of the token: what they would decide and the "
      "recorded\n"
      "outcome does not tell is listed as depending on them. --json: as one object.\n"
+     "Lines name rules by their place: give those written since OLD's rules last moved.\n"
      "Exit codes: 0 no difference, 1 differences (with audit files: of recorded requests), 2 usage "
      "or\nconfiguration.\n",
      command_diff},
     {"version", "", "print the version and those of the libraries",
      "Prints the version and the libraries' versions.\n", run_version},
-    {"help", "[COMMAND | config | schema]", "explain the commands, or one of them",
+    {"help", "[COMMAND | config | schema]",
+     "explain a command, or the file's keys: help config, help schema",
      "Explains the commands, or one of them. `help config` lists every key of the configuration,\n"
      "`help schema` prints them as JSON Schema for editors.\n",
      run_help},

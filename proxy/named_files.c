@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -127,11 +128,57 @@ static void warn_of_proof(const struct config *config, struct problem_list *prob
     }
 }
 
+static enum status check_folder(const char *path, struct error *err) {
+    struct stat found;
+    if (stat(path, &found) != 0) {
+        return errno == ENOENT ? error_set(err, STATUS_NOT_FOUND, "no such folder")
+                               : file_bytes_open_failure(errno, err);
+    }
+    return S_ISDIR(found.st_mode) ? STATUS_OK : error_set(err, STATUS_INVALID, "not a folder");
+}
+
+static void warn_of_folder(const struct config_vault *vault, struct problem_list *problems) {
+    char key[PATH_BYTES + PATH_BYTES];
+    struct error err;
+    if (vault->kind == VAULT_FILE && check_folder(vault->directory, &err) != STATUS_OK) {
+        snprintf(key, sizeof key, "vaults.%s", vault->name);
+        problem_add(problems, PROBLEM_WARNING, vault->position, key, "%s: %s", vault->directory,
+                    err.text);
+    }
+}
+
+/* Of a folder that is not there its vault has told. */
+static void warn_of_secret(const struct config *config, const struct config_secret *secret,
+                           struct problem_list *problems) {
+    const struct config_vault *vault = &config->vaults[secret->vault];
+    char path[PATH_MAX];
+    struct error err;
+    if (vault->kind != VAULT_FILE || check_folder(vault->directory, &err) != STATUS_OK) {
+        return;
+    }
+    int len = snprintf(path, sizeof path, "%s/%s", vault->directory, secret->name);
+    if (len > 0 && (size_t)len < sizeof path && check_can_be_read(path, &err) != STATUS_OK) {
+        problem_add(problems, PROBLEM_WARNING, secret->position, secret->key, "%s: %s", path,
+                    err.text);
+    }
+}
+
+/* Whoever mounts the secrets may do so later, or elsewhere. */
+static void warn_of_secrets(const struct config *config, struct problem_list *problems) {
+    for (size_t i = 0; i < config->vault_count; i++) {
+        warn_of_folder(&config->vaults[i], problems);
+    }
+    for (size_t i = 0; i < config->secret_count; i++) {
+        warn_of_secret(config, &config->secrets[i], problems);
+    }
+}
+
 bool named_files_check(const struct config *config, struct problem_list *problems) {
     bool has_authorities = check_authorities(config, problems);
     bool has_certificates = check_listeners(config, problems);
     bool has_revocations = check_revoked(config, problems);
     warn_of_proof(config, problems);
+    warn_of_secrets(config, problems);
     problem_list_sort(problems);
     return has_authorities && has_certificates && has_revocations;
 }

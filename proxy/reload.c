@@ -3,6 +3,7 @@
 
 #include "config/problem.h"
 #include "core/log.h"
+#include "proxy/secret_heap.h"
 
 enum { LIST_BYTES = 4096, PROBLEM_BYTES = 1024 };
 
@@ -52,27 +53,29 @@ static bool has_same_addresses(const struct config *former, const struct config 
     return is_same;
 }
 
-/* Compared with what is in force, which after an earlier reload may itself not be what runs. */
-static void list_restarts(const struct config *former, const struct config *next,
+static void list_restarts(const struct config *settled, const struct config *next,
                           struct buf *list) {
-    if (!has_same_addresses(former, next)) {
+    if (!has_same_addresses(settled, next)) {
         add_to_list(list, "listen");
     }
-    if (former->admin_is_on != next->admin_is_on ||
-        !has_same_text(former->admin.text, next->admin.text)) {
+    if (settled->admin_is_on != next->admin_is_on ||
+        !has_same_text(settled->admin.text, next->admin.text)) {
         add_to_list(list, "admin");
     }
-    if (former->workers != next->workers) {
+    if (settled->workers != next->workers) {
         add_to_list(list, "workers");
     }
-    if (!has_same_text(former->audit_file, next->audit_file) ||
-        former->audit_full_drops != next->audit_full_drops) {
+    if (!has_same_text(settled->audit_file, next->audit_file) ||
+        settled->audit_full_drops != next->audit_full_drops) {
         add_to_list(list, "log");
     }
-    if (former->limits.connections != next->limits.connections ||
-        former->limits.header_bytes != next->limits.header_bytes ||
-        former->limits.headers != next->limits.headers) {
+    if (settled->limits.connections != next->limits.connections ||
+        settled->limits.header_bytes != next->limits.header_bytes ||
+        settled->limits.headers != next->limits.headers) {
         add_to_list(list, "limits");
+    }
+    if (secret_heap_bytes(settled) < secret_heap_bytes(next)) {
+        add_to_list(list, "credentials"); /* they may be more than the memory for secrets holds */
     }
 }
 
@@ -83,12 +86,13 @@ static void say_refused(const struct config *current, const char *why, const cha
               LOG_INT("errors", errors), LOG_STR("config_hash", current->hash));
 }
 
-static void say_applied(const struct config *former, const struct config *next, const char *why) {
+static void say_applied(const struct config *settled, const struct config *former,
+                        const struct config *next, const char *why) {
     struct buf changed, restarts;
     buf_init(&changed, LIST_BYTES);
     buf_init(&restarts, LIST_BYTES);
     list_changes(former, next, &changed);
-    list_restarts(former, next, &restarts);
+    list_restarts(settled, next, &restarts);
     LOG_EVENT(LOG_INFO, "reload", LOG_STR("what", "applied"), LOG_STR("why", why),
               LOG_STR("config", next->path), LOG_STR("changed", list_text(&changed)),
               LOG_STR("needs_restart", list_text(&restarts)), LOG_STR("config_hash", next->hash));
@@ -120,24 +124,6 @@ static struct config *load(const struct config *current, const char *why) {
     return config;
 }
 
-struct sources *reload_sources(struct sources *current, const char *why) {
-    struct error err = {""};
-    struct config *config = load(current->config, why);
-    if (!config) {
-        return NULL;
-    }
-    struct sources *next = sources_new(&current->ground, config, current, &err);
-    if (next) {
-        sources_adopt(next, current);
-        sources_start(next);
-        say_applied(current->config, config, why);
-    } else {
-        say_refused(current->config, why, err.text, 1);
-    }
-    config_unref(config);
-    return next;
-}
-
 /* NULL: there is none. */
 static enum status watch_file(struct file_watch *watch, const char *path) {
     return path ? file_watch_add(watch, path) : STATUS_OK;
@@ -167,12 +153,41 @@ static enum status watch_all(struct file_watch *watch, const struct config *conf
     return status;
 }
 
-struct file_watch *reload_watch(const struct config *config, struct loop *loop,
-                                void (*on_change)(void *owner), void *owner) {
-    struct file_watch *watch = file_watch_new(loop, on_change, owner);
-    if (watch && watch_all(watch, config) != STATUS_OK) {
-        file_watch_free(watch);
-        watch = NULL;
+void reload_watch(struct file_watch *watch, const struct config *config) {
+    if (!watch || watch_all(watch, config) != STATUS_OK) {
+        LOG_EVENT(LOG_WARNING, "reload", LOG_STR("what", "not watching"),
+                  LOG_STR("problem", "out of memory: send SIGHUP after a change"));
     }
-    return watch;
+}
+
+/* The files that `config` names are watched from before they are read. */
+static struct sources *take_over(struct sources *current, const struct config *settled,
+                                 struct config *config, struct file_watch *watch, const char *why) {
+    struct error err = {""};
+    reload_watch(watch, config);
+    struct sources *next = sources_new(&current->ground, config, current, &err);
+    if (!next) {
+        say_refused(current->config, why, err.text, 1);
+        return NULL;
+    }
+    sources_adopt(next, current);
+    sources_start(next);
+    say_applied(settled, current->config, config, why);
+    return next;
+}
+
+struct sources *reload_sources(struct sources *current, const struct config *settled,
+                               struct file_watch *watch, const char *why) {
+    struct sources *next = NULL;
+    file_watch_begin_reading(watch);
+    struct config *config = load(current->config, why);
+    if (config) {
+        next = take_over(current, settled, config, watch, why);
+        config_unref(config);
+    }
+    if (!next) {
+        reload_watch(watch, current->config);
+    }
+    file_watch_end_reading(watch);
+    return next;
 }

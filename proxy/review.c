@@ -1,6 +1,6 @@
 /* `barkeep review`: who can reach what, by which rule and with which credential; with audit files
- * also who did. A rule's use is counted by its label, so logs written under another order of rules
- * are counted where that order had them: what no rule of today is called is listed apart. */
+ * also who did. A rule's use is counted by its label, and only of lines written under this very
+ * configuration; where a log does not say, what no rule of today is called is listed apart. */
 #include <stdlib.h>
 
 #include "core/json_out.h"
@@ -30,6 +30,7 @@ struct review {
     bool has_audit;
     struct audit_tally read;
     struct tally rules;   /* rule */
+    struct tally shadows; /* rule that would have decided */
     struct tally users;   /* rule, principal */
     struct tally refused; /* principal, reason, route */
 };
@@ -65,6 +66,9 @@ static void on_request(void *owner, const struct audit_request *request) {
         tally_add(&review->rules, clean(request->rule, rule), request->time);
         snprintf(key, sizeof key, "%s%c%s", rule, SEPARATOR, principal);
         tally_add(&review->users, key, request->time);
+    }
+    for (size_t i = 0; i < request->shadow_count; i++) {
+        tally_add(&review->shadows, clean(request->shadows[i], rule), request->time);
     }
     if (slice_eq(request->decision, SLICE("deny"))) {
         snprintf(key, sizeof key, "%s%c%s%c%s", principal, SEPARATOR,
@@ -113,19 +117,25 @@ static void print_field(const char *name, const char *text) {
 
 static void print_use(const struct review *review, const struct config_entry *entry) {
     const struct tally_row *rule = tally_find(&review->rules, entry->label);
+    const struct tally_row *shadow = tally_find(&review->shadows, entry->label);
     size_t shown = 0, users = 0;
     if (!review->has_audit) {
         return;
     }
+    if (shadow) {
+        printf("      %-12swould have decided %llu request%s, last %s\n", "shadow",
+               (unsigned long long)shadow->count, shadow->count == 1 ? "" : "s", shadow->last);
+    }
     if (!rule) {
-        print_field("used", "never");
+        print_field("used", shadow ? "" : "never");
         return;
     }
     for (size_t i = 0; i < review->users.count; i++) {
         users += is_used_by(&review->users.rows[i], entry->label);
     }
-    printf("      %-12s%llu requests by %zu principals, last %s\n", "used",
-           (unsigned long long)rule->count, users, rule->last);
+    printf("      %-12s%llu request%s by %zu principal%s, last %s\n", "used",
+           (unsigned long long)rule->count, rule->count == 1 ? "" : "s", users,
+           users == 1 ? "" : "s", rule->last);
     for (size_t i = 0; i < review->users.count && shown < SHOWN_MAX; i++) {
         const struct tally_row *user = &review->users.rows[i];
         if (is_used_by(user, entry->label)) {
@@ -244,6 +254,8 @@ static void write_use(struct json_out *out, const struct review *review, const c
     }
     json_out_u64(out, "requests", rule ? rule->count : 0);
     json_out_cstr(out, "last", rule ? rule->last : NULL);
+    const struct tally_row *shadow = tally_find(&review->shadows, label);
+    json_out_u64(out, "would_decide", shadow ? shadow->count : 0);
     json_out_array_begin(out, "used_by");
     for (size_t i = 0; rule && i < review->users.count; i++) {
         const struct tally_row *user = &review->users.rows[i];
@@ -346,6 +358,8 @@ static void write_audit(struct json_out *out, struct review *review) {
     write_refused(out, review);
     json_out_object_begin(out, "audit");
     json_out_u64(out, "requests", review->read.requests);
+    json_out_u64(out, "other_config", review->read.other_config);
+    json_out_u64(out, "unplaced", review->read.unplaced);
     json_out_u64(out, "other_events", review->read.other_events);
     json_out_u64(out, "bad_lines", review->read.bad_lines);
     json_out_u64(out, "cut_lines", review->read.cut_lines);
@@ -380,7 +394,8 @@ static bool write_review(struct review *review) {
 static bool read_audits(struct review *review, const struct option_values *audits) {
     struct error err;
     for (size_t i = 0; i < audits->count; i++) {
-        if (audit_read(audits->items[i], on_request, review, &review->read, &err) != STATUS_OK) {
+        if (audit_read(audits->items[i], review->config->hash, on_request, review, &review->read,
+                       &err) != STATUS_OK) {
             fprintf(stderr, "barkeep: %s\n", err.text);
             return false;
         }
@@ -404,6 +419,7 @@ static int review_config(const char *file, const struct option_values *audits, b
     }
     arena_init(&review.arena, ARENA_BYTES_MAX);
     tally_init(&review.rules, USERS_MAX);
+    tally_init(&review.shadows, USERS_MAX);
     tally_init(&review.users, USERS_MAX);
     tally_init(&review.refused, REFUSED_MAX);
     if (!read_audits(&review, audits)) {
@@ -417,6 +433,7 @@ static int review_config(const char *file, const struct option_values *audits, b
         }
     }
     tally_done(&review.rules);
+    tally_done(&review.shadows);
     tally_done(&review.users);
     tally_done(&review.refused);
     arena_done(&review.arena);

@@ -58,8 +58,8 @@ struct sources *sources_new(const struct sources_ground *ground, struct config *
                             const struct sources *former, struct error *err);
 void sources_free(struct sources *sources); /* NULL is fine; pending wants are answered first */
 /* Takes over from `former` what both configurations agree on, so that nothing is fetched anew that
- * is there and counters go on. What runs in `former` goes on there, for those who wait there.
- * Exchanges of callers' tokens that failed are forgotten. Before sources_start(). */
+ * is there and counters go on. What is under way in `former` is begun again: sources_free() ends
+ * it. Exchanges of callers' tokens that failed are forgotten. Before sources_start(). */
 void sources_adopt(struct sources *sources, const struct sources *former);
 /* Fetches what is missing and keeps everything fresh. */
 void sources_start(struct sources *sources);

@@ -77,6 +77,16 @@ static struct tally_row *find_or_add(struct tally *tally, const char *key) {
     return &tally->rows[tally->count++];
 }
 
+/* As barkeep writes them: whoever made the log up writes nothing to a terminal. */
+static bool is_time(struct slice text) {
+    for (size_t i = 0; i < text.len; i++) {
+        if (!text.ptr[i] || !strchr("0123456789-:.TZ", text.ptr[i])) {
+            return false;
+        }
+    }
+    return text.len > 0 && text.len < TALLY_TIME_SIZE;
+}
+
 void tally_add(struct tally *tally, const char *key, struct slice time) {
     struct tally_row *row = find_or_add(tally, key);
     if (!row) {
@@ -84,7 +94,7 @@ void tally_add(struct tally *tally, const char *key, struct slice time) {
         return;
     }
     row->count++;
-    if (time.len < sizeof row->last && time.len > 0 && memcmp(time.ptr, row->last, time.len) > 0) {
+    if (is_time(time) && memcmp(time.ptr, row->last, time.len) > 0) {
         memcpy(row->last, time.ptr, time.len);
         row->last[time.len] = '\0';
     }

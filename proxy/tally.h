@@ -25,6 +25,7 @@ struct tally {
 
 void tally_init(struct tally *tally, size_t limit);
 void tally_done(struct tally *tally);
+/* A time that is none is left out. */
 void tally_add(struct tally *tally, const char *key, struct slice time);
 /* NULL when it was never counted. */
 const struct tally_row *tally_find(const struct tally *tally, const char *key);

@@ -10,6 +10,7 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -52,6 +53,12 @@ static const char *system_file(void) {
     return NULL;
 }
 
+/* Whoever reads a pipe waits for its writer, perhaps for ever. */
+static bool is_regular_or_missing(const char *path) {
+    struct stat found;
+    return stat(path, &found) != 0 || S_ISREG(found.st_mode);
+}
+
 /* NULL with err. */
 static X509_STORE *trust_load(const struct config_route *route, struct error *err) {
     const char *file = route->tls.ca_file ? route->tls.ca_file : system_file();
@@ -61,11 +68,22 @@ static X509_STORE *trust_load(const struct config_route *route, struct error *er
                   "set tls.ca");
         return NULL;
     }
+    if (!is_regular_or_missing(file)) {
+        error_set(err, STATUS_INVALID, "%s: not a regular file", file);
+        return NULL;
+    }
     X509_STORE *store = X509_STORE_new();
     /* Whatever is in a route's own file is trusted, be it an intermediate or one server's. */
     if (!store || !X509_STORE_load_file(store, file) ||
         (route->tls.ca_file && !X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN))) {
-        error_set(err, STATUS_INVALID, "no certificates can be read from %s", file);
+        int missing = access(file, R_OK) != 0 ? errno : 0;
+        if (missing) {
+            error_set(err, STATUS_NOT_FOUND, "%s: %s", file,
+                      missing == ENOENT || missing == ENOTDIR ? "no such file"
+                                                              : "the file may not be read");
+        } else {
+            error_set(err, STATUS_INVALID, "no certificates can be read from %s", file);
+        }
         X509_STORE_free(store);
         ERR_clear_error();
         return NULL;

@@ -1,6 +1,6 @@
 /* A pooled connection is clean when nothing was read beyond the last response, the peer has said
- * nothing since, and has not closed: asked of the kernel at the moment of reuse, so that an
- * unsolicited answer never reaches another caller. */
+ * nothing since, and has not closed, as far as the kernel knows at the moment of reuse: so an
+ * unsolicited answer that is here by then never reaches another caller. */
 #include "proxy/upstream.h"
 
 #include <errno.h>
@@ -302,6 +302,7 @@ void upstream_pools_unref(struct upstream_pools *pools) {
 
 void upstream_pools_retire(struct upstream_pools *pools) {
     pools->is_retired = true;
+    pools->retired_ms = loop_now_ms(pools->worker->loop);
     for (size_t i = 0; i < pools->count; i++) {
         pool_clear(&pools->items[i]);
     }

@@ -49,8 +49,9 @@ struct upstream_pool {
 struct upstream_pools {
     size_t holders;
     struct worker *worker;
-    bool is_retired;    /* another configuration is in force: nothing is kept idle any more */
-    size_t *first_pool; /* by route: where its pools begin */
+    bool is_retired;     /* another configuration is in force: nothing is kept idle any more */
+    uint64_t retired_ms; /* since when, by the loop's clock */
+    size_t *first_pool;  /* by route: where its pools begin */
     size_t count;
     struct upstream_pool items[]; /* by address_book_index() */
 };

@@ -4,16 +4,16 @@
 
 #include <stdlib.h>
 
+#include "core/clock.h"
 #include "core/secret.h"
 #include "proxy/exchange.h"
 #include "proxy/worker.h"
 
-/* Of secret memory: the rest is for what vaults hold, however many callers wait. */
-enum { CALLERS_PERCENT_MAX = 75 };
+enum { REFUSAL_GAP_MS = 1000 };
 
 /* Nobody joins it any more. */
 static void want_leave(struct want *want) {
-    for (struct want **link = &want->worker->key_wants; *link; link = &(*link)->next) {
+    for (struct want **link = &want->worker->open_wants; *link; link = &(*link)->next) {
         if (*link == want) {
             *link = want->next;
             return;
@@ -76,74 +76,118 @@ static void want_arrive(struct message *message, void *receiver) {
     keeper_take_want(receiver, (struct want *)message);
 }
 
-static struct want *want_new(struct worker *worker, struct exchange *exchange,
-                             enum want_kind kind) {
+static struct want *want_new(const struct exchange *exchange, enum want_kind kind) {
     struct want *want = calloc(1, sizeof *want);
     if (want) {
         want->message.on_deliver = want_arrive;
         want->kind = kind;
-        want->worker = worker;
+        want->worker = exchange->worker;
         want->rules = ruleset_ref(exchange->snapshot->rules);
-        want->exchange = exchange;
     }
     return want;
 }
 
-static struct want *find_want_for_keys(const struct worker *worker, const struct exchange *exchange,
+static struct want *want_join(struct want *want, struct exchange *exchange) {
+    exchange->next_waiting = want->exchange;
+    want->exchange = exchange;
+    return want;
+}
+
+/* Others may join it from here on. */
+static void want_open(struct want *want) {
+    want->next = want->worker->open_wants;
+    want->worker->open_wants = want;
+    mailbox_post(want->worker->keeper, &want->message);
+}
+
+/* Of the same rules: only then do indexes mean the same. */
+static struct want *find_want_for_keys(const struct worker *worker, const struct ruleset *rules,
                                        size_t slot, uint64_t generation) {
-    for (struct want *want = worker->key_wants; want; want = want->next) {
-        if (want->keys.slot == slot && want->keys.generation == generation &&
-            want->rules == exchange->snapshot->rules) {
+    for (struct want *want = worker->open_wants; want; want = want->next) {
+        if (want->kind == WANT_KEYS && want->rules == rules && want->keys.slot == slot &&
+            want->keys.generation == generation) {
             return want;
         }
     }
     return NULL;
 }
 
-struct want *want_post_keys(struct worker *worker, struct exchange *exchange, size_t slot,
-                            uint64_t generation) {
-    struct want *want = find_want_for_keys(worker, exchange, slot, generation);
-    if (want) {
-        exchange->next_waiting = want->exchange;
-        want->exchange = exchange;
-        return want;
-    }
-    want = want_new(worker, exchange, WANT_KEYS);
-    if (want) {
+struct want *want_post_keys(struct exchange *exchange, size_t slot, uint64_t generation) {
+    struct want *want =
+        find_want_for_keys(exchange->worker, exchange->snapshot->rules, slot, generation);
+    if (!want) {
+        want = want_new(exchange, WANT_KEYS);
+        if (!want) {
+            return NULL;
+        }
         want->keys.slot = slot;
         want->keys.generation = generation;
         want->keys.on_done = on_keys_done;
-        want->next = worker->key_wants;
-        worker->key_wants = want;
-        mailbox_post(worker->keeper, &want->message);
+        want_open(want);
     }
-    return want;
+    return want_join(want, exchange);
 }
 
-struct want *want_post_credential(struct worker *worker, struct exchange *exchange,
-                                  size_t credential, uint64_t refused_generation) {
-    struct want *want = want_new(worker, exchange, WANT_CREDENTIAL);
+static struct want *find_want_for_credential(const struct worker *worker,
+                                             const struct ruleset *rules, size_t credential,
+                                             uint64_t refused_generation) {
+    for (struct want *want = worker->open_wants; want; want = want->next) {
+        if (want->kind == WANT_CREDENTIAL && want->rules == rules &&
+            want->credential.credential == credential &&
+            want->credential.refused_generation == refused_generation) {
+            return want;
+        }
+    }
+    return NULL;
+}
+
+/* Nobody waits for it yet. */
+static struct want *open_want_for_credential(const struct exchange *exchange, size_t credential,
+                                             uint64_t refused_generation) {
+    struct want *want = want_new(exchange, WANT_CREDENTIAL);
     if (want) {
         want->credential.credential = credential;
         want->credential.refused_generation = refused_generation;
         want->credential.on_done = on_credential_done;
-        mailbox_post(worker->keeper, &want->message);
+        want_open(want);
     }
     return want;
+}
+
+struct want *want_post_credential(struct exchange *exchange, size_t credential,
+                                  uint64_t refused_generation) {
+    struct want *want = find_want_for_credential(exchange->worker, exchange->snapshot->rules,
+                                                 credential, refused_generation);
+    if (!want) {
+        want = open_want_for_credential(exchange, credential, refused_generation);
+    }
+    return want ? want_join(want, exchange) : NULL;
+}
+
+void want_tell_refused(const struct exchange *exchange, size_t credential, uint64_t generation) {
+    struct worker *worker = exchange->worker;
+    struct told_refusal *told = &worker->told_refusals[generation % WORKER_REFUSED_GENERATIONS];
+    uint64_t now_ms = clock_monotonic_ms();
+    if ((told->generation == generation && now_ms < told->at_ms + REFUSAL_GAP_MS) ||
+        find_want_for_credential(worker, exchange->snapshot->rules, credential, generation)) {
+        return;
+    }
+    if (open_want_for_credential(exchange, credential, generation)) {
+        *told = (struct told_refusal){generation, now_ms};
+    }
 }
 
 static void on_on_behalf_done(struct on_behalf_want *on_behalf) {
     want_send_back((struct want *)(void *)((char *)on_behalf - offsetof(struct want, on_behalf)));
 }
 
-struct want *want_post_on_behalf(struct worker *worker, struct exchange *exchange,
-                                 size_t credential, struct slice token) {
-    struct want *want = want_new(worker, exchange, WANT_ON_BEHALF);
+struct want *want_post_on_behalf(struct exchange *exchange, size_t credential, struct slice token) {
+    struct want *want = want_new(exchange, WANT_ON_BEHALF);
     if (!want) {
         return NULL;
     }
     struct slice tenant = exchange->identity->tenant;
-    if (secret_memory_used_percent() < CALLERS_PERCENT_MAX) {
+    if (secret_memory_used_percent() < WANT_CALLERS_PERCENT_MAX) {
         want->on_behalf.assertion = secret_new(token);
     }
     if (!want->on_behalf.assertion || tenant.len >= sizeof want->tenant) {
@@ -154,13 +198,12 @@ struct want *want_post_on_behalf(struct worker *worker, struct exchange *exchang
     want->on_behalf.tenant = want->tenant;
     want->on_behalf.credential = credential;
     want->on_behalf.on_done = on_on_behalf_done;
-    mailbox_post(worker->keeper, &want->message);
-    return want;
+    mailbox_post(want->worker->keeper, &want->message);
+    return want_join(want, exchange);
 }
 
-struct want *want_post_groups(struct worker *worker, struct exchange *exchange,
-                              const struct identity *identity) {
-    struct want *want = want_new(worker, exchange, WANT_GROUPS);
+struct want *want_post_groups(struct exchange *exchange, const struct identity *identity) {
+    struct want *want = want_new(exchange, WANT_GROUPS);
     if (!want) {
         return NULL;
     }
@@ -169,8 +212,8 @@ struct want *want_post_groups(struct worker *worker, struct exchange *exchange,
         return NULL;
     }
     want->groups.on_done = on_groups_done;
-    mailbox_post(worker->keeper, &want->message);
-    return want;
+    mailbox_post(want->worker->keeper, &want->message);
+    return want_join(want, exchange);
 }
 
 void want_abandon(struct want *want, struct exchange *exchange) {

@@ -15,6 +15,9 @@ struct exchange;
 struct keeper;
 struct worker;
 
+/* Of secret memory: the rest is for what vaults hold, however many callers wait. */
+enum { WANT_CALLERS_PERCENT_MAX = 75 };
+
 enum want_kind { WANT_KEYS, WANT_CREDENTIAL, WANT_GROUPS, WANT_ON_BEHALF };
 
 struct want {
@@ -23,7 +26,7 @@ struct want {
     struct worker *worker;
     struct ruleset *rules;     /* what its indexes refer to: one reference */
     struct exchange *exchange; /* worker's thread only: who waits, through next_waiting */
-    struct want *next;         /* worker's thread only: further wants for keys under way */
+    struct want *next;         /* worker's thread only: further ones that may be joined */
     struct key_want keys;
     struct credential_want credential;
     struct group_want groups;
@@ -32,19 +35,19 @@ struct want {
 };
 
 /* NULL without memory. The want frees itself when it comes back. Of one worker's wants for the same
- * set only the first is posted, whoever comes later waits for it too. `generation` is the one of
- * the set that did not do. */
-struct want *want_post_keys(struct worker *worker, struct exchange *exchange, size_t slot,
-                            uint64_t generation);
-struct want *want_post_credential(struct worker *worker, struct exchange *exchange,
-                                  size_t credential, uint64_t refused_generation);
+ * set or credential only the first is posted, whoever comes later waits for it too. `generation` is
+ * the one of the set that did not do. */
+struct want *want_post_keys(struct exchange *exchange, size_t slot, uint64_t generation);
+struct want *want_post_credential(struct exchange *exchange, size_t credential,
+                                  uint64_t refused_generation);
+/* An upstream refused a credential, and nobody waits for what comes of it. Of one generation this
+ * is told once a second at most, and not while it is being asked about. */
+void want_tell_refused(const struct exchange *exchange, size_t credential, uint64_t generation);
 /* Exchanges the caller's token, of which it makes a copy. */
-struct want *want_post_on_behalf(struct worker *worker, struct exchange *exchange,
-                                 size_t credential, struct slice token);
+struct want *want_post_on_behalf(struct exchange *exchange, size_t credential, struct slice token);
 /* Which of the groups that the rules name `identity` is in. Also NULL when it cannot be asked
  * about. */
-struct want *want_post_groups(struct worker *worker, struct exchange *exchange,
-                              const struct identity *identity);
+struct want *want_post_groups(struct exchange *exchange, const struct identity *identity);
 /* The exchange no longer waits. */
 void want_abandon(struct want *want, struct exchange *exchange);
 

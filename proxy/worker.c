@@ -24,7 +24,7 @@ enum {
     AUDIT_LINE_BYTES = AUDIT_LINE_MAX,
     AUDIT_TYPICAL_HEAD = 2048, /* what a request's own bytes add to its audit line's reservation */
     AUDIT_FLUSH_MS = 20,
-    RULE_SWEEP_MS = 800,
+    RULE_SWEEP_MS = 800, /* for an answer under way, and between two looks at it */
 };
 
 struct snapshot_message {
@@ -153,26 +153,39 @@ static enum status worker_change_rules(struct worker *worker, const struct rules
         listener_renew(&worker->listeners[i], rules);
     }
     worker->audit_base_bytes = exchange_record_base_bytes(rules->config);
-    loop_timer_set(worker->loop, &worker->rule_sweep, RULE_SWEEP_MS);
+    if (!loop_timer_is_set(&worker->rule_sweep)) { /* however often the rules change */
+        loop_timer_set(worker->loop, &worker->rule_sweep, RULE_SWEEP_MS);
+    }
     return STATUS_OK;
+}
+
+/* Ends an exchange of former rules whose time has come. Returns when to look at it next. */
+static uint64_t sweep(struct exchange *exchange, uint64_t now_ms) {
+    uint64_t due_ms = exchange->pools->retired_ms + RULE_SWEEP_MS;
+    if (due_ms > now_ms) {
+        return due_ms;
+    }
+    exchange_end_if_no_longer_allowed(exchange);
+    return now_ms + RULE_SWEEP_MS;
 }
 
 /* Requests finish under the rules they began with; what still streams a moment later does so only
  * if the rules in force allow it too. */
 static void on_rule_sweep(struct loop_timer *timer) {
     struct worker *worker = timer->owner;
-    bool is_any_left = false;
+    uint64_t now_ms = loop_now_ms(worker->loop);
+    uint64_t next_ms = UINT64_MAX;
     struct client *client = worker->clients;
     while (client) {
         struct client *next = client->next;
         if (client->state == CLIENT_BUSY && exchange_is_of_former_rules(client->exchange)) {
-            is_any_left = true;
-            exchange_end_if_no_longer_allowed(client->exchange);
+            uint64_t due_ms = sweep(client->exchange, now_ms);
+            next_ms = due_ms < next_ms ? due_ms : next_ms;
         }
         client = next;
     }
-    if (is_any_left) {
-        loop_timer_set(worker->loop, &worker->rule_sweep, RULE_SWEEP_MS);
+    if (next_ms != UINT64_MAX) {
+        loop_timer_set(worker->loop, &worker->rule_sweep, next_ms - now_ms);
     }
 }
 

@@ -31,15 +31,19 @@ struct grave {
     void (*bury)(struct grave *grave);
 };
 
-/* Upstreams may send more headers than we let clients send. */
 /* Connections over the limit that are being told so; beyond them they are closed without a word. */
 enum { WORKER_REFUSALS_MAX = 64 };
 
 enum { WORKER_REFUSED_GENERATIONS = 64 };
+struct told_refusal {
+    uint64_t generation;
+    uint64_t at_ms;
+};
 
 /* What one worker remembers of verified tokens: so many, in no more memory than this. */
 enum { WORKER_TOKENS_MAX = 16384, WORKER_TOKENS_BYTES = 32 * 1024 * 1024 };
 
+/* Upstreams may send more headers than we let clients send. */
 enum { RESPONSE_HEADERS_MAX = 256, RESPONSE_HEAD_BYTES_MAX = 32 * 1024 };
 
 struct worker {
@@ -57,7 +61,8 @@ struct worker {
     struct on_behalf_shelf *on_behalf;
     /* Renderings whose version before is what the backend takes, each at its place. */
     uint64_t refused_generations[WORKER_REFUSED_GENERATIONS];
-    struct want *key_wants;     /* under way to the keeper */
+    struct told_refusal told_refusals[WORKER_REFUSED_GENERATIONS];
+    struct want *open_wants; /* under way to the keeper, for keys and credentials: may be joined */
     struct rate_limiter *rates; /* of all workers: the one thing they share that changes */
     struct audit_sink *audit;
     struct worker_metrics metrics;

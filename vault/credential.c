@@ -1,6 +1,6 @@
 /* Renders credentials: asks which secrets there are, has the part for its kind write what goes into
- * the request, and notes which versions it was made of, where they may go, and what must not come
- * back. A rendering is whole or holds nothing. */
+ * the request, and notes which versions it was made of and where they may go. A rendering is whole
+ * or holds nothing. */
 #include "vault/credential.h"
 
 #include <assert.h>
@@ -88,6 +88,23 @@ static bool copy_used(struct rendering *rendering, const struct secret_set *need
     return true;
 }
 
+static bool copy_values(struct rendering *rendering, const struct secret_set *needed,
+                        const struct secret_view *views) {
+    struct arena *arena = &rendering->arena;
+    rendering->values = arena_array(arena, needed->count, sizeof *rendering->values);
+    if (!rendering->values)
+        return false;
+    for (size_t i = 0; i < needed->count; i++) {
+        const struct secret_view *view = &views[needed->items[i]];
+        const char *hosts = view->hosts ? arena_strdup(arena, view->hosts) : NULL;
+        if (view->hosts && !hosts)
+            return false;
+        rendering->values[rendering->value_count++] =
+            (struct rendered_value){needed->items[i], secret_ref(view->value), hosts};
+    }
+    return true;
+}
+
 static bool copy_bounds(struct rendering *rendering, const struct secret_set *needed,
                         const struct secret_view *views) {
     struct rendered_hosts *bounds = arena_array(&rendering->arena, needed->count, sizeof *bounds);
@@ -115,32 +132,19 @@ static enum status render_certificate(struct rendering *rendering, const struct 
     return STATUS_OK;
 }
 
-static enum status render_request(struct rendering *rendering,
-                                  const struct config_credential *credential,
-                                  const struct secret_set *needed, const struct secret_view *views,
-                                  struct error *err) {
-    const bool has_pairs =
-        credential->kind == CREDENTIAL_QUERY || credential->kind == CREDENTIAL_COOKIE;
-    struct secret *joined = NULL;
-    enum status status = has_pairs ? render_pairs(rendering, credential, views, err)
-                                   : render_headers(rendering, credential, views, &joined, err);
-    if (status == STATUS_OK)
-        status = render_leaks(rendering, needed, views, joined, err);
-    secret_unref(joined);
-    return status;
-}
-
 static enum status render(struct rendering *rendering, const struct config_credential *credential,
-                          const struct secret_set *needed, const struct secret_view *views,
-                          struct error *err) {
+                          const struct secret_view *views, struct error *err) {
     switch (credential->kind) {
     case CREDENTIAL_CLIENT_CERTIFICATE:
         return render_certificate(rendering, &views[credential->certificate], err);
     case CREDENTIAL_ENTRA_TOKEN:
     case CREDENTIAL_ON_BEHALF_OF:
         return error_set(err, STATUS_NOT_FOUND, "there is no token yet");
+    case CREDENTIAL_QUERY:
+    case CREDENTIAL_COOKIE:
+        return render_pairs(rendering, credential, views, err);
     default:
-        return render_request(rendering, credential, needed, views, err);
+        return render_headers(rendering, credential, views, err);
     }
 }
 
@@ -158,8 +162,11 @@ static void drop_rendered(struct rendering *rendering) {
     credential->header_count = 0;
     drop_pairs(credential->query, &credential->query_count);
     drop_pairs(credential->cookies, &credential->cookie_count);
+    for (size_t i = 0; i < rendering->value_count; i++)
+        secret_unref(rendering->values[i].value);
+    rendering->value_count = 0;
     client_certificate_free(rendering->certificate);
-    leak_set_free(rendering->leaks);
+    leak_set_unref(rendering->leaks);
     rendering->certificate = NULL;
     rendering->leaks = NULL;
     credential->certificate = NULL;
@@ -172,20 +179,33 @@ static void fill(struct rendering *rendering, const struct config_credential *cr
                  struct error *err) {
     if (!has_all(needed, views, err))
         return;
-    if (!copy_used(rendering, needed, views) || !copy_bounds(rendering, needed, views)) {
+    enum status status = STATUS_NO_MEMORY;
+    if (copy_used(rendering, needed, views) && copy_values(rendering, needed, views) &&
+        copy_bounds(rendering, needed, views))
+        status = render(rendering, credential, views, err);
+    else
         render_no_memory(err);
-        return;
-    }
-    rendering->credential.is_available =
-        render(rendering, credential, needed, views, err) == STATUS_OK;
+    rendering->credential.is_available = status == STATUS_OK;
+    rendering->lacks_memory = status == STATUS_NO_MEMORY;
     if (!rendering->credential.is_available)
         drop_rendered(rendering);
 }
 
-static void fill_token(struct rendering *rendering, struct secret *token, struct error *err) {
+static enum status render_token(struct rendering *rendering, struct secret *token,
+                                struct error *err) {
     const struct secret_view view = {.value = token};
     const struct config_credential bearer = {.kind = CREDENTIAL_BEARER, .bearer = 0};
-    struct secret *joined = NULL;
+    const struct leak_source source = {secret_bytes(token), LEAK_TOKEN};
+    const enum status status = render_headers(rendering, &bearer, &view, err);
+    if (status != STATUS_OK)
+        return status;
+    if (!leak_set_new(&source, 1, &rendering->leaks))
+        return render_no_memory(err);
+    rendering->credential.leaks = rendering->leaks;
+    return STATUS_OK;
+}
+
+static void fill_token(struct rendering *rendering, struct secret *token, struct error *err) {
     if (!token) {
         error_set(err, STATUS_NOT_FOUND, "there is no token");
         return;
@@ -194,9 +214,9 @@ static void fill_token(struct rendering *rendering, struct secret *token, struct
         error_set(err, STATUS_INVALID, "the token holds control bytes");
         return;
     }
-    rendering->credential.is_available =
-        render_headers(rendering, &bearer, &view, &joined, err) == STATUS_OK &&
-        render_token_leak(rendering, token, err) == STATUS_OK;
+    const enum status status = render_token(rendering, token, err);
+    rendering->credential.is_available = status == STATUS_OK;
+    rendering->lacks_memory = status == STATUS_NO_MEMORY;
     if (!rendering->credential.is_available)
         drop_rendered(rendering);
 }
@@ -260,6 +280,45 @@ void rendering_set_generation(struct rendering *rendering, const struct renderin
     rendering->credential.generation = same->credential.generation;
 }
 
+bool rendering_lacks_memory(const struct rendering *rendering) {
+    return rendering->lacks_memory;
+}
+
+static bool is_of(const struct rendered_value *rendered, const struct secret_view *view) {
+    if (!view->value || !secret_eq(rendered->value, view->value))
+        return false;
+    if (!rendered->hosts || !view->hosts)
+        return !rendered->hosts && !view->hosts;
+    return strcmp(rendered->hosts, view->hosts) == 0;
+}
+
+bool rendering_holds(const struct rendering *rendering, const struct secret_view *current,
+                     const struct secret_view *previous) {
+    for (size_t i = 0; i < rendering->value_count; i++) {
+        const struct rendered_value *value = &rendering->values[i];
+        if (!is_of(value, &current[value->secret]) && !is_of(value, &previous[value->secret]))
+            return false;
+    }
+    return rendering->credential.is_available && rendering->value_count > 0;
+}
+
+struct rendering *rendering_previous(const struct rendering *rendering) {
+    return rendering->previous;
+}
+
+struct rendering *rendering_without_previous(struct rendering *rendering) {
+    struct rendering *alone = calloc(1, sizeof *alone);
+    if (!alone)
+        return NULL;
+    atomic_init(&alone->refs, 1);
+    alone->credential = rendering->credential;
+    alone->credential.previous = NULL;
+    alone->values = rendering->values;
+    alone->value_count = rendering->value_count;
+    alone->whole = rendering_ref(rendering);
+    return alone;
+}
+
 struct rendering *rendering_ref(struct rendering *rendering) {
     atomic_fetch_add_explicit(&rendering->refs, 1, memory_order_relaxed);
     return rendering;
@@ -268,7 +327,9 @@ struct rendering *rendering_ref(struct rendering *rendering) {
 void rendering_unref(struct rendering *rendering) {
     if (!rendering || atomic_fetch_sub_explicit(&rendering->refs, 1, memory_order_acq_rel) != 1)
         return;
-    drop_rendered(rendering);
+    if (!rendering->whole)
+        drop_rendered(rendering);
+    rendering_unref(rendering->whole);
     rendering_unref(rendering->previous);
     arena_done(&rendering->arena);
     free(rendering);

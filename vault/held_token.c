@@ -11,6 +11,10 @@ static void take(struct held_token *token, struct secret *value, const struct er
     else if (!value && !token->value)
         is_changed = false;
     struct secret *held = value ? secret_ref(value) : NULL;
+    if (is_changed && token->value) {
+        secret_unref(token->before);
+        token->before = secret_ref(token->value);
+    }
     secret_unref(token->value);
     token->value = held;
     token->change_count += is_changed;
@@ -46,6 +50,7 @@ void held_token_done(struct held_token *token) {
     if (token->is_watching)
         azure_identity_unwatch(token->identity, &token->watch);
     secret_unref(token->value);
+    secret_unref(token->before);
     free(token->resource);
     *token = (struct held_token){0};
 }

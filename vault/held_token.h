@@ -12,7 +12,8 @@ struct held_token {
     void (*on_settled)(struct held_token *token, bool is_changed);
     void *owner;
 
-    struct secret *value; /* NULL when there is none */
+    struct secret *value;  /* NULL when there is none */
+    struct secret *before; /* the one before it: not to be sent, but still not to come back */
     uint64_t change_count;
     struct error last_error;
     bool is_asking;

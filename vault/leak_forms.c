@@ -62,7 +62,7 @@ static bool reserve_item(struct leak_forms *forms) {
 }
 
 static bool is_known(const struct leak_forms *forms, struct slice form) {
-    for (size_t i = 0; i < forms->count; i++) {
+    for (size_t i = forms->first; i < forms->count; i++) {
         if (slice_eq(leak_forms_at(forms, i), form))
             return true;
     }
@@ -302,6 +302,7 @@ static void add_html_forms(struct leak_forms *forms, struct slice value) {
 
 void leak_forms_add_raw(struct leak_forms *forms, struct slice bytes) {
     size_t begin = forms->len;
+    forms->first = forms->count;
     put(forms, bytes.ptr, bytes.len);
     keep_form(forms, begin);
 }

@@ -11,13 +11,15 @@ struct leak_form {
     size_t len;
 };
 
-/* No two alike. Embed; zero-initialise. In memory that is wiped when it is freed. */
+/* No two of one value are alike. Embed; zero-initialise. In memory that is wiped when it is freed.
+ */
 struct leak_forms {
     char *bytes;
     size_t len;
     size_t cap;
     struct leak_form *items;
     size_t count;
+    size_t first; /* of the value that was added last */
     size_t item_cap;
     bool failed; /* memory ran out: forms are missing */
 };

@@ -7,6 +7,8 @@
 #ifndef BARKEEP_VAULT_LEAK_INDEX_H
 #define BARKEEP_VAULT_LEAK_INDEX_H
 
+#include <stdatomic.h>
+
 #include "core/secret.h"
 #include "vault/leak_set.h"
 
@@ -33,6 +35,7 @@ struct leak_group {
 
 /* Everything pointed to is in `memory`. */
 struct leak_set {
+    atomic_size_t refs;
     struct secret *memory;
     const struct leak_needle *needles; /* in order of their bytes, no two alike */
     const struct leak_group *groups; /* in the same order; one more, whose first is behind the last

@@ -217,6 +217,7 @@ static struct leak_set *publish(struct draft *draft) {
     write_needles(draft, &parts);
     write_grams(&draft->set, &parts);
     *set = draft->set;
+    atomic_init(&set->refs, 1);
     set->memory = memory;
     set->needles = parts.needles;
     set->groups = parts.groups;
@@ -249,8 +250,13 @@ out:
     return is_done;
 }
 
-void leak_set_free(struct leak_set *set) {
-    if (!set)
+struct leak_set *leak_set_ref(struct leak_set *set) {
+    atomic_fetch_add_explicit(&set->refs, 1, memory_order_relaxed);
+    return set;
+}
+
+void leak_set_unref(struct leak_set *set) {
+    if (!set || atomic_fetch_sub_explicit(&set->refs, 1, memory_order_acq_rel) != 1)
         return;
     secret_unref(set->memory);
     free(set);

@@ -22,13 +22,14 @@ struct leak_source {
     enum leak_kind kind;
 };
 
-/* Immutable, used by any number of threads at once, wiped when freed. */
+/* Immutable, used by any number of threads at once, wiped with the last reference. */
 struct leak_set;
 
 /* Copies what it needs into secret memory. *out_set is NULL when nothing is long enough to look
  * for. False without memory. */
 bool leak_set_new(const struct leak_source *sources, size_t count, struct leak_set **out_set);
-void leak_set_free(struct leak_set *set); /* NULL is fine */
+struct leak_set *leak_set_ref(struct leak_set *set); /* thread-safe */
+void leak_set_unref(struct leak_set *set);           /* thread-safe; NULL is fine */
 
 /* One stream being searched. */
 struct leak_scan {

@@ -80,24 +80,25 @@ static enum status encode_basic(struct rendering *rendering, const struct secret
     return add_header(rendering, "Authorization", line, err);
 }
 
-static enum status render_basic(struct rendering *rendering,
-                                const struct config_credential *credential,
-                                const struct secret_view *views, struct secret **out_joined,
-                                struct error *err) {
+enum status credential_join(const struct config_credential *credential,
+                            const struct secret_view *views, struct secret **out_joined,
+                            struct error *err) {
     struct config_template_part part = {.secret = credential->password};
     const struct config_template parts = {&part, 1};
     const struct credential_text username = {&credential->username, views};
     const struct credential_text password = {&parts, views};
+    const enum status status = check_user_password(&username, &password, err);
+    return status == STATUS_OK ? join_user_password(&username, &password, out_joined, err) : status;
+}
+
+static enum status render_basic(struct rendering *rendering,
+                                const struct config_credential *credential,
+                                const struct secret_view *views, struct error *err) {
     struct secret *joined = NULL;
-    enum status status = check_user_password(&username, &password, err);
-    if (status == STATUS_OK)
-        status = join_user_password(&username, &password, &joined, err);
+    enum status status = credential_join(credential, views, &joined, err);
     if (status == STATUS_OK)
         status = encode_basic(rendering, joined, err);
-    if (status == STATUS_OK)
-        *out_joined = joined;
-    else
-        secret_unref(joined);
+    secret_unref(joined);
     return status;
 }
 
@@ -123,15 +124,14 @@ static enum status render_fields(struct rendering *rendering,
 }
 
 enum status render_headers(struct rendering *rendering, const struct config_credential *credential,
-                           const struct secret_view *views, struct secret **out_joined,
-                           struct error *err) {
+                           const struct secret_view *views, struct error *err) {
     const size_t most = credential->kind == CREDENTIAL_HEADERS ? credential->field_count : 1;
     rendering->credential.headers =
         arena_array(&rendering->arena, most, sizeof *rendering->credential.headers);
     if (!rendering->credential.headers)
         return render_no_memory(err);
     if (credential->kind == CREDENTIAL_BASIC)
-        return render_basic(rendering, credential, views, out_joined, err);
+        return render_basic(rendering, credential, views, err);
     if (credential->kind == CREDENTIAL_BEARER)
         return render_bearer(rendering, credential, views, err);
     return render_fields(rendering, credential, views, err);

@@ -1,6 +1,8 @@
 /* The cabinet's keeper: owns the vaults and the stored secrets of one configuration, renders
  * credentials when a secret of theirs changed, publishes, and answers those who wait.
  *
+ * What lacks secret memory is tried again later, at a gap that doubles.
+ *
  * Order of every turn: a secret settles, a new cabinet is published if anything changed, then the
  * wants that this decides are answered. So whoever is answered finds the newest cabinet. */
 #include "vault/secret_store.h"
@@ -11,9 +13,13 @@
 #include "core/log.h"
 #include "vault/agreement.h"
 #include "vault/azure_answer.h"
+#include "vault/backoff.h"
 #include "vault/cabinet.h"
 #include "vault/secret_store_pace.h"
 #include "vault/shelf.h"
+
+#define MEMORY_RETRY_MIN_MS 10000
+#define MEMORY_RETRY_MAX_MS 600000
 
 struct secret_store {
     struct loop *loop;
@@ -26,6 +32,9 @@ struct secret_store {
     struct stored_secret *secrets; /* as config->secrets */
     struct shelf *shelves;         /* as config->credentials; one more for the assertion key */
     struct shelf_views views;      /* filled for rendering */
+    struct leak_unions leaks;
+    struct loop_timer retry; /* of what lacked memory */
+    struct backoff backoff;
 
     struct credential_want *wants;
     bool is_starting; /* the first cabinet waits for the files */
@@ -33,26 +42,62 @@ struct secret_store {
     bool is_dirty; /* something changed since the last cabinet */
 };
 
-static struct cabinet *make_cabinet(struct secret_store *store) {
+/* Each round that says so has dropped a version, so there is a last one. */
+static enum leak_unions_outcome render_all(struct secret_store *store) {
+    shelf_views_fill(&store->views, store->secrets, store->config->secret_count);
+    for (size_t i = 0; i < store->config->credential_count; i++)
+        if (!shelf_render(&store->shelves[i], store->secrets, &store->views))
+            return LEAK_UNIONS_NO_MEMORY;
+    return leak_unions_make(&store->leaks, store->shelves, store->secrets, &store->views);
+}
+
+static struct cabinet *collect(struct secret_store *store) {
     const size_t count = store->config->credential_count;
     struct rendering **renderings = calloc(count ? count : 1, sizeof *renderings);
-    struct cabinet *cabinet = NULL;
     if (!renderings)
         return NULL;
-    shelf_views_fill(&store->views, store->secrets, store->config->secret_count);
-    for (size_t i = 0; i < count; i++) {
-        if (!shelf_render(&store->shelves[i], store->secrets, &store->views))
-            goto out;
-        renderings[i] = store->shelves[i].rendering;
-    }
-    cabinet = cabinet_new(renderings, count);
-out:
+    for (size_t i = 0; i < count; i++)
+        renderings[i] = shelf_next(&store->shelves[i]);
+    struct cabinet *cabinet = cabinet_new(renderings, count, &store->leaks);
+    for (size_t i = 0; cabinet && i < count; i++)
+        shelf_settle(&store->shelves[i]);
     free(renderings);
     return cabinet;
 }
 
+static struct cabinet *make_cabinet(struct secret_store *store) {
+    enum leak_unions_outcome outcome;
+    do
+        outcome = render_all(store);
+    while (outcome == LEAK_UNIONS_AGAIN);
+    return outcome == LEAK_UNIONS_DONE ? collect(store) : NULL;
+}
+
+static bool lacks_memory(const struct secret_store *store) {
+    for (size_t i = 0; i < store->config->credential_count; i++)
+        if (store->shelves[i].lacks_memory)
+            return true;
+    for (size_t i = 0; i < store->leaks.count; i++)
+        if (store->leaks.items[i].lacks_memory)
+            return true;
+    return false;
+}
+
+/* Memory comes back when workers let go of older cabinets, and nobody says so. */
+static void pace_retries(struct secret_store *store, bool is_complete) {
+    if (is_complete) {
+        store->backoff = (struct backoff){0};
+        loop_timer_cancel(store->loop, &store->retry);
+        return;
+    }
+    const uint64_t delay_ms =
+        backoff_next_ms(&store->backoff, MEMORY_RETRY_MIN_MS, MEMORY_RETRY_MAX_MS);
+    loop_timer_set(store->loop, &store->retry, backoff_scale_ms(store->second_ms, delay_ms));
+}
+
 static void publish(struct secret_store *store) {
     struct cabinet *cabinet = make_cabinet(store);
+    pace_retries(store, cabinet && !lacks_memory(store));
     if (!cabinet) {
         LOG_EVENT(LOG_ERROR, "secret", LOG_STR("what", "not published"),
                   LOG_STR("error", "no memory"));
@@ -60,6 +105,10 @@ static void publish(struct secret_store *store) {
     }
     store->is_dirty = false;
     store->on_cabinet(store->owner, cabinet);
+}
+
+static void on_retry(struct loop_timer *timer) {
+    publish(timer->owner);
 }
 
 /* The rendering that an upstream refused is still the one that is published. */
@@ -185,7 +234,7 @@ static bool make_rooms(struct secret_store *store, struct http_client *client,
             return false;
     for (size_t i = 0; i < config->secret_count; i++)
         init_secret(store, i);
-    return shelve_assertion_key(store);
+    return leak_unions_init(&store->leaks, config) && shelve_assertion_key(store);
 }
 
 static void free_rooms(struct secret_store *store) {
@@ -199,6 +248,7 @@ static void free_rooms(struct secret_store *store) {
     free(store->shelves);
     free(store->views.current);
     free(store->views.previous);
+    leak_unions_done(&store->leaks);
     free(store);
 }
 
@@ -217,6 +267,7 @@ struct secret_store *secret_store_new(struct loop *loop, struct http_client *cli
     store->on_cabinet = on_cabinet;
     store->owner = owner;
     store->second_ms = 1000;
+    loop_timer_init(&store->retry, on_retry, store);
     if (!make_rooms(store, client, identity)) {
         free_rooms(store);
         error_set(err, STATUS_NO_MEMORY, "no memory");
@@ -230,6 +281,7 @@ void secret_store_free(struct secret_store *store) {
         return;
     store->is_closing = true;
     answer_wants(store);
+    loop_timer_cancel(store->loop, &store->retry);
     for (size_t i = 0; i < store->config->secret_count; i++)
         stored_secret_done(&store->secrets[i]);
     free_rooms(store);
@@ -311,6 +363,18 @@ void secret_store_want(struct secret_store *store, struct credential_want *want)
     }
     want->next = store->wants;
     store->wants = want;
+}
+
+bool secret_store_count_searched(const struct config *config, size_t *out_count) {
+    struct leak_unions unions = {0};
+    size_t count = 0;
+    const bool is_done = leak_unions_init(&unions, config);
+    for (size_t i = 0; i < unions.count; i++)
+        count += unions.items[i].credential_count;
+    leak_unions_done(&unions);
+    if (is_done)
+        *out_count = count;
+    return is_done;
 }
 
 struct secret *secret_store_value(const struct secret_store *store, size_t secret) {

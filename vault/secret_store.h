@@ -55,7 +55,8 @@ struct rendered_credential {
     size_t used_count;
     const struct rendered_hosts *bounds; /* one for each secret that has the tag: all must hold */
     size_t bound_count;
-    const struct leak_set *leaks; /* what answers must not repeat; NULL: nothing */
+    /* Of a token, what answers must not repeat; else NULL, and cabinet_leaks() has it. */
+    const struct leak_set *leaks;
     /* The same made of the versions before, while they may still be used; NULL: there is none. */
     const struct rendered_credential *previous;
 };
@@ -73,8 +74,17 @@ void cabinet_unref(
 /* By index into config->credentials. Lives as long as the cabinet. */
 const struct rendered_credential *cabinet_credential(const struct cabinet *cabinet,
                                                      size_t credential);
+/* What the answers of a route (by index into config->routes) must not repeat, whatever went into
+ * the request: each credential that it may inject, with the version before, but for those of
+ * callers' tokens. *out_leaks is NULL when there is nothing to look for, as where `scrub` is false.
+ * False when there was no memory for it: nothing may be sent then. */
+bool cabinet_leaks(const struct cabinet *cabinet, size_t route, const struct leak_set **out_leaks);
 
 struct secret_store;
+
+/* How many credentials are looked for in answers, each as often as routes differ in what they
+ * inject: what secret memory it takes depends on it. False without memory. */
+bool secret_store_count_searched(const struct config *config, size_t *out_count);
 
 /* In place of a credential's index: the key that signs assertions. */
 static inline size_t secret_store_assertion_key(const struct config *config) {

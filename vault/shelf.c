@@ -24,7 +24,7 @@ static struct secret_view previous_view_of(const struct stored_secret *secret) {
     return view;
 }
 
-static uint64_t change_sum(const struct shelf *shelf, const struct stored_secret *secrets) {
+uint64_t shelf_changes(const struct shelf *shelf, const struct stored_secret *secrets) {
     uint64_t sum = shelf->token.change_count;
     for (size_t i = 0; i < shelf->secret_count; i++)
         sum += secrets[shelf->secrets[i]].change_count;
@@ -45,7 +45,7 @@ static bool has_values(const struct shelf *shelf, const struct stored_secret *se
     return shelf->secret_count > 0;
 }
 
-static bool has_previous(const struct shelf *shelf, const struct stored_secret *secrets) {
+bool shelf_has_previous(const struct shelf *shelf, const struct stored_secret *secrets) {
     for (size_t i = 0; i < shelf->secret_count; i++)
         if (secrets[shelf->secrets[i]].previous.value)
             return true;
@@ -74,14 +74,19 @@ static bool add_previous(const struct shelf *shelf, const struct shelf_views *vi
     return true;
 }
 
-static void log_unusable(const struct shelf *shelf, const struct stored_secret *secrets,
+/* Once for each change, however often it is tried again. */
+static void log_unusable(struct shelf *shelf, const struct stored_secret *secrets, const char *what,
                          const char *error) {
+    const uint64_t changes = shelf_changes(shelf, secrets);
+    if (shelf->told_changes == changes)
+        return;
+    shelf->told_changes = changes;
     for (size_t i = 0; i < shelf->secret_count; i++) {
         const struct stored_secret *secret = &secrets[shelf->secrets[i]];
         LOG_EVENT(LOG_WARNING, "secret", LOG_STR("credential", shelf->config->name),
                   LOG_STR("vault", vault_client_name(secret->vault)),
                   LOG_STR("name", secret->config->name),
-                  LOG_STR("version", secret->current.version), LOG_STR("what", "unusable"),
+                  LOG_STR("version", secret->current.version), LOG_STR("what", what),
                   LOG_STR("error", error));
     }
 }
@@ -98,6 +103,7 @@ bool shelf_init(struct shelf *shelf, const struct config_credential *config,
 void shelf_done(struct shelf *shelf) {
     held_token_done(&shelf->token);
     rendering_unref(shelf->rendering);
+    rendering_unref(shelf->next);
     free(shelf->secrets);
     *shelf = (struct shelf){0};
 }
@@ -115,29 +121,85 @@ void shelf_views_fill(struct shelf_views *views, const struct stored_secret *sec
     }
 }
 
+static void drop_next(struct shelf *shelf) {
+    rendering_unref(shelf->next);
+    shelf->next = NULL;
+}
+
+static bool rendering_stays_good(const struct shelf *shelf, const struct shelf_views *views) {
+    return shelf->rendering && rendering_holds(shelf->rendering, views->current, views->previous);
+}
+
+bool shelf_may_hold_back(const struct shelf *shelf, const struct shelf_views *views) {
+    return !shelf->next || rendering_stays_good(shelf, views);
+}
+
+static bool previous_holds(const struct shelf *shelf, const struct shelf_views *views) {
+    struct rendering *previous = rendering_previous(shelf->rendering);
+    return !previous || rendering_holds(previous, views->current, views->previous);
+}
+
+bool shelf_hold_back(struct shelf *shelf, const struct shelf_views *views) {
+    drop_next(shelf);
+    if (!shelf->rendering || previous_holds(shelf, views))
+        return true;
+    shelf->next = rendering_without_previous(shelf->rendering);
+    shelf->next_changes = shelf->rendered_changes;
+    shelf->next_current = shelf->rendered_current;
+    return shelf->next != NULL;
+}
+
+/* What lacked memory may have it now. */
+static bool is_up_to_date(const struct shelf *shelf, uint64_t changes) {
+    return shelf->rendering && shelf->rendered_changes == changes &&
+           !rendering_lacks_memory(shelf->rendering);
+}
+
 bool shelf_render(struct shelf *shelf, const struct stored_secret *secrets,
                   const struct shelf_views *views) {
-    const uint64_t changes = change_sum(shelf, secrets), current = current_sum(shelf, secrets);
-    if (shelf->rendering && shelf->rendered_changes == changes)
-        return true;
+    const uint64_t changes = shelf_changes(shelf, secrets), current = current_sum(shelf, secrets);
     struct error err = {""};
+    drop_next(shelf);
+    shelf->lacks_memory = false;
+    if (is_up_to_date(shelf, changes))
+        return true;
     struct rendering *rendering = render_current(shelf, views, &err);
     if (!rendering)
         return false;
     const bool is_available = rendering_credential(rendering)->is_available;
+    shelf->lacks_memory = rendering_lacks_memory(rendering);
+    const bool stays = shelf->lacks_memory && rendering_stays_good(shelf, views);
     if (!is_available && has_values(shelf, secrets))
-        log_unusable(shelf, secrets, err.text);
-    if (is_available && has_previous(shelf, secrets) && !add_previous(shelf, views, rendering)) {
+        log_unusable(shelf, secrets, stays ? "held_back" : "unusable", err.text);
+    if (stays) {
+        rendering_unref(rendering);
+        return shelf_hold_back(shelf, views);
+    }
+    if (is_available && shelf_has_previous(shelf, secrets) &&
+        !add_previous(shelf, views, rendering)) {
         rendering_unref(rendering);
         return false;
     }
     if (shelf->rendering && shelf->rendered_current == current)
         rendering_set_generation(rendering, shelf->rendering);
-    rendering_unref(shelf->rendering);
-    shelf->rendering = rendering;
-    shelf->rendered_changes = changes;
-    shelf->rendered_current = current;
+    shelf->next = rendering;
+    shelf->next_changes = changes;
+    shelf->next_current = current;
     return true;
+}
+
+struct rendering *shelf_next(const struct shelf *shelf) {
+    return shelf->next ? shelf->next : shelf->rendering;
+}
+
+void shelf_settle(struct shelf *shelf) {
+    if (!shelf->next)
+        return;
+    rendering_unref(shelf->rendering);
+    shelf->rendering = shelf->next;
+    shelf->rendered_changes = shelf->next_changes;
+    shelf->rendered_current = shelf->next_current;
+    shelf->next = NULL;
 }
 
 uint64_t shelf_generation(const struct shelf *shelf) {

@@ -474,6 +474,10 @@ void stored_secret_reread(struct stored_secret *secret) {
         start_reread(secret);
 }
 
+void stored_secret_drop_previous(struct stored_secret *secret, const char *why) {
+    drop_previous(secret, why);
+}
+
 bool stored_secret_is_reading(const struct stored_secret *secret) {
     return secret_reading_is_running(&secret->reading);
 }

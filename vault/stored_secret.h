@@ -63,6 +63,8 @@ void stored_secret_read(struct stored_secret *secret);
  * doubles from one second to `refresh` while nothing new comes; a pinned version never. Where the
  * value is what it was and no previous one is held, the version before is looked for, once. */
 void stored_secret_reread(struct stored_secret *secret);
+/* Forgets the version before, if there is one, and logs why. */
+void stored_secret_drop_previous(struct stored_secret *secret, const char *why);
 bool stored_secret_is_reading(const struct stored_secret *secret);
 /* A failure lies so shortly back that no try may be made now. */
 bool stored_secret_is_backing_off(const struct stored_secret *secret);

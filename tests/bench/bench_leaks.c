@@ -203,7 +203,7 @@ static void measure_sets(const struct stream *streams) {
             printf(" %7.2f", measured);
         }
         printf("   %s\n", slowest >= WANTED_GB ? "1 GB/s holds" : "1 GB/s MISSED");
-        leak_set_free(set);
+        leak_set_unref(set);
     }
 }
 
@@ -216,7 +216,7 @@ static void measure_pieces(const struct stream *json) {
         printf("%9zu bytes %8.3f GB/s %10.1f ns a piece\n", pieces[i], measured,
                (double)pieces[i] / measured);
     }
-    leak_set_free(set);
+    leak_set_unref(set);
 }
 
 /* A stream of nothing but `text`. */
@@ -238,7 +238,7 @@ static void measure_one_letter(const char *what, size_t len, const char *end,
     struct leak_source source = {slice_of(secret, len), LEAK_VALUE};
     must(leak_set_new(&source, 1, &set) && set, "no set");
     measure_hostile(what, set, SLICE("a"), stream);
-    leak_set_free(set);
+    leak_set_unref(set);
 }
 
 /* What a hostile upstream can do with a secret it was sent. */
@@ -251,14 +251,14 @@ static void measure_own(struct stream *stream) {
     measure_hostile("  all but its last byte", set, slice_of(nasty, sizeof nasty - 2), stream);
     measure_hostile("  its first 11 bytes", set, slice_of(nasty, 11), stream);
     measure_hostile("  its first 4 bytes", set, slice_of(nasty, 4), stream);
-    leak_set_free(set);
+    leak_set_unref(set);
     struct slice token = make_secret(1600, BASE64);
     source = (struct leak_source){token, LEAK_TOKEN};
     must(leak_set_new(&source, 1, &set) && set, "no set");
     measure_hostile("  a token of 1600 but its last byte", set, slice_of(token.ptr, token.len - 1),
                     stream);
     measure_hostile("  its first 11 bytes", set, slice_of(token.ptr, 11), stream);
-    leak_set_free(set);
+    leak_set_unref(set);
     free((void *)(uintptr_t)token.ptr);
 }
 

@@ -187,7 +187,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
         for (size_t i = 0; i < sizeof piece_bytes / sizeof *piece_bytes; i++)
             mask_in_pieces(&text, set, piece_bytes[i], i == 0);
     }
-    leak_set_free(set);
+    leak_set_unref(set);
     leak_forms_done(&text.forms);
     return 0;
 }

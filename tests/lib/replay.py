@@ -4,7 +4,7 @@ one decision, one explanation.
 
     tests/lib/replay.py CONFIG AUDIT REQUESTS     REQUESTS: lines of {"id", "method", "target", "host", "token"}
 
-What judgement alone decides is compared: reason, rule, route, credential. A request that judgement let
+What judgement alone decides is compared: reason, rule, route, credential, rules under shadow. A request that judgement let
 through and something later refused (an upstream, a vault, a rate) must be allowed by the explanation."""
 
 import base64
@@ -100,6 +100,8 @@ def is_judged(line):
 def expected(line):
     reason = line["reason"] if line["reason"] in BY_RULES | BEFORE_RULES else None
     seen = {"reason": reason, "route": line["route"], "rule": line["rule"]}
+    if reason in BY_RULES or reason is None:
+        seen["shadow"] = line["shadow"]
     if reason is None:
         seen["credential"] = line["credential"]
     return seen
@@ -108,6 +110,8 @@ def expected(line):
 def explained(answer):
     seen = {"reason": answer["reason"], "route": (answer["route"] or {}).get("name"),
             "rule": answer["rule"]}
+    if answer["reason"] in BY_RULES or answer["reason"] is None:
+        seen["shadow"] = answer["shadow"]
     if answer["reason"] is None:
         seen["credential"] = (answer["credential"] or {}).get("name")
     return seen

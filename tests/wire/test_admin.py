@@ -4,6 +4,7 @@
 import json
 import re
 import socket
+import threading
 import unittest
 
 import wire  # noqa: F401
@@ -27,6 +28,28 @@ class Admin(WireCase):
     def test_health_says_alive(self):
         status, _, _ = self.get("/healthz")
         self.assertEqual(200, status)
+
+    def test_probes_answer_while_the_workers_are_busy(self):
+        """Case 233: they are served by another thread than requests are."""
+        stop = threading.Event()
+
+        def call():
+            with self.door.client() as client:
+                while not stop.is_set():
+                    client.exchange(raw.request("GET", "/public/x", token=self.token))
+
+        callers = [threading.Thread(target=call) for _ in range(8)]
+        for caller in callers:
+            caller.start()
+        try:
+            for _ in range(20):
+                for target in ("/healthz", "/readyz"):
+                    with self.subTest(case=233, target=target):
+                        self.assertEqual(200, self.get(target)[0])
+        finally:
+            stop.set()
+            for caller in callers:
+                caller.join()
 
     def test_readiness_is_json(self):
         status, headers, body = self.get("/readyz")

@@ -200,12 +200,54 @@ class CommandLine(unittest.TestCase):
             with self.subTest(content=content):
                 said = self.check_file(text, path, "error", (10, 15), "routes[0].tls.ca")
                 self.assertNotIn("canary", said)
+                self.assertIn("no such file" if content is None else "no certificates", said)
         self.file.write_text(text)
         self.assertEqual(2, self.run_barkeep("serve", "-c", str(self.file))[0])
         certificates.CertificateAuthority().write_public(path)
         self.assertEqual((0, []), self.check(text))
         path.unlink()
         self.assertEqual(0, self.check(text.replace("{ca", "{verify: false, ca"))[0], "not read")
+
+    def test_what_will_bite_is_told(self):
+        """Case 234."""
+        folder = self.folder / "secrets"
+        folder.mkdir(mode=0o700)
+        (folder / "x").write_text("s3cr3t-value")
+        (folder / "x").chmod(0o600)
+        route = ("  - {{name: {}, path: /{}, upstream: '{}', access: [{{role: Contributor, "
+                 "to: {{everyone: true}}, credential: c}}{}]}}\n").format
+        good = GOOD.partition("routes:")[0] + f"vaults: {{local: 'file:{folder}'}}\n" \
+            "credentials: {c: {bearer: local/x}}\nroutes:\n"
+        one = route("one", "one", "http://127.0.0.1:1", "")
+        self.assertEqual((0, []), self.check(good + one), "the control")
+        never = ", {role: Reader, to: {user: e0d1c2b3-a495-4867-9588-776655443322}, credential: c}"
+        for what, text, code, words in (
+                ("a rule that never matches", good + route("one", "one", "http://127.0.0.1:1", never),
+                 0, "access[1]"),
+                ("a route without a rule", good + one
+                 + "  - {name: two, path: /two, upstream: 'http://127.0.0.1:1'}\n", 0, "nobody can reach"),
+                ("a secret used by two routes",
+                 good + one + route("two", "two", "http://127.0.0.1:2", ""), 0, "another upstream"),
+                ("a secret over plain http", good + route("one", "one", "http://192.0.2.1:1", ""),
+                 2, "allow_plaintext_credential"),
+                ("every address without TLS",
+                 (good + one).replace("127.0.0.1:8080", "0.0.0.0:8080"), 0, "listen")):
+            with self.subTest(what, case=234):
+                exit_code, lines = self.check(text)
+                self.assertEqual(code, exit_code, lines)
+                self.assertTrue(any(words in line for line in lines), lines)
+                self.assertNotIn("s3cr3t-value", "".join(lines))
+
+    def test_a_configuration_that_others_may_write_is_refused(self):
+        """Case 236: by `check` and `serve` alike; what is read is one file, read once."""
+        self.assertEqual((0, []), self.check(GOOD))
+        for mode in (0o602, 0o606, 0o666):
+            self.file.chmod(mode)
+            for command in ("check", "serve"):
+                with self.subTest(case=236, mode=mode, command=command):
+                    code, out, err = self.run_barkeep(command, "-c", str(self.file))
+                    self.assertEqual(2, code)
+                    self.assertIn("everyone may write", out + err)
 
     def test_a_proof_that_cannot_be_read_is_a_warning(self):
         """It may come later, and is read anew whenever it is needed."""
@@ -217,12 +259,31 @@ class CommandLine(unittest.TestCase):
             place = (1, text.index(str(path)) + 1), f"identity.{kind}.{key}"
             with self.subTest(key=key, what="missing"):
                 self.check_file(text, path, "warning", *place)
-            path.touch()
+            path.touch(0o600)
             with self.subTest(key=key, what="empty"):
                 self.check_file(text, path, "warning", *place)
             path.write_text("canary-secret-51ce\n")
             self.assertEqual((0, []), self.check(text))
             path.unlink()
+
+    def test_secrets_that_cannot_be_read_are_a_warning(self):
+        """They may be mounted later."""
+        folder = self.folder / "secrets"
+        text = (f"vaults: {{local: 'file:{folder}'}}\ncredentials:\n  c: {{bearer: local/key}}\n" +
+                GOOD.replace("127.0.0.1:15672", "127.0.0.1:15672\n    credential: c"))
+        with self.subTest(what="no folder"):
+            self.assertIn("no such folder", self.check_file(text, folder, "warning", (1, 17), "vaults.local"))
+        folder.mkdir(mode=0o700)
+        place = (3, 15), "credentials.c.bearer"
+        with self.subTest(what="no file"):
+            self.assertIn("no such file", self.check_file(text, folder / "key", "warning", *place))
+        (folder / "key").touch(0o600)
+        with self.subTest(what="empty"):
+            self.check_file(text, folder / "key", "warning", *place)
+        (folder / "key").write_text("canary-secret-51ce\n")
+        self.assertEqual((0, []), self.check(text))
+        self.check_file(text.replace(str(folder), str(folder / "key")), folder / "key", "warning", (1, 17),
+                        "vaults.local")
 
     def test_scalars_follow_the_core_schema(self):
         """`no` is a string, and so a fine name."""

@@ -2,6 +2,8 @@
 """`barkeep explain`, `review` and `diff`: the same answers as the live path, in words and as JSON, and
 nothing of tokens and secrets in them."""
 
+import base64
+import hashlib
 import json
 import os
 import pathlib
@@ -25,6 +27,8 @@ def barkeep(*words, stdin=b"", env=None):
 
 
 class ExplainCase(WireCase):
+    answers_are_searched = True
+
     @classmethod
     def change_config(cls, config, door):
         folder = pathlib.Path(door.folder) / "secrets"
@@ -313,6 +317,68 @@ class Words(ExplainCase):
                 self.assertEqual((2, ""), (code, out))
                 self.assertTrue(err)
 
+    def test_an_answer_that_depends_on_graph_says_so(self):
+        config = json.loads(json.dumps(self.door.config))
+        config["identity"] = {"managed": "system"}
+        config["routes"][0]["deny"] = [{"to": {"group": tokens.APP}, "actions": ["GET /docs/**"]}]
+        path = pathlib.Path(self.door.folder) / "asking.yaml"
+        path.write_text(json.dumps(config))
+        token = pathlib.Path(self.door.folder) / "overage-token"
+        token.write_text(self.door.token(user(**OVERAGE)))
+        words = ["explain", "-c", path, "--token-file", token, "GET", "/docs/x"]
+        code, out, err = barkeep(*words, "--json")
+        answer = json.loads(out)
+        self.assertEqual((1, ""), (code, err))
+        self.assertEqual(("depends", None, None, None, True),
+                         tuple(answer[key] for key in ("decision", "reason", "status", "rule", "asks_graph")))
+        outcomes = {row["groups_of"]: (row["outcome"], row["answer"]) for row in answer["with_groups"]}
+        self.assertEqual({"no group": ("deny", "403 no_role"),
+                          "routes.main.deny[0]": ("deny", "403 denied by routes.main.deny[0]"),
+                          "routes.main.access[2]": ("allow", "by routes.main.access[2]")}, outcomes)
+        code, out, _ = barkeep(*words)
+        self.assertEqual(1, code)
+        self.assertRegex(out.splitlines()[0], "^answer +depends on Microsoft Graph: ")
+        self.assertRegex(out, r"(?m)^  routes\.main\.access\[2\] +allow +by routes\.main\.access\[2\]$")
+        _, answer = self.explain("GET", "/docs/x", user(**OVERAGE))
+        self.assertEqual(("deny", "groups_unknown", []),
+                         (answer["decision"], answer["reason"], answer["with_groups"]), "nobody to ask")
+
+    def test_what_is_odd_about_a_request_is_noted(self):
+        def note(about, method, target, **more):
+            _, answer = self.explain(method, target, user(), **more)
+            return {row["about"]: row["text"] for row in answer["notes"]}.get(about)
+        self.assertIn("upper case", note("method", "get", "/public/x"))
+        self.assertIsNone(note("method", "GET", "/public/x"))
+        for target, said in (("/a//b", "an empty segment at the end of `/a//`: two slashes"),
+                             ("/a/..%2fb/c", "`..%2fb` at the end of `/a/..%2fb/`"),
+                             ("/../x", "it leads above the root"), ("/a;b", "semicolon")):
+            with self.subTest(target=target):
+                self.assertIn(said, note("path", "GET", target))
+        self.assertIsNone(note("path", "GET", "/public/x"))
+
+    def test_a_url_brings_its_host(self):
+        path = pathlib.Path(self.door.folder) / "url-token"
+        path.write_text(self.door.token(user()))
+        for words, host, route in ((["http://docs.example/hosted/x?y"], "docs.example", "hosted"),
+                                   (["https://docs.example:8443/hosted"], "docs.example:8443", "hosted"),
+                                   (["https://docs.example"], "docs.example", "main"),
+                                   (["--host", "gw.example", "http://docs.example/hosted"], "gw.example", "main")):
+            with self.subTest(words=words):
+                _, out, err = barkeep("explain", "-c", self.door.barkeep.config_path, "--token-file", path,
+                                      "--json", "GET", *words)
+                answer = json.loads(out)
+                self.assertEqual((host, route), (answer["request"]["host"], answer["route"]["name"]), err)
+
+    def test_an_unknown_key_is_named(self):
+        token = self.door.token(user())
+        header, rest = token.split(".", 1)
+        document = json.loads(base64.urlsafe_b64decode(header + "=="))
+        document["kid"] = "key-of-another-place"
+        header = base64.urlsafe_b64encode(json.dumps(document).encode()).decode().rstrip("=")
+        _, answer = self.explain("GET", "/public/x", token=f"{header}.{rest}")
+        notes = {row["about"]: row["text"] for row in answer["notes"]}
+        self.assertIn("key-of-another-place", notes["keys"])
+
     def test_bodies_are_taken_and_not_looked_at(self):
         _, answer = self.explain("PUT", "/public/x", user(), options=["--body", "/dev/null"])
         self.assertIn("body", [note["about"] for note in answer["notes"]])
@@ -358,6 +424,37 @@ class ReviewAndDiff(ExplainCase):
         self.assertEqual(0, code)
         self.assertIn("never", out)
         self.assertNotIn(SECRET, out)
+
+    def test_only_lines_of_this_configuration_count(self):
+        def trial(config):
+            config["routes"][0]["access"][3]["shadow"] = True
+        path = self.variant("trial", trial)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        label = "routes.main.access[3]"
+        request = {"time": "2026-11-23T10:00:00.000Z", "event": "request", "id": "1", "route": "main",
+                   "host": "gw.example", "method": "GET", "path": "/x", "status": 403, "decision": "deny",
+                   "reason": "no_role", "rule": None, "shadow": [label],
+                   "principal": {"type": "app", "tenant": "t", "oid": "o", "app": "a"}}
+        other = {"event": "reload", "what": "applied", "config_hash": "0" * 64}
+        audit = pathlib.Path(self.door.folder) / "mixed.audit"
+        events = [request, {"event": "start", "config_hash": digest}, request, request, other, request]
+        audit.write_text("".join(json.dumps(event) + "\n" for event in events))
+        _, out, _ = barkeep("review", "-c", path, "--json", "--audit", audit)
+        review = json.loads(out)
+        rule = next(row for row in review["routes"][0]["rules"] if row["rule"] == label)
+        self.assertEqual((0, 3), (rule["requests"], rule["would_decide"]))
+        self.assertEqual((3, 1, 1), tuple(review["audit"][key] for key in ("requests", "other_config", "unplaced")))
+        _, out, _ = barkeep("review", "-c", path, "--audit", audit)
+        told = out[out.index(label):].split("\n  routes.")[0]
+        self.assertIn("shadow would have decided 3 requests, last 2026-11-23T10:00:00.000Z", re.sub(" +", " ", told))
+        self.assertNotIn("never", told)
+        self.assertIn("left out: 1 recorded under another configuration", out)
+        self.assertIn("note: no start or reload stands before 1 of these requests", out)
+        _, out, _ = barkeep("diff", path, self.door.barkeep.config_path, "--json", "--audit", audit)
+        answer = json.loads(out)
+        self.assertEqual((1, 1), (answer["other_config"], answer["unplaced"]))
+        _, out, _ = barkeep("diff", self.door.barkeep.config_path, path, "--json", "--audit", audit)
+        self.assertEqual((4 - 1, 1), (json.loads(out)["other_config"], json.loads(out)["unplaced"]))
 
     def test_nothing_changed(self):
         code, answer = self.diff(self.door.barkeep.config_path)

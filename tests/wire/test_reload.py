@@ -46,6 +46,9 @@ class ReloadCase(WireCase):
     def tearDown(self):
         if self.hash_in_force() != hash_of(self.door.config):
             self.reload(self.door.config)
+            # each worker hears of it a moment after the event; connections fall to either
+            self.soon(lambda: all(self.status("/public/x") == 200 for _ in range(12)),
+                      "the class's own configuration everywhere")
         super().tearDown()
 
     @property
@@ -266,6 +269,14 @@ class Noticed(ReloadCase):
         self.soon(lambda: self.status("/added/x") == 200, "the new route serves")
         self.assertEqual(hash_of(json.loads(self.path.read_text())), self.hash_in_force())
 
+    def test_what_needs_a_restart_is_told_until_it_is_what_runs(self):
+        event = self.change(lambda config: config.update(workers=3))
+        self.assertEqual("workers", event["needs_restart"])
+        event = self.change(lambda config: config.update(workers=3, drain="6s"))
+        self.assertEqual("workers", event["needs_restart"], "still")
+        event = self.reload(self.door.config)
+        self.assertEqual("", event["needs_restart"], "back to what runs")
+
     def test_the_list_of_the_revoked_is_read_on(self):
         revoked = pathlib.Path(self.door.folder) / "revoked"
         revoked.write_text("# nobody yet\n")
@@ -423,11 +434,11 @@ class Rules(ReloadCase):
             config["routes"][0]["name"] = "renamed"
         self.change(rename)
         self.soon(lambda: self.status("/public/x") == 200 and count("renamed") > 0, "counted anew")
-        self.assertEqual(before, count("main"))
-        renamed = count("renamed")
+        main, renamed = count("main"), count("renamed")
+        self.assertGreaterEqual(main, before)
         self.reload(self.door.config)
-        self.soon(lambda: self.status("/public/x") == 200 and count("main") > before, "counted on")
-        self.assertEqual(renamed, count("renamed"))
+        self.soon(lambda: self.status("/public/x") == 200 and count("main") > main, "counted on")
+        self.assertGreaterEqual(count("renamed"), renamed)
 
     def test_readiness_stays(self):
         ended, seen = threading.Event(), []

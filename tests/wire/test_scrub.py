@@ -150,6 +150,23 @@ class Scrub(SecretCase):
         for request in self.door.upstream.since(mark):
             self.assertEqual(["identity"], request.all("Accept-Encoding"))
 
+    def test_parts_of_bodies_are_not_asked_for(self):
+        """A part may begin within a secret: the upstream is asked for the whole."""
+        asked = (("Range", "bytes=0-14"), ("if-range", '"v1"'), ("rANGE", "bytes=15-"))
+        mark = self.door.upstream.mark()
+        for field in asked:
+            self.assertEqual(200, self.ask("/plain/x", field, ("X-Range", "kept")).status)
+            self.assertEqual(200, self.ask("/open/x", field).status)
+        requests = self.door.upstream.since(mark)
+        for (name, value), searched, unsearched in zip(asked, requests[::2], requests[1::2]):
+            self.assertEqual(([], []), (searched.all("Range"), searched.all("If-Range")))
+            self.assertEqual(["kept"], searched.all("X-Range"))
+            self.assertEqual([value], unsearched.all(name))
+
+    def test_parts_of_answers_are_offered_on(self):
+        answer = recorder.answer(200, b"x", [("Accept-Ranges", "bytes")])
+        self.assertEqual("bytes", self.answered("plain", answer).one("Accept-Ranges"))
+
     def test_routes_that_do_not_scrub_leave_answers_alone(self):
         mark = self.door.upstream.mark()
         response = self.answered("open", recorder.answer(200, PLAIN.encode(), [("X-Echo", PLAIN)]))
@@ -178,6 +195,96 @@ class Scrub(SecretCase):
         self.assertNotIn("scrubbed", self.door.audit.wait_for(clean.request_id))
 
 
+class Together(SecretCase):
+    """What one request brought an upstream may come back with another's answer."""
+
+    VALUES = {"reader": "canary-reader-1111", "writer": "canary-writer-2222",
+              "default": "canary-default-3333", "elsewhere": "canary-elsewhere-4444"}
+
+    @classmethod
+    def change_config(cls, config, door):
+        cls.folder = pathlib.Path(door.folder) / "secrets"
+        cls.folder.mkdir(0o700)
+        config["vaults"] = {"local": f"file:{cls.folder}"}
+        config["credentials"] = {}
+        config["secrets"] = {}
+        for name, value in cls.VALUES.items():
+            (cls.folder / name).write_text(value)
+            config["credentials"][name] = {"bearer": f"local/{name}"}
+            config["secrets"][f"local/{name}"] = {"refresh": "1h"}
+        everyone = {"role": "Contributor", "to": {"everyone": True}}
+        write = {"to": {"everyone": True}, "actions": ["POST /**"]}
+        shared = {"upstream": door.upstream.url, "credential": "default"}
+        config["routes"] += [
+            {"name": "shared", "path": "/shared", **shared,
+             "access": [{**everyone, "credential": "reader"}, {**write, "credential": "writer"}]},
+            {"name": "mixed", "path": "/mixed", "upstream": door.upstream.url,
+             "access": [{"role": "Reader", "to": {"everyone": True}},
+                        {**write, "credential": "writer"}]},
+            {"name": "open", "path": "/open", "scrub": False, **shared, "access": [everyone]}]
+        cls.add_routes(config, door, ["elsewhere"])
+
+    def told(self, path, **options):
+        text = " ".join(self.VALUES.values()).encode()
+        self.door.upstream.on("/all", recorder.answer(200, text))
+        response = self.ask(path, **options)
+        self.assertEqual(200, response.status, response.body)
+        return [name for name, value in self.VALUES.items() if value.encode() in response.body]
+
+    def test_every_credential_of_the_route_is_masked(self):
+        for method in ("GET", "POST"):
+            self.assertEqual(["elsewhere"], self.told("/shared/all", method=method))
+        self.assertEqual(["reader", "writer", "default"], self.told("/elsewhere/all"))
+
+    def test_whoever_is_given_none_is_not_told_one_either(self):
+        self.assertEqual(["reader", "default", "elsewhere"], self.told("/mixed/all"))
+        mark = self.door.upstream.mark()
+        self.ask("/mixed/x", ("Accept-Encoding", "gzip"))
+        request = self.door.upstream.since(mark)[0]
+        self.assertEqual(([], ["identity"]),
+                         (request.all("Authorization"), request.all("Accept-Encoding")))
+
+    def test_scrub_false_ends_it(self):
+        self.assertEqual(list(self.VALUES), self.told("/open/all"))
+
+
+class BothVersions(SecretCase):
+    """An answer to a request that was sent twice may repeat what came with either."""
+
+    OLD, NEW = "canary-old-1111", "canary-new-3333"
+
+    @classmethod
+    def change_config(cls, config, door):
+        cls.folder = pathlib.Path(door.folder) / "secrets"
+        cls.folder.mkdir(0o700)
+        (cls.folder / "key").write_text(cls.OLD)
+        config["vaults"] = {"local": f"file:{cls.folder}"}
+        config["secrets"] = {"local/key": {"refresh": "1h"}}
+        config["credentials"] = {"key": {"bearer": "local/key"},
+                                 "basic": {"basic": {"username": USER, "password": "local/key"}}}
+        cls.add_routes(config, door, ["key", "basic"])
+
+    def test_a_replay_has_neither_version_come_back(self):
+        seen = []
+
+        def play(peer, request):
+            peer.read_body(request)
+            seen.append(request.all("Authorization")[0])
+            refused = seen[-1] == f"Bearer {self.OLD}"
+            peer.send(recorder.answer(401 if refused else 200, " ".join(seen).encode()))
+        self.door.upstream.on("/rotated", play)
+        (self.folder / "key").write_text(self.NEW)
+        response = self.ask("/key/rotated")
+        self.assertEqual([f"Bearer {self.OLD}", f"Bearer {self.NEW}"], seen)
+        self.assertEqual((200, b"Bearer " + masked(self.OLD) + b" Bearer " + masked(self.NEW)),
+                         (response.status, response.body))
+        both = [base64.b64encode(f"{USER}:{value}".encode()) for value in (self.OLD, self.NEW)]
+        self.door.upstream.on("/both", recorder.answer(200, b" ".join(both)))
+        body = self.ask("/basic/both").body
+        for text in both:
+            self.assertNotIn(text[8:-4], body)
+
+
 class TooLong(SecretCase):
     """A value whose forms fill secret memory is not injected unsearched: that says so, and others
     go on."""
@@ -200,10 +307,11 @@ class TooLong(SecretCase):
     def test_it_is_said_which(self):
         self.check_refusal(self.ask("/long/x"), 503, "secret_unavailable")
         self.assertEqual(200, self.ask("/plain/x").status)
-        unusable = [line for line in self.door.barkeep.process.stderr().splitlines()
-                    if '"unusable"' in line]
-        self.assertTrue(unusable)
-        self.assertTrue(all('"name":"long"' in line and "no room" in line for line in unusable))
+        said = [line for line in self.door.barkeep.process.stderr().splitlines()
+                if '"unsearchable"' in line]
+        self.assertEqual(1, len(said))
+        self.assertIn('"route":"long"', said[0])
+        self.assertIn("no room", said[0])
 
     def test_8000_characters_of_any_kind_fit(self):
         self.assertEqual(200, self.ask("/fits/x").status)

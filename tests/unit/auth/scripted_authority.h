@@ -56,7 +56,7 @@ static inline void authority_answer(struct scripted_authority *authority, int fd
         if (strstr(request, "\r\n\r\n"))
             break;
     }
-    bool is_metadata = strstr(request, "/.well-known/openid-configuration HTTP/1.1\r\n") != NULL;
+    bool is_metadata = strstr(request, "/.well-known/openid-configuration") != NULL;
     pthread_mutex_lock(&authority->lock);
     *(is_metadata ? &authority->metadata_hits : &authority->keys_hits) += 1;
     while (!is_metadata && authority->is_held && !authority->is_stopping)

@@ -180,8 +180,6 @@ static void warns_of_what_shadow_makes_idle(void **state) {
     };
     WARN_ALL(CASES);
     static const char *const TEXTS[] = {
-        "access: [{role: Reader, " TO_GROUP ", shadow: true}]\n" ROUTE("shadow: true"),
-        "access: []\n" ROUTE("shadow: true"),
         "access: [{role: Reader, " TO_GROUP ", rate: {requests: 1, window: 1s}}]",
     };
     SILENT_ALL(TEXTS);

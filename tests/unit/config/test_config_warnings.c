@@ -70,6 +70,10 @@ static void warns_once_each(void **state) {
          "is given the credential `c`"},
         {FAR_ROUTE("tls: {verify: false}"), "2:71: routes[0].tls.verify",
          "whoever answers in the upstream's place is believed"},
+        {LOCAL FAR_ROUTE("preserve_host: true, credential: c"), "4:72: routes[0].preserve_host",
+         "callers choose the Host with which the credential `c` goes out"},
+        {LOCAL GRANTED "routes: [{name: r, upstream: \"https://a.example\", preserve_host: true}]",
+         "4:66: routes[0].preserve_host", "give the route a `host`"},
         {"vaults: {a: {url: \"file:/x\", api_version: 7.5}}\n"
          "credentials: {c: {bearer: a/x}}\n" GRANTED,
          "1:30: vaults.a.api_version", "has no effect"},
@@ -114,6 +118,9 @@ static void does_not_warn_of_what_is_fine(void **state) {
         "- {name: b, path: /b, upstream: \"http://127.0.0.1:2\", credential: d}",
         LOCAL "routes:\n- {name: a, path: /a, upstream: \"http://127.0.0.1:1/a\"}\n"
               "- {name: b, path: /b, upstream: \"http://127.0.0.1:1/b\"}\n" GRANTED,
+        LOCAL FAR_ROUTE("host: db.example, preserve_host: true, credential: c"),
+        FAR_ROUTE("preserve_host: true"),
+        LOCAL FAR_ROUTE("preserve_host: false, credential: c"),
         LOCAL FAR_ROUTE("tls: {ca: f, server_name: db.internal}, credential: c"),
         "vaults: {local: \"file:/s\"}\ncredentials: {c: {client_certificate: local/x}}\nroutes:\n"
         "- {name: a, path: /a, upstream: \"https://a.example\", tls: {certificate: c}}\n"

@@ -38,7 +38,7 @@ static struct audit_tally read_text(const char *text, size_t len, struct seen *s
     assert_int_equal(write(fd, text, len), (ssize_t)len);
     close(fd);
     *seen = (struct seen){0};
-    assert_int_equal(audit_read(path, on_request, seen, &tally, &err), STATUS_OK);
+    assert_int_equal(audit_read(path, "h1", on_request, seen, &tally, &err), STATUS_OK);
     unlink(path);
     return tally;
 }
@@ -68,6 +68,27 @@ static void counts_lines_that_are_none(void **state) {
     assert_int_equal(tally.bad_lines, 5);
     assert_int_equal(tally.requests, 1);
     assert_true(seen.is_right);
+}
+
+#define STARTED(hash) "{\"event\":\"start\",\"config_hash\":\"" hash "\"}\n"
+#define RELOADED(hash) "{\"event\":\"reload\",\"config_hash\":\"" hash "\"}\n"
+
+static void leaves_out_lines_of_another_configuration(void **state) {
+    (void)state;
+    struct seen seen;
+    struct audit_tally tally =
+        READ(REQUEST "\n" STARTED("h0") REQUEST "\n" REQUEST "\n" RELOADED("h1") REQUEST
+             "\n{\"event\":\"keys\"}\n" REQUEST "\n" RELOADED("h2") REQUEST "\n" REQUEST
+                                                                            "\n" REQUEST "\n",
+             &seen);
+    assert_int_equal(tally.requests, 3);
+    assert_int_equal(tally.unplaced, 1);
+    assert_int_equal(tally.other_config, 5);
+    assert_int_equal(tally.other_events, 4);
+    assert_int_equal(seen.count, 3);
+    tally = READ(STARTED("h1") REQUEST "\n", &seen);
+    assert_int_equal(tally.requests, 1);
+    assert_int_equal(tally.unplaced + tally.other_config, 0);
 }
 
 static void tells_a_cut_end_from_a_whole_one(void **state) {
@@ -101,15 +122,16 @@ static void says_what_cannot_be_read(void **state) {
     struct seen seen = {0};
     struct audit_tally tally = {0};
     struct error err;
-    assert_int_equal(audit_read("/nonexistent/audit", on_request, &seen, &tally, &err), STATUS_IO);
+    assert_int_equal(audit_read("/nonexistent/audit", "h1", on_request, &seen, &tally, &err), STATUS_IO);
     assert_non_null(strstr(err.text, "/nonexistent/audit"));
-    assert_int_equal(audit_read("/", on_request, &seen, &tally, &err), STATUS_IO);
+    assert_int_equal(audit_read("/", "h1", on_request, &seen, &tally, &err), STATUS_IO);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_requests_and_passes_other_events),
         cmocka_unit_test(counts_lines_that_are_none),
+        cmocka_unit_test(leaves_out_lines_of_another_configuration),
         cmocka_unit_test(tells_a_cut_end_from_a_whole_one),
         cmocka_unit_test(goes_on_after_a_line_without_bounds),
         cmocka_unit_test(says_what_cannot_be_read),

@@ -132,7 +132,7 @@ static void run_case(const struct body_case *expected, size_t piece_bytes) {
                  piece_bytes, transfer.result, SLICE_ARGS(buf_slice(&body)), is_complete);
     if (expected->left && piece_bytes >= strlen(expected->text))
         assert_slice(io_buffer_data(&transfer.source.conn.in), expected->left);
-    leak_set_free(leaks);
+    leak_set_unref(leaks);
     buf_done(&body);
     transfer_close(&transfer);
 }

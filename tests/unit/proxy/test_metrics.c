@@ -14,11 +14,13 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-enum { WORKERS = 2, ROUTES = 2 };
+enum { WORKERS = 2 };
+
+/* The places of the two routes; place 0 has no route. */
+enum { PLAIN = 1, ODD = 2 };
 
 struct scrape {
-    struct config config;
-    struct config_route routes[ROUTES];
+    struct route_places places;
     struct worker_metrics workers[WORKERS];
     struct worker_metrics *pointers[WORKERS];
     struct buf text;
@@ -26,13 +28,14 @@ struct scrape {
 
 static void scrape_init(struct scrape *scrape) {
     *scrape = (struct scrape){0};
-    scrape->routes[0].name = "plain";
-    scrape->routes[1].name = "a \"b\"\\c\nd";
-    scrape->config.routes = scrape->routes;
-    scrape->config.route_count = ROUTES;
+    assert_int_equal(route_places_init(&scrape->places), STATUS_OK);
+    assert_int_equal(route_places_find(&scrape->places, "plain", 1), PLAIN);
+    assert_int_equal(route_places_find(&scrape->places, "a \"b\"\\c\nd", 2), ODD);
     buf_init(&scrape->text, 1024 * 1024);
     for (size_t i = 0; i < WORKERS; i++) {
-        assert_int_equal(worker_metrics_init(&scrape->workers[i], ROUTES), STATUS_OK);
+        worker_metrics_init(&scrape->workers[i]);
+        assert_int_equal(worker_metrics_make_room(&scrape->workers[i], scrape->places.count),
+                         STATUS_OK);
         scrape->pointers[i] = &scrape->workers[i];
     }
 }
@@ -40,12 +43,13 @@ static void scrape_init(struct scrape *scrape) {
 static void scrape_done(struct scrape *scrape) {
     for (size_t i = 0; i < WORKERS; i++)
         worker_metrics_done(&scrape->workers[i]);
+    route_places_done(&scrape->places);
     buf_done(&scrape->text);
 }
 
 static const char *scrape_text(struct scrape *scrape) {
     buf_clear(&scrape->text);
-    metrics_write_workers(&scrape->text, &scrape->config, scrape->pointers, WORKERS);
+    metrics_write_workers(&scrape->text, &scrape->places, scrape->pointers, WORKERS);
     buf_append_char(&scrape->text, '\0');
     assert_true(buf_ok(&scrape->text));
     return scrape->text.ptr;
@@ -72,13 +76,14 @@ static void adds_the_workers_up(void **state) {
     scrape_init(&scrape);
     for (size_t i = 0; i < WORKERS; i++) {
         struct worker_metrics *worker = &scrape.workers[i];
+        struct route_metrics *route = worker_route_metrics(worker, PLAIN);
         metric_add(&worker->connections, 5);
         metric_sub(&worker->connections, 2);
         metric_add(&worker->token_cache_hits, 10 + i);
         metric_add(&worker->token_checks[TOKEN_CHECK_REFUSED], 1);
-        metric_add(&worker->routes[0].requests[REASON_NONE], 2);
-        metric_add(&worker->routes[0].upstream_idle, 3);
-        metric_add(&worker->routes[0].upstream_busy, i);
+        metric_add(&route->requests[REASON_NONE], 2);
+        metric_add(&route->upstream_idle, 3);
+        metric_add(&route->upstream_busy, i);
     }
     const char *text = scrape_text(&scrape);
     assert_line(text, "barkeep_connections 6");
@@ -96,10 +101,10 @@ static void tells_requests_apart_by_route_and_reason(void **state) {
     (void)state;
     struct scrape scrape;
     scrape_init(&scrape);
-    struct route_metrics *routes = scrape.workers[0].routes;
-    metric_add(&routes[0].requests[REASON_DENIED], 1);
-    metric_add(&routes[1].requests[REASON_UPSTREAM_TIMEOUT], 2);
-    metric_add(&routes[ROUTES].requests[REASON_NO_ROUTE], 3);
+    struct worker_metrics *worker = &scrape.workers[0];
+    metric_add(&worker_route_metrics(worker, PLAIN)->requests[REASON_DENIED], 1);
+    metric_add(&worker_route_metrics(worker, ODD)->requests[REASON_UPSTREAM_TIMEOUT], 2);
+    metric_add(&worker_route_metrics(worker, 0)->requests[REASON_NO_ROUTE], 3);
     const char *text = scrape_text(&scrape);
     assert_line(text, "barkeep_requests_total{route=\"plain\",decision=\"deny\",reason=\"denied\"} "
                       "1");
@@ -147,7 +152,8 @@ static void counts_buckets_cumulatively(void **state) {
     scrape_init(&scrape);
     static const uint64_t observed_us[] = {0, 50, 51, 1000, 1001, 60000000, 60000001, 999999999};
     for (size_t i = 0; i < COUNT(observed_us); i++)
-        histogram_observe(&scrape.workers[i % WORKERS].routes[0].seconds, observed_us[i]);
+        histogram_observe(&worker_route_metrics(&scrape.workers[i % WORKERS], PLAIN)->seconds,
+                          observed_us[i]);
     const char *text = scrape_text(&scrape);
     static const struct {
         const char *bound;
@@ -200,9 +206,9 @@ static void writes_the_text_format(void **state) {
     (void)state;
     struct scrape scrape;
     scrape_init(&scrape);
-    for (size_t route = 0; route <= ROUTES; route++) {
+    for (size_t place = 0; place < scrape.places.count; place++) {
         for (int reason = 0; reason < REASON_COUNT; reason++)
-            metric_add(&scrape.workers[1].routes[route].requests[reason], 1);
+            metric_add(&worker_route_metrics(&scrape.workers[1], place)->requests[reason], 1);
     }
     char *copy = strdup(scrape_text(&scrape));
     char *rest = NULL;
@@ -232,6 +238,26 @@ static void writes_the_text_format(void **state) {
     scrape_done(&scrape);
 }
 
+static void gives_each_name_one_place_for_ever(void **state) {
+    (void)state;
+    struct scrape scrape;
+    scrape_init(&scrape);
+    assert_int_equal(route_places_find(&scrape.places, "plain", 2), PLAIN);
+    size_t place = 0;
+    for (size_t i = 0; i < 3 * ROUTE_BLOCK_PLACES; i++) {
+        char name[20];
+        snprintf(name, sizeof name, "route-%zu", i);
+        place = route_places_find(&scrape.places, name, i + 1);
+        assert_int_equal(place, i + 3);
+        assert_int_equal(route_places_find(&scrape.places, name, 0), place);
+    }
+    struct route_metrics *plain = worker_route_metrics(&scrape.workers[0], PLAIN);
+    assert_int_equal(worker_metrics_make_room(&scrape.workers[0], scrape.places.count), STATUS_OK);
+    assert_ptr_equal(worker_route_metrics(&scrape.workers[0], PLAIN), plain);
+    metric_add(&worker_route_metrics(&scrape.workers[0], place)->scrubbed, 1);
+    scrape_done(&scrape);
+}
+
 static void labels_decisions_by_who_is_at_fault(void **state) {
     (void)state;
     assert_string_equal(decision_label(REASON_NONE), "allow");
@@ -249,6 +275,7 @@ int main(void) {
         cmocka_unit_test(counts_buckets_cumulatively),
         cmocka_unit_test(sums_overhead_without_a_label),
         cmocka_unit_test(writes_the_text_format),
+        cmocka_unit_test(gives_each_name_one_place_for_ever),
         cmocka_unit_test(labels_decisions_by_who_is_at_fault),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

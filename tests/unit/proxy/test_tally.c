@@ -26,6 +26,20 @@ static void counts_by_name_and_keeps_the_latest_time(void **state) {
     tally_done(&tally);
 }
 
+static void leaves_out_what_is_no_time(void **state) {
+    (void)state;
+    struct tally tally;
+    tally_init(&tally, 10);
+    tally_add(&tally, "a", SLICE("\x1b[2J"));
+    tally_add(&tally, "a", slice_of("2026\0", 5));
+    tally_add(&tally, "a", SLICE("2026-11-23T10:00:00.000000Z"));
+    assert_int_equal(tally_find(&tally, "a")->count, 3);
+    assert_string_equal(tally_find(&tally, "a")->last, "");
+    tally_add(&tally, "a", SLICE("2026-11-23T10:00:00.000Z"));
+    assert_string_equal(tally_find(&tally, "a")->last, "2026-11-23T10:00:00.000Z");
+    tally_done(&tally);
+}
+
 static void finds_each_of_many(void **state) {
     (void)state;
     struct tally tally;
@@ -62,6 +76,7 @@ static void counts_names_beyond_the_limit_together(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_by_name_and_keeps_the_latest_time),
+        cmocka_unit_test(leaves_out_what_is_no_time),
         cmocka_unit_test(finds_each_of_many),
         cmocka_unit_test(counts_names_beyond_the_limit_together),
     };

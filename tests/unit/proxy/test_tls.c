@@ -5,6 +5,7 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tls_pair.h"
@@ -95,6 +96,25 @@ static void says_which_file_holds_no_authority(void **state) {
     }
 }
 
+static void waits_for_no_writer_of_a_pipe(void **state) {
+    (void)state;
+    char folder[] = "/tmp/barkeep-ca-XXXXXX";
+    char path[64], tls[100];
+    struct error err = {0};
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/pipe", folder);
+    snprintf(tls, sizeof tls, "ca: %s", path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    struct config *config = config_of(tls, "https://127.0.0.1:1");
+    alarm(10);
+    assert_null(tls_contexts_new(config, &err));
+    alarm(0);
+    assert_non_null(strstr(err.text, path));
+    config_unref(config);
+    unlink(path);
+    rmdir(folder);
+}
+
 static void begins_a_session_with_name_and_protocol(void **state) {
     (void)state;
     struct error err;
@@ -125,6 +145,7 @@ int main(void) {
         cmocka_unit_test(makes_one_for_each_route_with_https),
         cmocka_unit_test(needs_no_authority_without_verification),
         cmocka_unit_test(says_which_file_holds_no_authority),
+        cmocka_unit_test(waits_for_no_writer_of_a_pipe),
         cmocka_unit_test(begins_a_session_with_name_and_protocol),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,8 +32,14 @@ static void after_turn(void *owner) {
 }
 
 struct scene {
+    struct config_upstream upstream;
+    struct config_route route;
+    struct config config;
+    size_t place;
+    struct ruleset rules;
     struct worker worker;
-    struct upstream_pool pool;
+    struct upstream_pools *pools;
+    struct upstream_pool *pool; /* the only one in it */
     struct upstream_addresses addresses;
     int listener;
     char exchange; /* stands for one: the pool only keeps the pointer */
@@ -52,7 +58,15 @@ static void scene_open(struct scene *scene) {
     scene->worker.io_pool = io_pool_new(BLOCK_BYTES, 8);
     assert_non_null(scene->worker.loop);
     assert_non_null(scene->worker.io_pool);
-    assert_int_equal(worker_metrics_init(&scene->worker.metrics, 1), STATUS_OK);
+    worker_metrics_init(&scene->worker.metrics);
+    assert_int_equal(worker_metrics_make_room(&scene->worker.metrics, 2), STATUS_OK);
+    scene->place = 1;
+    scene->route = (struct config_route){.upstreams = &scene->upstream, .upstream_count = 1};
+    scene->config = (struct config){.routes = &scene->route, .route_count = 1};
+    scene->rules = (struct ruleset){.config = &scene->config, .places = &scene->place};
+    scene->pools = upstream_pools_new(&scene->worker, &scene->rules);
+    assert_non_null(scene->pools);
+    scene->pool = &scene->pools->items[0];
     loop_set_after_turn(scene->worker.loop, after_turn, &scene->worker);
     scene->listener = listen_on_loopback(&address);
     memcpy(&scene->addresses.items[0], &address, sizeof address);
@@ -61,24 +75,26 @@ static void scene_open(struct scene *scene) {
 }
 
 static void scene_close(struct scene *scene) {
-    upstream_pool_done(&scene->pool);
+    upstream_pools_retire(scene->pools);
     after_turn(&scene->worker);
+    assert_int_equal(scene->pools->holders, 1);
+    upstream_pools_unref(scene->pools);
     close(scene->listener);
     worker_metrics_done(&scene->worker.metrics);
     io_pool_free(scene->worker.io_pool);
     loop_free(scene->worker.loop);
 }
 
-static void assert_counts(const struct scene *scene, uint64_t idle, uint64_t busy) {
-    const struct route_metrics *metrics = &scene->worker.metrics.routes[0];
+static void assert_counts(struct scene *scene, uint64_t idle, uint64_t busy) {
+    const struct route_metrics *metrics = worker_route_metrics(&scene->worker.metrics, 1);
     assert_int_equal(metric_get(&metrics->upstream_idle), idle);
     assert_int_equal(metric_get(&metrics->upstream_busy), busy);
-    assert_int_equal(scene->pool.idle_count, idle);
+    assert_int_equal(scene->pool->idle_count, idle);
 }
 
 /* A connected upstream under the certificate of `generation`; *out_peer is the server's end. */
 static struct upstream *connect_under(struct scene *scene, uint64_t generation, int *out_peer) {
-    struct upstream *upstream = upstream_connect(&scene->worker, &scene->pool, generation,
+    struct upstream *upstream = upstream_connect(&scene->worker, scene->pool, generation,
                                                  &scene->addresses, 0, exchange_of(scene));
     assert_non_null(upstream);
     assert_false(upstream->is_connected);
@@ -95,7 +111,7 @@ static struct upstream *connect_one(struct scene *scene, int *out_peer) {
 }
 
 static struct upstream *take_under(struct scene *scene, uint64_t generation) {
-    return upstream_take_idle(&scene->worker, &scene->pool, generation, exchange_of(scene));
+    return upstream_take_idle(scene->pool, generation, exchange_of(scene));
 }
 
 static struct upstream *take(struct scene *scene) {
@@ -193,7 +209,7 @@ static void hands_out_only_to_the_same_certificate(void **state) {
 
 static size_t shelf_count(const struct scene *scene) {
     size_t count = 0;
-    for (const struct upstream_shelf *shelf = &scene->pool.shelf; shelf; shelf = shelf->next)
+    for (const struct upstream_shelf *shelf = &scene->pool->shelf; shelf; shelf = shelf->next)
         count++;
     return count;
 }
@@ -257,7 +273,7 @@ static void closes_an_idle_connection_that_speaks_or_ends(void **state) {
             close(peer);
         else
             assert_int_equal(send(peer, "x", 1, MSG_NOSIGNAL), 1);
-        TURN_UNTIL(scene.worker.loop, scene.pool.idle_count == 1);
+        TURN_UNTIL(scene.worker.loop, scene.pool->idle_count == 1);
         assert_counts(&scene, 1, 0);
         assert_int_equal(exchange_events, 0);
         assert_ptr_equal(take(&scene), quiet);
@@ -360,7 +376,7 @@ static void lets_go_after_the_idle_time(void **state) {
     struct upstream *lasting = connect_one(&scene, &peers[1]);
     upstream_release(brief, 1);
     upstream_release(lasting, IDLE_MS);
-    TURN_UNTIL(scene.worker.loop, scene.pool.idle_count == 1);
+    TURN_UNTIL(scene.worker.loop, scene.pool->idle_count == 1);
     assert_ptr_equal(take(&scene), lasting);
     upstream_close(lasting);
     close(peers[0]);
@@ -393,7 +409,7 @@ static void says_when_nobody_listens(void **state) {
     close(scene.listener);
     scene.listener = -1;
     struct upstream *upstream =
-        upstream_connect(&scene.worker, &scene.pool, 0, &scene.addresses, 0, exchange_of(&scene));
+        upstream_connect(&scene.worker, scene.pool, 0, &scene.addresses, 0, exchange_of(&scene));
     if (upstream) { /* else the kernel said so at once */
         TURN_UNTIL(scene.worker.loop, upstream->conn.is_broken);
         assert_false(upstream_connect_succeeded(upstream));
@@ -404,7 +420,7 @@ static void says_when_nobody_listens(void **state) {
     scene_close(&scene);
 }
 
-static void clears_the_pool(void **state) {
+static void keeps_nothing_idle_once_retired(void **state) {
     (void)state;
     struct scene scene;
     int peers[2];
@@ -412,13 +428,30 @@ static void clears_the_pool(void **state) {
     struct upstream *busy = connect_one(&scene, &peers[0]);
     struct upstream *idle = connect_one(&scene, &peers[1]);
     upstream_release(idle, IDLE_MS);
-    upstream_pool_clear(&scene.pool);
+    upstream_pools_retire(scene.pools);
     assert_true(idle->is_closed);
     assert_false(busy->is_closed);
     assert_counts(&scene, 0, 1);
-    upstream_close(busy);
+    upstream_release(busy, IDLE_MS);
+    assert_true(busy->is_closed);
+    assert_counts(&scene, 0, 0);
     close(peers[0]);
     close(peers[1]);
+    scene_close(&scene);
+}
+
+static void lives_as_long_as_its_last_connection(void **state) {
+    (void)state;
+    struct scene scene;
+    int peer;
+    scene_open(&scene);
+    struct upstream *busy = connect_one(&scene, &peer);
+    assert_int_equal(scene.pools->holders, 2);
+    upstream_close(busy);
+    assert_int_equal(scene.pools->holders, 2); /* its memory goes at the end of the turn */
+    after_turn(&scene.worker);
+    assert_int_equal(scene.pools->holders, 1);
+    close(peer);
     scene_close(&scene);
 }
 
@@ -435,7 +468,8 @@ int main(void) {
         cmocka_unit_test(lets_go_after_the_idle_time),
         cmocka_unit_test(counts_no_idle_time_against_an_exchange),
         cmocka_unit_test(says_when_nobody_listens),
-        cmocka_unit_test(clears_the_pool),
+        cmocka_unit_test(keeps_nothing_idle_once_retired),
+        cmocka_unit_test(lives_as_long_as_its_last_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -301,24 +301,6 @@ static void assert_masks(const struct rendered_credential *rendered, const char 
     assert_string_equal(bytes, masked);
 }
 
-static void knows_what_answers_must_not_repeat(void **state) {
-    struct config_template_part username = of_secret(1);
-    const struct config_credential credential = basic(&username);
-    (void)state;
-    put_text(0, "open sesame");
-    put_text(1, "mr-viewer");
-    struct rendering *rendering = render_well(&credential);
-    const struct rendered_credential *rendered = rendering_credential(rendering);
-    assert_non_null(rendered->leaks);
-    assert_masks(rendered, "a=open sesame;", "a=***********;");
-    assert_masks(rendered, "u=mr-viewer;", "u=*********;");
-    assert_masks(rendered, "harmless words", "harmless words");
-    /* base64 of "mr-viewer:open sesame" */
-    assert_masks(rendered, "Basic bXItdmlld2VyOm9wZW4gc2VzYW1l!",
-                 "Basic ****************************!");
-    rendering_unref(rendering);
-}
-
 static void knows_a_token_that_answers_must_not_repeat(void **state) {
     (void)state;
     struct secret *token = secret_new(SLICE("eyJhbGciOi.eyJhdWQi.c2ln"));
@@ -329,15 +311,76 @@ static void knows_a_token_that_answers_must_not_repeat(void **state) {
     secret_unref(token);
 }
 
-static void looks_for_nothing_where_there_is_no_secret(void **state) {
-    struct config_template_part part = literal("a plain literal");
-    struct config_credential_field field = {"X-Tenant", {&part, 1}};
-    const struct config_credential credential = of_fields(CREDENTIAL_HEADERS, &field, 1);
+static void holds_while_its_secrets_are_what_they_were(void **state) {
+    struct config_template_part username = of_secret(1);
+    const struct config_credential credential = basic(&username);
+    struct secret_view now[COUNT_OF(views)], before[COUNT_OF(views)];
     (void)state;
+    put_text(0, "sesame");
+    put_text(1, "viewer");
+    views[0].hosts = "a.example";
     struct rendering *rendering = render_well(&credential);
-    assert_null(rendering_credential(rendering)->leaks);
-    assert_int_equal(rendering_credential(rendering)->used_count, 0);
+    struct secret *same = secret_new(SLICE("sesame")), *other = secret_new(SLICE("sesamE"));
+    memcpy(now, views, sizeof now);
+    memcpy(before, views, sizeof before);
+    assert_true(rendering_holds(rendering, now, before));
+    now[0].value = same;
+    now[0].version = "";
+    assert_true(rendering_holds(rendering, now, before));
+    now[0].value = other;
+    assert_true(rendering_holds(rendering, now, before));
+    before[0].value = other;
+    assert_false(rendering_holds(rendering, now, before));
+    before[0].value = same;
+    before[0].hosts = "b.example";
+    assert_false(rendering_holds(rendering, now, before));
+    before[0].hosts = NULL;
+    assert_false(rendering_holds(rendering, now, before));
+    before[0].hosts = "a.example";
+    assert_true(rendering_holds(rendering, now, before));
+    now[1].value = before[1].value = NULL;
+    assert_false(rendering_holds(rendering, now, before));
     rendering_unref(rendering);
+    secret_unref(same);
+    secret_unref(other);
+}
+
+static void stands_without_what_is_behind_it(void **state) {
+    const struct config_credential credential = {.kind = CREDENTIAL_BEARER, .bearer = 0};
+    (void)state;
+    put_text(0, "first");
+    struct rendering *first = render_well(&credential);
+    put_text(0, "second");
+    struct rendering *second = render_well(&credential);
+    rendering_set_previous(second, first);
+    assert_ptr_equal(rendering_previous(second), first);
+    assert_true(rendering_holds(second, views, views));
+    assert_false(rendering_holds(first, views, views));
+    struct rendering *alone = rendering_without_previous(second);
+    rendering_unref(second);
+    rendering_unref(first);
+    assert_null(rendering_previous(alone));
+    assert_true(rendering_holds(alone, views, views));
+    const struct rendered_credential *rendered = rendering_credential(alone);
+    assert_true(rendered->is_available);
+    assert_null(rendered->previous);
+    assert_int_equal(rendered->used_count, 1);
+    assert_secret_is(rendered->headers[0].line, "Authorization: Bearer second\r\n");
+    rendering_unref(alone);
+}
+
+static void never_holds_without_a_secret_or_a_value(void **state) {
+    const struct config_credential credential = {.kind = CREDENTIAL_BEARER, .bearer = 0};
+    struct secret *token = secret_new(SLICE("eyJhbGciOi"));
+    struct rendering *of_token = rendering_of_token(token, NULL);
+    struct rendering *of_nothing = rendering_new(&credential, views, NULL);
+    (void)state;
+    assert_false(rendering_holds(of_token, views, views));
+    assert_false(rendering_holds(of_nothing, views, views));
+    assert_false(rendering_lacks_memory(of_nothing));
+    rendering_unref(of_token);
+    rendering_unref(of_nothing);
+    secret_unref(token);
 }
 
 int main(void) {
@@ -355,9 +398,10 @@ int main(void) {
         cmocka_unit_test_teardown(numbers_every_rendering, clear_secrets),
         cmocka_unit_test_teardown(keeps_the_rendering_before, clear_secrets),
         cmocka_unit_test_teardown(binds_to_the_hosts_of_every_secret, clear_secrets),
-        cmocka_unit_test_teardown(knows_what_answers_must_not_repeat, clear_secrets),
         cmocka_unit_test_teardown(knows_a_token_that_answers_must_not_repeat, clear_secrets),
-        cmocka_unit_test_teardown(looks_for_nothing_where_there_is_no_secret, clear_secrets),
+        cmocka_unit_test_teardown(holds_while_its_secrets_are_what_they_were, clear_secrets),
+        cmocka_unit_test_teardown(stands_without_what_is_behind_it, clear_secrets),
+        cmocka_unit_test_teardown(never_holds_without_a_secret_or_a_value, clear_secrets),
         cmocka_unit_test_teardown(is_available_only_with_all_its_secrets, clear_secrets),
         cmocka_unit_test_teardown(names_each_secret_once_with_its_version, clear_secrets),
         cmocka_unit_test_teardown(takes_the_longest_secret, clear_secrets),

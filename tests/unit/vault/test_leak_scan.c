@@ -65,7 +65,7 @@ static void assert_masked(struct leak_set *set, const char *text, const char *ex
         assert_string_equal(run.bytes, expected);
         assert_int_equal(run.scan.found, found);
     }
-    leak_set_free(set);
+    leak_set_unref(set);
 }
 
 static void lets_everything_pass_without_a_set(void **state) {
@@ -126,7 +126,7 @@ static void masks_any_bytes(void **state) {
     begin(&run, set);
     take_all(&run, SLICE("\0\0\xff\0\xff\0\n\xff"), 3);
     assert_memory_equal(run.bytes, "\0******\xff", 8);
-    leak_set_free(set);
+    leak_set_unref(set);
 }
 
 static void keeps_nothing_back_that_begins_no_form(void **state) {
@@ -138,7 +138,7 @@ static void keeps_nothing_back_that_begins_no_form(void **state) {
     assert_int_equal(take(&run, SLICE("data: hunter2\n\n"), false), 15);
     assert_int_equal(take(&run, SLICE("\n"), false), 1);
     assert_int_equal(run.scan.found, 0);
-    leak_set_free(set);
+    leak_set_unref(set);
 }
 
 static void keeps_back_the_longest_beginning_only(void **state) {
@@ -152,7 +152,7 @@ static void keeps_back_the_longest_beginning_only(void **state) {
     assert_int_equal(take(&run, SLICE(""), false), 0);
     assert_int_equal(take(&run, SLICE("z."), false), 8);
     assert_memory_equal(run.bytes, "is hunte*******.", 16);
-    leak_set_free(set);
+    leak_set_unref(set);
 }
 
 static void finishes_a_beginning_with_the_stream(void **state) {
@@ -167,7 +167,7 @@ static void finishes_a_beginning_with_the_stream(void **state) {
     assert_int_equal(take(&run, SLICE("hunter2"), false), 0);
     assert_int_equal(take(&run, SLICE("2"), true), 8);
     assert_memory_equal(run.bytes, "********", 8);
-    leak_set_free(set);
+    leak_set_unref(set);
 }
 
 static void leaves_kept_bytes_untouched_until_they_are_finished(void **state) {
@@ -180,7 +180,7 @@ static void leaves_kept_bytes_untouched_until_they_are_finished(void **state) {
     assert_int_equal(take(&run, SLICE("X"), false), 13);
     assert_memory_equal(run.bytes, "******-secreX", 13);
     assert_int_equal(run.scan.found, 1);
-    leak_set_free(set);
+    leak_set_unref(set);
 }
 
 /* Of `len` bytes in which nothing repeats. */
@@ -209,7 +209,7 @@ static void masks_all_of_a_long_secret(void **state) {
         begin(&run, set);
         take_all(&run, slice_of(stream, len + 20), pieces[i % COUNT_OF(pieces)]);
         assert_string_equal(run.bytes, expected);
-        leak_set_free(set);
+        leak_set_unref(set);
         free(secret);
         free(stream);
         free(expected);
@@ -228,7 +228,7 @@ static void leaves_parts_of_a_secret_alone(void **state) {
     begin(&run, set);
     take_all(&run, slice_of(secret + 1, 999), 10);
     assert_memory_equal(run.bytes, secret + 1, 999);
-    leak_set_free(set);
+    leak_set_unref(set);
     free(secret);
 }
 
@@ -248,7 +248,7 @@ static void masks_what_repeats_itself(void **state) {
         size_t masked = strspn(run.bytes, "*");
         assert_in_range(masked, 5000 - periods[i] + 1, 5000);
         assert_int_equal(run.scan.found, 1);
-        leak_set_free(set);
+        leak_set_unref(set);
         free(secret);
         free(stream);
     }

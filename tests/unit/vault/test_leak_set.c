@@ -26,7 +26,7 @@ static void is_nothing_when_nothing_is_long_enough(void **state) {
     set = (struct leak_set *)1;
     assert_true(leak_set_new(NULL, 0, &set));
     assert_null(set);
-    leak_set_free(NULL);
+    leak_set_unref(NULL);
 }
 
 static void leaves_out_what_is_too_short_beside_what_is_not(void **state) {
@@ -37,17 +37,17 @@ static void leaves_out_what_is_too_short_beside_what_is_not(void **state) {
     assert_true(leak_set_new(sources, 2, &set));
     assert_int_equal(set->needle_count, 1);
     assert_int_equal(set->needles[0].len, 6);
-    leak_set_free(set);
+    leak_set_unref(set);
 }
 
 static void looks_for_a_token_as_it_is_only(void **state) {
     (void)state;
     struct leak_set *set = new_set(SLICE("ey.a/b+c"), LEAK_TOKEN);
     assert_int_equal(set->needle_count, 1);
-    leak_set_free(set);
+    leak_set_unref(set);
     set = new_set(SLICE("ey.a/b+c"), LEAK_VALUE);
     assert_true(set->needle_count > 6);
-    leak_set_free(set);
+    leak_set_unref(set);
 }
 
 static void cuts_long_forms_into_even_parts(void **state) {
@@ -58,7 +58,7 @@ static void cuts_long_forms_into_even_parts(void **state) {
         for (uint32_t needle = 0; needle < set->needle_count; needle++) {
             assert_in_range(set->needles[needle].len, LEAK_NEEDLE_MAX / 2, LEAK_NEEDLE_MAX);
         }
-        leak_set_free(set);
+        leak_set_unref(set);
     }
 }
 
@@ -69,7 +69,7 @@ static void takes_little_more_than_a_token(void **state) {
         token[i] = (char)('a' + i * i % 23);
     struct leak_set *set = new_set(slice_of(token, sizeof token), LEAK_TOKEN);
     assert_in_range(secret_bytes(set->memory).len + sizeof *set, sizeof token, sizeof token + 512);
-    leak_set_free(set);
+    leak_set_unref(set);
 }
 
 static void fails_when_secret_memory_is_used_up(void **state) {
@@ -88,7 +88,7 @@ static void fails_when_secret_memory_is_used_up(void **state) {
     while (count > 0)
         secret_unref(hogs[--count]);
     assert_true(leak_set_new(&source, 1, &set));
-    leak_set_free(set);
+    leak_set_unref(set);
     free(text);
 }
 

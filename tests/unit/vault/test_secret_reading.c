@@ -49,7 +49,7 @@ static void reads_the_newest_version_that_may_be_used(void **state) {
 
 static void picks_up_a_version_when_its_time_has_come(void **state) {
     (void)state;
-    char latest[512], list[1024];
+    static char latest[512], list[1024]; /* the server may outlive the test's frame */
     const long long from_sec = (long long)clock_wall_sec() + 2;
     snprintf(latest, sizeof latest,
              BUNDLE_AS("admin", V2, "two", "{\"enabled\":true,\"nbf\":%lld}"), from_sec);
@@ -141,7 +141,7 @@ static void lists_nothing_for_a_pinned_version(void **state) {
 
 static void follows_a_list_to_no_other_host(void **state) {
     (void)state;
-    char list[1024], link[256];
+    static char list[1024], link[256];
     struct scripted_server *elsewhere = scripted_server_start();
     scripted_server_reply(elsewhere, "/",
                           (struct scripted_reply){200, NULL, PAGE(ITEM(V2, "200"))});
@@ -162,7 +162,7 @@ static void follows_a_list_to_no_other_host(void **state) {
 
 static void gives_up_on_a_list_without_end(void **state) {
     (void)state;
-    char list[1024], link[256];
+    static char list[1024], link[256];
     snprintf(link, sizeof link, "%s/secrets/admin/versions?api-version=7.4", bar.origin);
     body_with_link(list, sizeof list, ITEM(V2, "200"), link);
     reply(LISTED, 200, NULL, list);

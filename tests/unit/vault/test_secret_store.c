@@ -222,7 +222,7 @@ static void drops_a_stale_value_at_its_limit(void **state) {
 
 static void drops_a_value_when_its_version_expires(void **state) {
     (void)state;
-    char body[512];
+    static char body[512]; /* the server may outlive the test's frame */
     bar.secrets[0].refresh_sec = 10000;
     bar.secrets[0].max_stale_sec = 100000;
     snprintf(body, sizeof body,
