@@ -78,7 +78,7 @@ void exchange_begin_tunnel(struct exchange *exchange, size_t head_len) {
         exchange_on_credential_taken(exchange);
     }
     if (scrubs) {
-        leak_scan_init(&exchange->leaks, exchange->credential->leaks);
+        leak_scan_init(&exchange->leaks, exchange->sought);
         exchange->download.scan = &exchange->leaks;
     }
     io_buffer_consume(&exchange->upstream->conn.in, head_len);

@@ -440,17 +440,15 @@ static void offers_no_extension_where_it_searches(void **state) {
     struct leak_set *leaks = NULL;
     const struct leak_source source = {SLICE("open-sesame"), LEAK_VALUE};
     assert_true(leak_set_new(&source, 1, &leaks));
-    const struct rendered_credential credential = {.is_available = true, .leaks = leaks};
     const char *request = "GET / HTTP/1.1\r\nHost: h.example\r\nSec-WebSocket-Extensions: e\r\n"
                           "sec-websocket-protocol: p\r\n\r\n";
-    scene.exchange.credential = &credential;
     scene.exchange.opens_websocket = true;
     assert_non_null(strstr(forwarded(&scene, request), "Sec-WebSocket-Extensions: e\r\n"));
-    scene.route.scrub = true;
+    scene.exchange.sought = leaks;
     const char *text = forwarded(&scene, request);
     assert_null(strstr(text, "Extensions"));
     assert_non_null(strstr(text, "sec-websocket-protocol: p\r\n"));
-    leak_set_free(leaks);
+    leak_set_unref(leaks);
     scene_close(&scene);
 }
 
