@@ -547,6 +547,10 @@ class Credentials(SecretCase, SocketCase):
         config["credentials"] = {"key": {"headers": {"X-Key": "{local/key}"}}, "open": {"bearer": "local/key"}}
         cls.add_routes(config, door, ["key"], websocket=True)
         cls.add_routes(config, door, ["open"], websocket=True, scrub=False)
+        config["routes"].append({
+            "name": "mixed", "path": "/mixed", "upstream": door.upstream.url, "websocket": True,
+            "access": [{"actions": ["GET /bare/**"], "to": {"everyone": True}},
+                       {"role": "Contributor", "to": {"everyone": True}, "credential": "key"}]})
 
     def through(self, route, script, *more):
         """The client's end, and what the upstream saw, of a WebSocket through `route`."""
@@ -601,6 +605,18 @@ class Credentials(SecretCase, SocketCase):
                     self.assertEqual((BINARY, True, expected), self.hear(client))
                 client.close()
                 self.assertEqual(5, self.line_of(client)["scrubbed"])
+
+    def test_who_gets_no_credential_is_not_told_the_routes_other_one(self):
+        self.assertEqual(200, self.ask("/mixed/any").status)  # it is there to be looked for
+        path = f"/bare/{uuid.uuid4()}"
+        self.door.upstream.on(path, opened(lambda peer: (peer.send(frame(SECRET.encode())), peer.wait_closed())))
+        client = self.door.client()
+        self.addCleanup(client.close)
+        client.head = client.exchange(handshake(f"/mixed{path}", self.token))
+        self.assertEqual(101, client.head.status, client.head.body)
+        self.assertEqual((BINARY, True, b"*" * len(SECRET)), self.hear(client))
+        client.close()
+        self.assertNotIn("credential", {key for key, value in self.line_of(client).items() if value})
 
     def test_no_frame_waits_for_the_next(self):
         """Although it ends in what may be the beginning of the secret."""
