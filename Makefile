@@ -47,7 +47,7 @@ ALL_CFLAGS = -std=gnu11 -g $(WARNINGS) -fPIE -pthread -I. -DBARKEEP_VERSION='"$(
              $(CFLAGS_$(MODE)) $(PKG_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = -pie -pthread -Wl,--as-needed $(LDFLAGS_$(MODE)) $(LDFLAGS)
 
-ROOM_SRC    := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
+ROOM_SRC    := $(foreach room,$(ROOMS) proxy/mcp,$(wildcard $(room)/*.c))
 ROOM_OBJ    := $(patsubst %.c,$(OBJ)/%.o,$(filter-out proxy/main.c,$(ROOM_SRC)))
 STANDIN_SRC := $(wildcard tests/standin/*.c)
 STANDIN_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(STANDIN_SRC))
@@ -179,7 +179,7 @@ fuzz:
 fuzz-run: fuzz-binaries
 	@tests/fuzz/run_all $(FUZZ_SECONDS) $(FUZZ_BIN)
 
-SOURCES = $(wildcard *.c $(ROOMS:%=%/*.[ch]) tests/*/*.[ch] tests/unit/*/*.[ch])
+SOURCES = $(wildcard *.c $(ROOMS:%=%/*.[ch]) proxy/mcp/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch])
 
 lint:
 	@$(ENSURE) build test clang lint

@@ -5,6 +5,7 @@
 
 #include "auth/identity.h"
 #include "config/config.h"
+#include "core/json_text.h"
 #include "core/reason.h"
 
 struct policy;
@@ -16,12 +17,34 @@ void policy_free(struct policy *policy);
 /* Every group that any rule names, once each, sorted by bytes; as long as the policy lives. */
 const struct slice *policy_groups(const struct policy *policy, size_t *out_count);
 
+/* What a rule has to grant to a message of an MCP client. */
+enum policy_mcp_gate {
+    POLICY_MCP_SOME,   /* that some mcp: action is granted */
+    POLICY_MCP_METHOD, /* the method, whatever the name */
+    POLICY_MCP_NAME,   /* the method with this name and these arguments */
+    POLICY_MCP_LIST,   /* the method, or `uses` with whatever name */
+};
+
+/* What a message asks of an MCP server. On a route with `mcp:` only mcp: actions grant; what takes
+ * away may also be an action of plain HTTP. */
+struct policy_mcp {
+    struct slice method; /* "tools/call"; empty: no message, but a stream or the end of a session */
+    bool has_name;
+    struct slice name; /* unescaped bytes */
+    enum policy_mcp_gate gate;
+    struct slice uses;            /* POLICY_MCP_LIST: the method that what is listed is for */
+    const struct json_text *json; /* NULL: no arguments are known, as when lists are filtered */
+    uint32_t arguments;           /* JSON_TEXT_NONE: there are none */
+    bool is_any_arguments; /* would some arguments do? Denies that look at them do not match */
+};
+
 /* One request, as the rules see it. */
 struct policy_question {
     size_t route;
     const struct identity *identity;
     struct slice method;
-    struct slice path_below; /* canonical, below the route's prefix */
+    struct slice path_below;      /* canonical, below the route's prefix */
+    const struct policy_mcp *mcp; /* a message to an MCP server; NULL: plain HTTP */
     const unsigned char
         *client; /* 16 bytes, IPv4 as ::ffff:a.b.c.d; NULL: not known (unix socket) */
 };

@@ -280,7 +280,49 @@ struct config_upstream_tls {
     size_t certificate;      /* index into credentials, of kind client_certificate; CONFIG_NONE */
 };
 
+/* How a request is refused that an MCP client makes and the rules do not grant. */
+enum config_mcp_denial {
+    MCP_DENIAL_EXPLAIN,
+    MCP_DENIAL_HIDE,
+    MCP_DENIAL_TOOL_ERROR,
+    MCP_DENIAL_CHALLENGE
+};
+enum config_mcp_pinning { MCP_PINNING_OFF, MCP_PINNING_WARN, MCP_PINNING_BLOCK };
+enum config_mcp_revision {
+    MCP_REVISION_2025_03_26 = 1 << 0,
+    MCP_REVISION_2025_06_18 = 1 << 1,
+    MCP_REVISION_2025_11_25 = 1 << 2,
+    MCP_REVISION_2026_07_28 = 1 << 3,
+    MCP_REVISIONS_LEGACY =
+        MCP_REVISION_2025_03_26 | MCP_REVISION_2025_06_18 | MCP_REVISION_2025_11_25,
+    MCP_REVISIONS_ALL = MCP_REVISIONS_LEGACY | MCP_REVISION_2026_07_28,
+};
+
+/* Sign-in for clients that Entra ID does not understand: barkeep stands for the authorization
+ * server. */
+struct config_mcp_facade {
+    const char *client_id;               /* registered in the tenant beforehand */
+    struct config_strings redirect_uris; /* the only ones that are let through */
+};
+
+/* A route that gates a server of the Model Context Protocol. */
+struct config_mcp {
+    const char *resource; /* its URL for clients; NULL: no metadata is served */
+    enum config_mcp_denial denial;
+    unsigned revisions;
+    uint64_t max_body_bytes;   /* of a message to the server */
+    uint64_t max_result_bytes; /* of a message from the server */
+    struct config_strings allowed_origins;
+    bool passes_server_requests;
+    const char *pins_file; /* NULL: none */
+    enum config_mcp_pinning pinning;
+    struct config_mcp_facade *facade; /* NULL: off */
+    uint32_t calls_per_session;       /* tools/call of one session; 0: no limit */
+    struct config_position position;
+};
+
 struct config_route {
+    struct config_mcp *mcp; /* NULL: plain HTTP */
     const char *name;
     const char *host; /* lower-case exact host, "*.suffix", or NULL for any */
     const char *path; /* canonical prefix without trailing slash, or "/" */

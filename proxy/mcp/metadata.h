@@ -1,0 +1,44 @@
+/* What an MCP client is told about signing in: protected-resource metadata (RFC 9728), challenges,
+ * CORS for browsers, and JSON 404s where OAuth servers are looked for in vain. Contract section 7.
+ */
+#ifndef BARKEEP_PROXY_MCP_METADATA_H
+#define BARKEEP_PROXY_MCP_METADATA_H
+
+#include "config/config.h"
+#include "core/buf.h"
+#include "proxy/h1_head.h"
+
+enum mcp_page {
+    MCP_PAGE_NONE,
+    MCP_PAGE_RESOURCE, /* /.well-known/oauth-protected-resource, with or without the route's path */
+    MCP_PAGE_FACADE,   /* /.well-known/oauth-authorization-server and openid-configuration, facade
+                          only */
+    MCP_PAGE_AUTHORIZE, /* facade: redirects to the authority */
+    MCP_PAGE_TOKEN,     /* facade: POST, passed on to the authority */
+    MCP_PAGE_REGISTER,  /* facade: POST, answers with the configured client */
+    MCP_PAGE_NOT_HERE,  /* an OAuth path that is not served here: 404 with a JSON body */
+};
+
+/* Which page `path` is on this host, and of which route; looked at only when no route of its own
+ * claims the path more closely than "/". */
+enum mcp_page mcp_page_find(const struct config *config, struct slice host, struct slice path,
+                            size_t *out_route);
+void mcp_write_resource_metadata(struct buf *out, const struct config *config, size_t route);
+void mcp_write_not_here(struct buf *out);
+
+/* WWW-Authenticate for 401 (token_came: error="invalid_token") and for 403 insufficient_scope,
+ * Bearer first, from configuration alone. `scopes` are those that the operation needs,
+ * space-separated, may be empty. */
+void mcp_write_challenge(struct buf *out, const struct config *config, size_t route, int status,
+                         bool token_came, struct slice scopes);
+/* Scopes that rules of the route name which would grant the method and name; space-separated, in
+ * the form a client has to ask for ("https://gw.example/mcp/mcp.read"). */
+void mcp_write_scopes(struct buf *out, const struct config *config, size_t route,
+                      struct slice method, struct slice name);
+
+/* An Origin that is sent has to be the resource's own or among allowed_origins. */
+bool mcp_origin_is_allowed(const struct config_mcp *mcp, struct slice origin);
+/* Field lines for a browser whose Origin is allowed. */
+void mcp_write_cors(struct buf *out, struct slice origin, bool is_preflight);
+
+#endif

@@ -1,0 +1,32 @@
+/* Which definition of a tool was approved: SHA-256 over its canonical JSON, field by field, in a
+ * file that `barkeep pin` writes. Contract section 7. */
+#ifndef BARKEEP_PROXY_MCP_PINS_H
+#define BARKEEP_PROXY_MCP_PINS_H
+
+#include "config/config.h"
+#include "core/json_text.h"
+#include "core/status.h"
+
+struct mcp_pins;
+
+enum mcp_pin_verdict {
+    MCP_PIN_SAME,
+    MCP_PIN_WORDS_CHANGED, /* title, description, icons only */
+    MCP_PIN_CHANGED,       /* schema, annotations, or what is not known */
+    MCP_PIN_UNKNOWN        /* no such tool in the file */
+};
+
+/* Immutable once loaded; shared by all workers. NULL with *err when the file cannot be read or says
+ * nonsense. */
+struct mcp_pins *mcp_pins_load(const char *path, struct error *err);
+struct mcp_pins *mcp_pins_ref(struct mcp_pins *pins);
+void mcp_pins_unref(struct mcp_pins *pins); /* NULL is fine */
+
+/* A tool as it stands in an answer to tools/list; remembered for mcp_pins_may_call(). From any
+ * thread. */
+enum mcp_pin_verdict mcp_pins_judge(struct mcp_pins *pins, const struct json_text *json,
+                                    uint32_t tool);
+/* A tool that is in the file and was not listed otherwise since. */
+bool mcp_pins_may_call(const struct mcp_pins *pins, struct slice name);
+
+#endif

@@ -1,0 +1,26 @@
+/* What an allowed message looks like on its way to the server: mirrored headers written anew from
+ * the body, capabilities for what the route does not pass taken out, sealed names opened. */
+#ifndef BARKEEP_PROXY_MCP_REQUEST_H
+#define BARKEEP_PROXY_MCP_REQUEST_H
+
+#include "proxy/mcp/message.h"
+#include "proxy/mcp/rewrite.h"
+#include "proxy/mcp/seal.h"
+
+/* True for the fields of a request that are never copied but written anew: Mcp-Method, Mcp-Name,
+ * Mcp-Protocol-Version, Mcp-Session-Id, Last-Event-ID, Accept, Content-Type, Cookie, Origin; of a
+ * modern message Mcp-Param-* were compared with the body where they mirror it and pass once. */
+bool mcp_field_is_ours(struct slice name);
+/* Appends "Name: value\r\n" lines for a POST. `session` is the upstream's own id, empty for none.
+ */
+bool mcp_write_fields(struct buf *out, const struct mcp_message *message, struct slice session,
+                      const struct h1_request *request);
+
+/* Prepares the body: edits for capabilities and for sealed task ids and request ids. False: a
+ * sealed name that does not open, see *out_refusal. */
+bool mcp_request_prepare(const struct mcp_message *message, const struct config_mcp *mcp,
+                         const struct mcp_seal *seal, const struct mcp_holder *holder,
+                         struct arena *arena, struct mcp_rewrite *out_rewrite,
+                         struct mcp_refusal *out_refusal);
+
+#endif

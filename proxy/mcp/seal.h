@@ -1,0 +1,36 @@
+/* Names of things at the upstream that are handed to one caller only (sessions, tasks, requests
+ * that wait for an answer): sealed so that they open for the same principal on the same route
+ * alone. Stateless: nothing is remembered, every worker can open them. AES-256-GCM. */
+#ifndef BARKEEP_PROXY_MCP_SEAL_H
+#define BARKEEP_PROXY_MCP_SEAL_H
+
+#include "auth/identity.h"
+#include "core/arena.h"
+#include "core/status.h"
+
+struct mcp_seal;
+
+enum mcp_sealed { MCP_SEALED_SESSION = 1, MCP_SEALED_TASK, MCP_SEALED_REQUEST };
+
+/* Whom it is sealed for. `session` is the upstream's own session id, empty for none. */
+struct mcp_holder {
+    const struct identity *identity;
+    struct slice route; /* its name */
+    struct slice session;
+};
+
+/* With a key of its own making; NULL when the system gives no random bytes. From a key of 32 bytes
+ * when several processes are to open each other's. */
+struct mcp_seal *mcp_seal_new(const unsigned char *key_or_null);
+void mcp_seal_free(struct mcp_seal *seal); /* NULL is fine */
+
+/* [A-Za-z0-9_-]; empty without memory or when `text` is longer than 1024 bytes. */
+struct slice mcp_seal_close(const struct mcp_seal *seal, enum mcp_sealed what,
+                            const struct mcp_holder *holder, struct slice text,
+                            struct arena *arena);
+/* False for whatever this seal did not close for this holder: foreign, altered, made up, empty. */
+bool mcp_seal_open(const struct mcp_seal *seal, enum mcp_sealed what,
+                   const struct mcp_holder *holder, struct slice sealed, struct arena *arena,
+                   struct slice *out_text);
+
+#endif
