@@ -24,10 +24,12 @@
     X(REASON_NO_ROLE, "no_role", 403, "No role allows this")                                       \
     X(REASON_DENIED, "denied", 403, "A deny rule forbids this")                                    \
     X(REASON_GROUPS_UNKNOWN, "groups_unknown", 403, "The caller's groups are not known")           \
+    X(REASON_ORIGIN_REFUSED, "origin_refused", 403, "Pages of this origin may not call this")      \
     X(REASON_NO_ROUTE, "no_route", 404, "No route leads there")                                    \
     X(REASON_METHOD_REFUSED, "method_refused", 405, "The method is not accepted")                  \
     X(REASON_HEAD_TIMEOUT, "head_timeout", 408, "The request did not arrive in time")              \
     X(REASON_BODY_TOO_LARGE, "body_too_large", 413, "The request body is too large")               \
+    X(REASON_CONTENT_TYPE, "content_type", 415, "The body is of a kind that is not read here")     \
     X(REASON_RATE_LIMITED, "rate_limited", 429, "Too many requests")                               \
     X(REASON_HEAD_TOO_LARGE, "head_too_large", 431, "The request head is too large")               \
     X(REASON_UPSTREAM_UNREACHABLE, "upstream_unreachable", 502, "The upstream cannot be reached")  \

@@ -278,6 +278,67 @@ enum body_pump_result body_pump(struct body *body, struct conn *source, struct c
     return BODY_PUMP_DONE;
 }
 
+enum body_pump_result body_take(struct body *body, struct conn *source, struct slice *out_bytes) {
+    int budget = PUMP_BUDGET;
+    *out_bytes = (struct slice){0};
+    while (body->pending == 0 && !body->is_read) {
+        if (budget == 0) {
+            return BODY_PUMP_AGAIN;
+        }
+        enum body_pump_result result = body_read_on(body, source, &budget);
+        if (result != BODY_PUMP_AGAIN) {
+            return result;
+        }
+    }
+    if (body->pending == 0) {
+        conn_rest(source);
+        return BODY_PUMP_DONE;
+    }
+    *out_bytes = slice_of(source->in.bytes + source->in.start, body->pending);
+    return BODY_PUMP_AGAIN;
+}
+
+void body_taken(struct body *body, struct conn *source, size_t n) {
+    io_buffer_consume(&source->in, n);
+    body->pending -= n;
+    body->moved += n;
+    if (body->pending == 0 && body->kind == BODY_LENGTH && body->left == 0) {
+        body->is_read = true;
+    }
+}
+
+size_t body_put_chunk(struct conn *sink, struct slice bytes) {
+    return body_write_chunk(sink, bytes);
+}
+
+enum body_pump_result body_pump_bytes(struct body *body, struct slice bytes, struct conn *sink) {
+    while (!body->is_written) {
+        if (sink->is_broken) {
+            return BODY_PUMP_SINK_BROKEN;
+        }
+        struct slice rest = slice_skip(bytes, (size_t)body->moved);
+        size_t taken = rest.len ? body_write_plain(sink, rest) : 0;
+        body->moved += taken;
+        body->left = rest.len - taken;
+        body->is_read = body->is_written = body->left == 0;
+        if (taken == rest.len) {
+            continue;
+        }
+        switch (conn_flush(sink)) {
+        case IO_OK:
+            if (!sink->can_write) {
+                return BODY_PUMP_WAIT_SINK;
+            }
+            continue;
+        case IO_ERROR:
+            return BODY_PUMP_SINK_BROKEN;
+        default:
+            return BODY_PUMP_WAIT_SINK;
+        }
+    }
+    return BODY_PUMP_DONE;
+}
+
 /* Sends what is there and was not sent yet. */
 static bool body_forward_kept(struct body *body, struct conn *source, size_t offset,
                               struct conn *sink) {

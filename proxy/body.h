@@ -42,6 +42,15 @@ void body_init(struct body *body, enum body_kind kind, uint64_t length, bool wri
                uint64_t limit);
 /* Moves what can be moved now. */
 enum body_pump_result body_pump(struct body *body, struct conn *source, struct conn *sink);
+/* Takes the body out of its framing instead of forwarding it: BODY_PUMP_AGAIN with the next bytes,
+ * which stay at the front of the source's `in` until body_taken(), or with none when the budget of
+ * this turn is used up; BODY_PUMP_DONE when there are no more. */
+enum body_pump_result body_take(struct body *body, struct conn *source, struct slice *out_bytes);
+void body_taken(struct body *body, struct conn *source, size_t n);
+/* Sends what of `bytes` was not sent yet; the body is all of them. */
+enum body_pump_result body_pump_bytes(struct body *body, struct slice bytes, struct conn *sink);
+/* Puts as much of `bytes` behind `out` as one chunk takes; says how much. */
+size_t body_put_chunk(struct conn *sink, struct slice bytes);
 /* The same for a BODY_LENGTH whose bytes stay in the source's `in`, `offset` bytes behind its
  * front, so that they can be sent again. The block must have room for all of them. */
 enum body_pump_result body_pump_keeping(struct body *body, struct conn *source, size_t offset,

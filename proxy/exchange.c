@@ -26,11 +26,18 @@ static const unsigned allowed_moves[PHASE_COUNT] = {
 #undef TO
 
 static void (*const steps[PHASE_COUNT])(struct exchange *exchange) = {
-    [PHASE_ROUTE] = exchange_step_route,         [PHASE_AUTHENTICATE] = exchange_step_authenticate,
-    [PHASE_AUTHORIZE] = exchange_step_authorize, [PHASE_CREDENTIAL] = exchange_step_credential,
-    [PHASE_CONNECT] = exchange_step_connect,     [PHASE_REQUEST] = exchange_step_request,
-    [PHASE_RESPONSE] = exchange_step_response,   [PHASE_REFUSE] = exchange_step_refuse,
-    [PHASE_OWN_PAGE] = exchange_step_own_page,   [PHASE_TUNNEL] = exchange_step_tunnel,
+    [PHASE_ROUTE] = exchange_step_route,
+    [PHASE_AUTHENTICATE] = exchange_step_authenticate,
+    [PHASE_AUTHORIZE] = exchange_step_authorize,
+    [PHASE_CREDENTIAL] = exchange_step_credential,
+    [PHASE_CONNECT] = exchange_step_connect,
+    [PHASE_REQUEST] = exchange_step_request,
+    [PHASE_RESPONSE] = exchange_step_response,
+    [PHASE_REFUSE] = exchange_step_refuse,
+    [PHASE_OWN_PAGE] = exchange_step_own_page,
+    [PHASE_TUNNEL] = exchange_step_tunnel,
+    [PHASE_MCP_MESSAGE] = exchange_step_mcp_message,
+    [PHASE_MCP_ANSWER] = exchange_step_mcp_answer,
 };
 
 static void exchange_finish(struct exchange *exchange);
@@ -274,6 +281,7 @@ static void exchange_finish(struct exchange *exchange) {
     identity_unref(exchange->identity);
     identity_lines_unref(exchange->lines);
     rendering_unref(exchange->on_behalf);
+    exchange_mcp_free(exchange);
     snapshot_unref(exchange->snapshot);
     upstream_pools_unref(exchange->pools);
     arena_reset(&exchange->arena);

@@ -20,7 +20,8 @@
     X(PHASE_ROUTE, "route", TO(PHASE_AUTHENTICATE) | TO(PHASE_OWN_PAGE) | TO(PHASE_REFUSE))        \
     X(PHASE_OWN_PAGE, "own_page", TO(PHASE_DONE))                                                  \
     X(PHASE_AUTHENTICATE, "authenticate",                                                          \
-      TO(PHASE_WAIT_KEYS) | TO(PHASE_AUTHORIZE) | TO(PHASE_REFUSE))                                \
+      TO(PHASE_WAIT_KEYS) | TO(PHASE_MCP_MESSAGE) | TO(PHASE_AUTHORIZE) | TO(PHASE_REFUSE))        \
+    X(PHASE_MCP_MESSAGE, "mcp_message", TO(PHASE_AUTHORIZE) | TO(PHASE_REFUSE) | TO(PHASE_DONE))   \
     X(PHASE_WAIT_KEYS, "wait_keys", TO(PHASE_ROUTE) | TO(PHASE_AUTHENTICATE) | TO(PHASE_REFUSE))   \
     X(PHASE_AUTHORIZE, "authorize",                                                                \
       TO(PHASE_WAIT_GROUPS) | TO(PHASE_CREDENTIAL) | TO(PHASE_REFUSE))                             \
@@ -32,7 +33,8 @@
     X(PHASE_CONNECT, "connect", TO(PHASE_REQUEST) | TO(PHASE_REFUSE))                              \
     X(PHASE_REQUEST, "request",                                                                    \
       TO(PHASE_CONNECT) | TO(PHASE_WAIT_CREDENTIAL) | TO(PHASE_RESPONSE) | TO(PHASE_TUNNEL) |      \
-          TO(PHASE_REFUSE) | TO(PHASE_DONE))                                                       \
+          TO(PHASE_MCP_ANSWER) | TO(PHASE_REFUSE) | TO(PHASE_DONE))                                \
+    X(PHASE_MCP_ANSWER, "mcp_answer", TO(PHASE_RESPONSE) | TO(PHASE_REFUSE) | TO(PHASE_DONE))      \
     X(PHASE_RESPONSE, "response", TO(PHASE_DONE))                                                  \
     X(PHASE_TUNNEL, "tunnel", TO(PHASE_DONE))                                                      \
     X(PHASE_REFUSE, "refuse", TO(PHASE_DONE))                                                      \
@@ -84,7 +86,9 @@ struct exchange {
     struct slice below;
     struct forwarding forwarding; /* from where it comes */
     struct body upload;
-    bool opens_websocket; /* on a route that lets it */
+    bool opens_websocket;     /* on a route that lets it */
+    bool has_head_apart;      /* in the arena: it outlives what the client sends behind it */
+    struct exchange_mcp *mcp; /* on a route that gates an MCP server; NULL: on others */
     char id[33];
 
     /* the judgement */
@@ -138,6 +142,7 @@ struct exchange {
     int upstream_status;
     enum aborted_by aborted_by;
     bool closes_client;
+    struct own_page *page;       /* NULL: none of ours */
     bool is_own_page;            /* answered by barkeep itself, without an upstream */
     size_t audit_reserved_bytes; /* 0: no room was to be had */
     uint64_t begin_us;
@@ -209,6 +214,11 @@ static inline bool exchange_scrubs(const struct exchange *exchange) {
     return exchange->sought != NULL;
 }
 
+/* Somebody has to understand the answer's bytes: it must not come encoded. */
+static inline bool exchange_reads_answer(const struct exchange *exchange) {
+    return exchange_scrubs(exchange) || exchange->mcp;
+}
+
 /* How long an answer of our own may take to leave. */
 enum { OWN_PAGE_LIMIT_MS = 10000 };
 
@@ -247,9 +257,41 @@ void exchange_note_tls_problem(struct exchange *exchange);
 void exchange_begin_tunnel(struct exchange *exchange, size_t head_len);
 void exchange_on_tunnel_timer(struct exchange *exchange);
 
-/* own_page.c: what is served to everyone, whatever the routes. */
-bool exchange_wants_own_page(const struct exchange *exchange);
-void exchange_begin_own_page(struct exchange *exchange);
+/* exchange_mcp.c: the request's part on a route that gates an MCP server. */
+/* Before anybody is asked for a token: Origin, preflight, methods. False when it was refused or
+ * answered. */
+bool exchange_mcp_admits(struct exchange *exchange);
+/* What the rules are asked about the message. */
+const struct policy_mcp *exchange_mcp_question(const struct exchange *exchange);
+/* The message as it goes to the server; the body that the upstream gets. */
+bool exchange_mcp_has_body(const struct exchange *exchange);
+struct slice exchange_mcp_body(const struct exchange *exchange);
+/* Header lines: for the server, and for a browser whose page may call. */
+struct slice exchange_mcp_fields(const struct exchange *exchange);
+struct slice exchange_mcp_cors(const struct exchange *exchange);
+/* The value of WWW-Authenticate for the status that is about to be sent; empty: the usual one. */
+struct slice exchange_mcp_challenge(struct exchange *exchange);
+void exchange_mcp_free(struct exchange *exchange);
+void exchange_step_mcp_message(struct exchange *exchange);
+/* exchange_mcp_answer.c: the server's answer, its head complete. */
+void exchange_begin_mcp_answer(struct exchange *exchange, size_t head_len);
+void exchange_step_mcp_answer(struct exchange *exchange);
+/* PHASE_RESPONSE of such an answer. */
+void exchange_step_mcp_response(struct exchange *exchange);
+/* Writes the refusal the way the client's protocol has it. False: as any other refusal. */
+bool exchange_mcp_write_refusal(struct exchange *exchange, struct buf *body);
+
+/* Whether the rules that judge the exchange grant this to its caller. */
+bool exchange_mcp_is_granted(const struct exchange *exchange, const struct policy_mcp *mcp);
+
+/* exchange_forward.c */
+/* Answers Expect: 100-continue once the body is wanted. */
+void exchange_invite_body(struct exchange *exchange);
+/* How long the upstream says it keeps the connection, or what we take for it. */
+uint32_t exchange_keep_alive_ms(const struct h1_response *response);
+
+/* own_page.c: what is served to everyone, whatever the routes. True when it was answered so. */
+bool exchange_begins_own_page(struct exchange *exchange);
 
 /* Steps: each does what its phase can do now and moves on or returns. */
 void exchange_step_route(struct exchange *exchange);

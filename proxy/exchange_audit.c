@@ -3,7 +3,7 @@
 #include "core/clock.h"
 #include "core/json_out.h"
 #include "proxy/client.h"
-#include "proxy/exchange.h"
+#include "proxy/exchange_mcp.h"
 
 /* Keys, numbers, ids, GUIDs, token ids and the rule's label; what one secret adds; and a bound on
  * what the configuration adds: a credential made of dozens of secrets may cost a line its
@@ -12,6 +12,8 @@ enum {
     RECORD_FIXED_BYTES = 2048,
     RECORD_BYTES_PER_SECRET = 80,
     RECORD_CONFIG_BYTES_MAX = 4096,
+    RECORD_MCP_BYTES =
+        JSON_OUT_MAX_STRING + 6 * MCP_ARGUMENT_NAMES_MAX * MCP_ARGUMENT_NAME_BYTES + 512,
     RECORD_SHADOW_BYTES = POLICY_SHADOWS_MAX * 176, /* a label holds a route's name */
 };
 
@@ -108,6 +110,30 @@ static void write_request(struct json_out *out, const struct exchange *exchange)
     write_optional(out, "path", exchange->path.text);
 }
 
+static void write_mcp(struct json_out *out, const struct exchange *exchange) {
+    const struct exchange_mcp *mcp = exchange->mcp;
+    if (!mcp || !mcp->has_message) {
+        return;
+    }
+    json_out_object_begin(out, "mcp");
+    write_optional(out, "method", mcp->message.method ? mcp->message.method->text : SLICE(""));
+    write_optional(out, "name", mcp->message.has_name ? mcp->message.name : SLICE(""));
+    if (mcp->arguments_digest[0]) {
+        json_out_array_begin(out, "arguments");
+        for (size_t i = 0; i < mcp->argument_name_count; i++) {
+            json_out_str(out, NULL, mcp->argument_names[i]);
+        }
+        json_out_array_end(out);
+        json_out_cstr(out, "arguments_sha256", mcp->arguments_digest);
+    }
+    if (mcp->filter) {
+        struct mcp_filter_counts counts = mcp_filter_counts(mcp->filter);
+        json_out_u64(out, "hidden", counts.hidden);
+        json_out_u64(out, "held_back", counts.refused);
+    }
+    json_out_object_end(out);
+}
+
 static void write_outcome(struct json_out *out, const struct exchange *exchange) {
     json_out_u64(out, "status", (uint64_t)exchange->status);
     json_out_cstr(out, "decision", decision_label(exchange->reason));
@@ -131,6 +157,7 @@ static void write_line(struct exchange *exchange, struct buf *line, uint64_t now
     json_out_cstr(&out, "event", "request");
     write_request(&out, exchange);
     write_outcome(&out, exchange);
+    write_mcp(&out, exchange);
     write_principal(&out, exchange->identity);
     write_token(&out, exchange);
     write_credential(&out, exchange);
@@ -195,6 +222,15 @@ static bool uses_shadow(const struct config *config) {
     return is_used;
 }
 
+static bool uses_mcp(const struct config *config) {
+    for (size_t i = 0; i < config->route_count; i++) {
+        if (config->routes[i].mcp) {
+            return true;
+        }
+    }
+    return false;
+}
+
 size_t exchange_record_base_bytes(const struct config *config) {
     size_t longest = 0;
     for (size_t i = 0; i < config->credential_count; i++) {
@@ -207,7 +243,8 @@ size_t exchange_record_base_bytes(const struct config *config) {
                    strlen(config->secrets[i].name) + RECORD_BYTES_PER_SECRET;
     }
     longest = longest < RECORD_CONFIG_BYTES_MAX ? longest : RECORD_CONFIG_BYTES_MAX;
-    return RECORD_FIXED_BYTES + longest + (uses_shadow(config) ? RECORD_SHADOW_BYTES : 0);
+    return RECORD_FIXED_BYTES + longest + (uses_shadow(config) ? RECORD_SHADOW_BYTES : 0) +
+           (uses_mcp(config) ? RECORD_MCP_BYTES : 0);
 }
 
 void exchange_record(struct exchange *exchange) {

@@ -12,7 +12,7 @@
 
 /* A chunked body whose first bytes are here and wrong is refused before anything goes upstream. */
 static bool upload_begins_wrong(const struct exchange *exchange) {
-    if (exchange->request.body != BODY_CHUNKED) {
+    if (exchange->request.body != BODY_CHUNKED || exchange->has_head_apart) {
         return false;
     }
     struct chunked_reader reader;
@@ -218,9 +218,9 @@ void exchange_step_credential(struct exchange *exchange) {
 
 /* Both the head and all of the body are still here. */
 static bool exchange_may_replay(const struct exchange *exchange) {
-    return exchange->kept_head_bytes > 0 &&
-           (exchange->request.body == BODY_NONE || exchange->keeps_upload) &&
-           exchange_route(exchange)->retry_safe;
+    bool has_all = exchange->kept_head_bytes > 0 &&
+                   (exchange->request.body == BODY_NONE || exchange->keeps_upload);
+    return (has_all || exchange_mcp_has_body(exchange)) && exchange_route(exchange)->retry_safe;
 }
 
 void exchange_on_credential_refused(struct exchange *exchange) {

@@ -26,7 +26,7 @@ void exchange_drop_head(struct exchange *exchange) {
     conn_rest(&exchange->client->conn);
 }
 
-static void exchange_invite_body(struct exchange *exchange) {
+void exchange_invite_body(struct exchange *exchange) {
     struct conn *conn = &exchange->client->conn;
     bool has_begun = io_buffer_data(&conn->in).len > exchange->kept_head_bytes;
     if (!exchange->request.expects_continue || has_begun ||
@@ -44,7 +44,8 @@ static bool exchange_can_keep_upload(const struct exchange *exchange) {
     const struct conn *conn = &exchange->client->conn;
     const struct config_route *route = exchange_route(exchange);
     if (!exchange->credential || exchange->on_behalf || request->body != BODY_LENGTH ||
-        !route->retry_safe || request->content_length > route->body_limit_bytes) {
+        exchange->has_head_apart || !route->retry_safe ||
+        request->content_length > route->body_limit_bytes) {
         return false;
     }
     size_t before = conn->in.start + exchange->kept_head_bytes;
@@ -76,7 +77,9 @@ static bool exchange_write_request(struct exchange *exchange) {
         if (!exchange->keeps_upload) {
             exchange_drop_head(exchange);
         }
-        exchange_invite_body(exchange);
+        if (!exchange_mcp_has_body(exchange)) {
+            exchange_invite_body(exchange);
+        }
         exchange_set_deadline(exchange, route->idle_timeout_ms);
     }
     return true;
@@ -102,6 +105,9 @@ static void exchange_fail_upload(struct exchange *exchange, enum reason reason,
 static enum body_pump_result exchange_pump_upload(struct exchange *exchange) {
     struct conn *client = &exchange->client->conn;
     struct conn *upstream = &exchange->upstream->conn;
+    if (exchange_mcp_has_body(exchange)) {
+        return body_pump_bytes(&exchange->upload, exchange_mcp_body(exchange), upstream);
+    }
     if (exchange->keeps_upload) {
         return body_pump_keeping(&exchange->upload, client, exchange->kept_head_bytes, upstream);
     }
@@ -189,7 +195,7 @@ static void exchange_on_upstream_gone(struct exchange *exchange) {
 }
 
 /* "timeout=5" of a Keep-Alive field: we let go a second earlier than the upstream would. */
-static uint32_t keep_alive_hint_ms(const struct h1_response *response) {
+uint32_t exchange_keep_alive_ms(const struct h1_response *response) {
     for (size_t i = 0; i < response->header_count; i++) {
         const struct header *header = &response->headers[i];
         if (header->id != HEADER_KEEP_ALIVE) {
@@ -239,7 +245,7 @@ static void exchange_begin_response(struct exchange *exchange, size_t head_len) 
     }
     exchange->status = response->status;
     exchange->wrote_response_head = true;
-    exchange->upstream_idle_ms = keep_alive_hint_ms(response);
+    exchange->upstream_idle_ms = exchange_keep_alive_ms(response);
     body_init(&exchange->download, response->body, response->content_length, chunked, UINT64_MAX);
     if (exchange_scrubs(exchange)) {
         leak_scan_init(&exchange->leaks, exchange->sought);
@@ -302,7 +308,11 @@ static bool exchange_take_response(struct exchange *exchange, size_t head_len) {
     if (exchange->credential) {
         exchange_on_credential_taken(exchange);
     }
-    exchange_begin_response(exchange, head_len);
+    if (exchange->mcp) {
+        exchange_begin_mcp_answer(exchange, head_len);
+    } else {
+        exchange_begin_response(exchange, head_len);
+    }
     return false;
 }
 
@@ -356,6 +366,10 @@ void exchange_step_request(struct exchange *exchange) {
 }
 
 void exchange_step_response(struct exchange *exchange) {
+    if (exchange->mcp) {
+        exchange_step_mcp_response(exchange);
+        return;
+    }
     struct conn *client = &exchange->client->conn;
     struct conn *upstream = &exchange->upstream->conn;
     uint64_t moved = exchange->download.moved;
@@ -398,6 +412,13 @@ void exchange_on_forward_timeout(struct exchange *exchange) {
     case PHASE_CONNECT:
         exchange_refuse(exchange, REASON_UPSTREAM_TIMEOUT, 0,
                         "the connection to the upstream took too long");
+        break;
+    case PHASE_MCP_MESSAGE:
+        exchange_refuse(exchange, REASON_HEAD_TIMEOUT, 0, "the message stopped arriving");
+        break;
+    case PHASE_MCP_ANSWER:
+        exchange_refuse(exchange, REASON_UPSTREAM_TIMEOUT, 0,
+                        "the server's answer stopped arriving");
         break;
     case PHASE_REQUEST:
         if (exchange->upload.is_written || exchange->upload_is_over ||

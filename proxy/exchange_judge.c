@@ -60,8 +60,7 @@ void exchange_step_route(struct exchange *exchange) {
     if (!exchange_find_caller(exchange) || !exchange_read_target(exchange)) {
         return;
     }
-    if (exchange_wants_own_page(exchange)) {
-        exchange_begin_own_page(exchange);
+    if (exchange_begins_own_page(exchange)) {
         return;
     }
     if (!exchange_passes(exchange, judgement_find_route(exchange_config(exchange),
@@ -75,6 +74,9 @@ void exchange_step_route(struct exchange *exchange) {
         exchange->request.content_length > route->body_limit_bytes) {
         exchange_refuse(exchange, REASON_BODY_TOO_LARGE, 0,
                         "the body is larger than this route takes");
+        return;
+    }
+    if (route->mcp && !exchange_mcp_admits(exchange)) {
         return;
     }
     if (exchange_read_wish(exchange)) {
@@ -173,7 +175,7 @@ void exchange_step_authenticate(struct exchange *exchange) {
     if (exchange_is_refused_as_revoked(exchange)) {
         return;
     }
-    exchange_move(exchange, PHASE_AUTHORIZE);
+    exchange_move(exchange, exchange_route(exchange)->mcp ? PHASE_MCP_MESSAGE : PHASE_AUTHORIZE);
 }
 
 void exchange_take_groups(struct exchange *exchange, const struct group_want *groups) {
@@ -212,15 +214,30 @@ static bool exchange_needs_groups(struct exchange *exchange) {
     return true;
 }
 
-static void exchange_ask(const struct exchange *exchange, const struct ruleset *rules, size_t route,
-                         struct slice below, struct decision *out_decision) {
+static void exchange_ask_about(const struct exchange *exchange, const struct ruleset *rules,
+                               size_t route, struct slice below, const struct policy_mcp *mcp,
+                               struct decision *out_decision) {
     const struct client_address *client = exchange->forwarding.client;
     const struct policy_question question = {.route = route,
                                              .identity = exchange->identity,
                                              .method = exchange->method,
                                              .path_below = below,
+                                             .mcp = mcp,
                                              .client = client->is_ip ? client->bytes : NULL};
     policy_decide(rules->policy, &question, NULL, out_decision);
+}
+
+static void exchange_ask(const struct exchange *exchange, const struct ruleset *rules, size_t route,
+                         struct slice below, struct decision *out_decision) {
+    exchange_ask_about(exchange, rules, route, below, exchange_mcp_question(exchange),
+                       out_decision);
+}
+
+bool exchange_mcp_is_granted(const struct exchange *exchange, const struct policy_mcp *mcp) {
+    struct decision decision;
+    exchange_ask_about(exchange, exchange->snapshot->rules, exchange->route, exchange->below, mcp,
+                       &decision);
+    return decision.is_allowed;
 }
 
 /* The caller's token is of an issuer, and of a version, that are accepted still. */
@@ -265,7 +282,8 @@ static bool exchange_is_still_allowed(const struct exchange *exchange) {
     if (route == CONFIG_NONE || !exchange_knows_groups_for(exchange, rules->policy) ||
         !exchange_has_issuer_in(exchange, &rules->config->entra) ||
         !exchange_caller_is_found_anew(exchange, rules->config) ||
-        (exchange->phase == PHASE_TUNNEL && !rules->config->routes[route].websocket)) {
+        (exchange->phase == PHASE_TUNNEL && !rules->config->routes[route].websocket) ||
+        (exchange->mcp != NULL) != (rules->config->routes[route].mcp != NULL)) {
         return false;
     }
     exchange_ask(exchange, rules, route, below, &decision);

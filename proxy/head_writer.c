@@ -7,6 +7,7 @@
 #include "core/secret.h"
 #include "proxy/client.h"
 #include "proxy/injected_pairs.h"
+#include "proxy/mcp/request.h"
 
 void head_writer_begin(struct head_writer *writer, struct io_buffer *out,
                        const struct io_pool *pool) {
@@ -88,6 +89,9 @@ static bool request_field_passes(const struct exchange *exchange, const struct h
         (header->flags & (HEADER_HOP_BY_HOP | HEADER_FRAMING | HEADER_FROM_US))) {
         return false;
     }
+    if (exchange->mcp && mcp_field_is_ours(header->name)) {
+        return false;
+    }
     const char *token_header = exchange_route(exchange)->token_header;
     if (token_header && slice_eq_nocase(header->name, slice_of_str(token_header))) {
         return false;
@@ -98,9 +102,10 @@ static bool request_field_passes(const struct exchange *exchange, const struct h
         return false;
     case HEADER_ACCEPT_ENCODING: /* what is compressed cannot be searched */
     case HEADER_WEBSOCKET_EXTENSIONS:
-    case HEADER_RANGE:           /* nor what begins or ends within a secret */
+    case HEADER_RANGE: /* nor what begins or ends within a secret */
     case HEADER_IF_RANGE:
-        return !exchange_scrubs(exchange) && !credential_sets(exchange->credential, header->name);
+        return !exchange_reads_answer(exchange) &&
+               !credential_sets(exchange->credential, header->name);
     case HEADER_COOKIE: /* written anew when the credential sets some */
         return !credential_sets_cookies(exchange->credential) &&
                !credential_sets(exchange->credential, header->name);
@@ -120,9 +125,11 @@ static void write_request_line(struct head_writer *writer, const struct exchange
     HEAD_WRITE_LITERAL(writer, " ");
     head_write(writer, slice_of_str(upstream->base_path));
     head_write(writer, exchange->below);
-    if (exchange->has_query || (exchange->credential && exchange->credential->query_count > 0)) {
+    bool has_query =
+        exchange->has_query && !exchange->mcp; /* sessions are named in a header alone */
+    if (has_query || (exchange->credential && exchange->credential->query_count > 0)) {
         HEAD_WRITE_LITERAL(writer, "?");
-        write_query(writer, exchange->query, exchange->credential);
+        write_query(writer, has_query ? exchange->query : SLICE(""), exchange->credential);
     }
     HEAD_WRITE_LITERAL(writer, " HTTP/1.1\r\nHost: ");
     head_write(writer, exchange_route(exchange)->preserve_host
@@ -162,7 +169,7 @@ static void write_credential(struct head_writer *writer, const struct exchange *
     if (credential_sets_cookies(credential)) {
         write_cookies(writer, &exchange->request, credential);
     }
-    if (exchange_scrubs(exchange)) {
+    if (exchange_reads_answer(exchange)) {
         HEAD_WRITE_LITERAL(writer, "Accept-Encoding: identity\r\n");
     }
 }
@@ -208,6 +215,9 @@ bool write_upstream_request(struct exchange *exchange, const struct config_upstr
     }
     write_forwarding(&writer, exchange, has_trace);
     write_identity(&writer, exchange);
+    if (exchange->mcp) {
+        head_write(&writer, exchange_mcp_fields(exchange));
+    }
     write_credential(&writer, exchange);
     if (exchange->opens_websocket) {
         write_switch(&writer);

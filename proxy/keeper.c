@@ -16,6 +16,7 @@
 #include "proxy/admin.h"
 #include "proxy/audit_writer.h"
 #include "proxy/listener.h"
+#include "proxy/mcp/seal.h"
 #include "proxy/rate_limiter.h"
 #include "proxy/reload.h"
 #include "proxy/secret_heap.h"
@@ -34,6 +35,7 @@ struct keeper {
     struct file_watch *watch; /* of what the configuration is made of */
     struct audit_writer *audit;
     struct rate_limiter *rates;
+    struct mcp_seal *seal;
     struct admin *admin;
 
     struct worker *workers[WORKERS_MAX];
@@ -302,7 +304,12 @@ static enum status keeper_make_sources(struct keeper *keeper, struct config *con
     if (!keeper->client) {
         return STATUS_IO;
     }
+    keeper->seal = mcp_seal_new(NULL);
+    if (!keeper->seal) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory, or no random bytes");
+    }
     const struct sources_ground ground = {.loop = keeper->loop,
+                                          .seal = keeper->seal,
                                           .client = keeper->client,
                                           .mailbox = keeper->mailbox,
                                           .on_change = on_change,
@@ -448,6 +455,7 @@ static void keeper_done(struct keeper *keeper) {
     for (size_t i = 0; i < keeper->worker_count; i++) {
         worker_free(keeper->workers[i]);
     }
+    mcp_seal_free(keeper->seal);
     rate_limiter_free(keeper->rates);
     audit_writer_free(keeper->audit);
     if (keeper->mailbox) {

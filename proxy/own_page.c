@@ -1,50 +1,151 @@
-/* What barkeep itself serves on the listener, to whoever asks: the keys that verify its assertions.
- * Looked for before any route, so that no route can take its place. */
+/* What barkeep itself serves on the listener, to whoever asks: the keys that verify its assertions,
+ * and how an MCP client signs in. Looked for before any route, so that no route can take its place.
+ */
+#include "proxy/own_page.h"
+
 #include "auth/assertion.h"
 #include "proxy/client.h"
-#include "proxy/exchange.h"
 #include "proxy/head_writer.h"
 #include "proxy/judgement.h"
+#include "proxy/mcp/metadata.h"
 
-bool exchange_wants_own_page(const struct exchange *exchange) {
-    return judgement_is_own_page(exchange->path.text);
-}
+enum { PAGE_BYTES_MAX = 16384 };
+
+struct own_page {
+    int status;
+    const char *content_type; /* NULL: no body */
+    struct slice body;
+    struct slice fields;
+};
 
 static bool is_get(const struct exchange *exchange) {
     return slice_eq(exchange->method, SLICE("GET"));
 }
 
-void exchange_begin_own_page(struct exchange *exchange) {
+void own_page_begin(struct exchange *exchange, int status, const char *content_type,
+                    struct slice body, struct slice fields) {
+    exchange->page = arena_alloc(&exchange->arena, sizeof *exchange->page);
+    if (!exchange->page) {
+        exchange_refuse(exchange, REASON_OVERLOADED, 0, "out of memory");
+        return;
+    }
+    *exchange->page = (struct own_page){status, content_type, body, fields};
+    exchange->is_own_page = true;
+    exchange_set_deadline(exchange, OWN_PAGE_LIMIT_MS);
+    exchange_move(exchange, PHASE_OWN_PAGE);
+}
+
+/* False when it was refused. */
+static bool is_read_only(struct exchange *exchange) {
+    if (is_get(exchange) || slice_eq(exchange->method, SLICE("HEAD"))) {
+        return true;
+    }
+    exchange->is_own_page = true;
+    exchange_refuse(exchange, REASON_METHOD_REFUSED, 0, "this page can only be read");
+    return false;
+}
+
+static void begin_jwks(struct exchange *exchange) {
     const struct assertion_signer *signer = exchange->snapshot->assertions;
-    if (!is_get(exchange) && !slice_eq(exchange->method, SLICE("HEAD"))) {
-        exchange->is_own_page = true;
-        exchange_refuse(exchange, REASON_METHOD_REFUSED, 0, "this page can only be read");
-    } else if (!signer) {
+    if (!is_read_only(exchange)) {
+        return;
+    }
+    if (!signer) {
         exchange_refuse(exchange, REASON_NO_ROUTE, 0, "no assertions are signed here");
+        return;
+    }
+    own_page_begin(exchange, 200, "application/jwk-set+json", assertion_signer_jwks(signer),
+                   SLICE("Cache-Control: public, max-age=300\r\n"));
+}
+
+/* `text` is copied: the page outlives it. */
+static void begin_json(struct exchange *exchange, int status, struct buf *text,
+                       const char *fields) {
+    char *copy = buf_ok(text) ? arena_strdup_slice(&exchange->arena, buf_slice(text)) : NULL;
+    if (copy) {
+        own_page_begin(exchange, status, "application/json", slice_of_str(copy),
+                       slice_of_str(fields));
     } else {
-        exchange->is_own_page = true;
-        exchange_set_deadline(exchange, OWN_PAGE_LIMIT_MS);
-        exchange_move(exchange, PHASE_OWN_PAGE);
+        exchange_refuse(exchange, REASON_OVERLOADED, 0, "out of memory");
     }
 }
 
-static bool write_page(struct exchange *exchange, struct slice body) {
+static bool begins_sign_in_page(struct exchange *exchange) {
+    size_t route;
+    struct buf text;
+    const struct config *config = exchange_config(exchange);
+    enum mcp_page page =
+        mcp_page_find(config, judgement_host(exchange->request.host), exchange->path.text, &route);
+    if (page == MCP_PAGE_NONE) {
+        return false;
+    }
+    buf_init(&text, PAGE_BYTES_MAX);
+    if (page == MCP_PAGE_RESOURCE) {
+        if (is_read_only(exchange)) {
+            mcp_write_resource_metadata(&text, config, route);
+            begin_json(exchange, 200, &text,
+                       "Cache-Control: public, max-age=300\r\nAccess-Control-Allow-Origin: *\r\n");
+        }
+    } else {
+        mcp_write_not_here(&text);
+        begin_json(exchange, 404, &text,
+                   "Cache-Control: no-store\r\nAccess-Control-Allow-Origin: *\r\n");
+    }
+    buf_done(&text);
+    return true;
+}
+
+bool exchange_begins_own_page(struct exchange *exchange) {
+    if (judgement_is_own_page(exchange->path.text)) {
+        begin_jwks(exchange);
+        return true;
+    }
+    return begins_sign_in_page(exchange);
+}
+
+static struct slice phrase_of(int status) {
+    switch (status) {
+    case 200:
+        return SLICE("OK");
+    case 201:
+        return SLICE("Created");
+    case 204:
+        return SLICE("No Content");
+    case 302:
+        return SLICE("Found");
+    case 404:
+        return SLICE("Not Found");
+    default:
+        return SLICE("Error");
+    }
+}
+
+static bool write_page(struct exchange *exchange, const struct own_page *page) {
     struct conn *conn = &exchange->client->conn;
     struct head_writer writer;
     head_writer_begin(&writer, &conn->out, conn->pool);
-    HEAD_WRITE_LITERAL(&writer, "HTTP/1.1 200 OK\r\nContent-Type: application/jwk-set+json\r\n"
-                                "Cache-Control: public, max-age=300\r\n");
+    HEAD_WRITE_LITERAL(&writer, "HTTP/1.1 ");
+    head_write_u64(&writer, (uint64_t)page->status);
+    HEAD_WRITE_LITERAL(&writer, " ");
+    head_write(&writer, phrase_of(page->status));
+    HEAD_WRITE_LITERAL(&writer, "\r\n");
+    if (page->content_type) {
+        head_write_field(&writer, SLICE("Content-Type"), slice_of_str(page->content_type));
+    }
+    head_write(&writer, page->fields);
     head_write_field(&writer, SLICE("Date"), worker_date(exchange->worker));
     head_write_field(&writer, SLICE("X-Request-Id"), slice_of(exchange->id, 32));
-    HEAD_WRITE_LITERAL(&writer, "Content-Length: ");
-    head_write_u64(&writer, body.len);
-    HEAD_WRITE_LITERAL(&writer, "\r\n");
+    if (page->status != 204) {
+        HEAD_WRITE_LITERAL(&writer, "Content-Length: ");
+        head_write_u64(&writer, page->body.len);
+        HEAD_WRITE_LITERAL(&writer, "\r\n");
+    }
     if (exchange->closes_client) {
         HEAD_WRITE_LITERAL(&writer, "Connection: close\r\n");
     }
     HEAD_WRITE_LITERAL(&writer, "\r\n");
-    if (is_get(exchange)) {
-        head_write(&writer, body);
+    if (!slice_eq(exchange->method, SLICE("HEAD"))) {
+        head_write(&writer, page->body);
     }
     return head_writer_end(&writer, &conn->out);
 }
@@ -53,8 +154,7 @@ static bool write_page(struct exchange *exchange, struct slice body) {
 static bool compose_page(struct exchange *exchange) {
     struct conn *conn = &exchange->client->conn;
     exchange->closes_client |= exchange->request.body != BODY_NONE || exchange->worker->is_draining;
-    return io_buffer_open(&conn->out, conn->pool) &&
-           write_page(exchange, assertion_signer_jwks(exchange->snapshot->assertions));
+    return io_buffer_open(&conn->out, conn->pool) && write_page(exchange, exchange->page);
 }
 
 void exchange_step_own_page(struct exchange *exchange) {
@@ -65,7 +165,7 @@ void exchange_step_own_page(struct exchange *exchange) {
             exchange_move(exchange, PHASE_DONE);
             return;
         }
-        exchange->status = 200;
+        exchange->status = exchange->page->status;
     }
     switch (conn_flush(&exchange->client->conn)) {
     case IO_OK:

@@ -5,10 +5,12 @@
 #include "proxy/exchange.h"
 #include "proxy/head_writer.h"
 
-enum { PROBLEM_BYTES_MAX = 2048 };
+enum { PROBLEM_BYTES_MAX = 4096 };
 
 static const char *status_phrase(int status) {
     switch (status) {
+    case 200:
+        return "OK";
     case 400:
         return "Bad Request";
     case 401:
@@ -21,6 +23,8 @@ static const char *status_phrase(int status) {
         return "Method Not Allowed";
     case 408:
         return "Request Timeout";
+    case 415:
+        return "Unsupported Media Type";
     case 413:
         return "Content Too Large";
     case 414:
@@ -75,8 +79,25 @@ static void write_problem(struct exchange *exchange, struct buf *body) {
     buf_append_char(body, '\n');
 }
 
-static void write_special_fields(struct head_writer *writer, const struct exchange *exchange) {
-    if (exchange->status == 401) {
+static struct slice allowed_methods(const struct exchange *exchange) {
+    if (exchange->is_own_page) {
+        return SLICE("Allow: GET, HEAD\r\n");
+    }
+    if (exchange->mcp) {
+        bool has_sessions = (exchange_route(exchange)->mcp->revisions & MCP_REVISIONS_LEGACY) != 0;
+        return has_sessions ? SLICE("Allow: GET, POST, DELETE\r\n") : SLICE("Allow: POST\r\n");
+    }
+    return SLICE("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n");
+}
+
+static void write_special_fields(struct head_writer *writer, struct exchange *exchange) {
+    struct slice mcp_challenge = SLICE("");
+    if (exchange->mcp && (exchange->status == 401 || exchange->status == 403)) {
+        mcp_challenge = exchange_mcp_challenge(exchange);
+    }
+    if (mcp_challenge.len && !exchange->challenge) {
+        head_write_field(writer, SLICE("WWW-Authenticate"), mcp_challenge);
+    } else if (exchange->status == 401) {
         if (exchange->challenge) {
             head_write_field(writer, SLICE("WWW-Authenticate"), slice_of_str(exchange->challenge));
         } else if (exchange->reason == REASON_TOKEN_MISSING) {
@@ -89,9 +110,7 @@ static void write_special_fields(struct head_writer *writer, const struct exchan
         HEAD_WRITE_LITERAL(writer, "Sec-WebSocket-Version: 13\r\n");
     }
     if (exchange->status == 405) {
-        head_write(writer, exchange->is_own_page
-                               ? SLICE("Allow: GET, HEAD\r\n")
-                               : SLICE("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"));
+        head_write(writer, allowed_methods(exchange));
     }
     if (exchange->status == 429) {
         HEAD_WRITE_LITERAL(writer, "Retry-After: ");
@@ -103,7 +122,7 @@ static void write_special_fields(struct head_writer *writer, const struct exchan
     }
 }
 
-static bool write_refusal(struct exchange *exchange, struct slice body) {
+static bool write_refusal(struct exchange *exchange, const char *type, struct slice body) {
     struct conn *conn = &exchange->client->conn;
     struct head_writer writer;
     head_writer_begin(&writer, &conn->out, conn->pool);
@@ -111,11 +130,13 @@ static bool write_refusal(struct exchange *exchange, struct slice body) {
     head_write_u64(&writer, (uint64_t)exchange->status);
     HEAD_WRITE_LITERAL(&writer, " ");
     head_write(&writer, slice_of_str(status_phrase(exchange->status)));
-    HEAD_WRITE_LITERAL(&writer,
-                       "\r\nContent-Type: application/problem+json\r\nCache-Control: no-store\r\n");
+    HEAD_WRITE_LITERAL(&writer, "\r\n");
+    head_write_field(&writer, SLICE("Content-Type"), slice_of_str(type));
+    HEAD_WRITE_LITERAL(&writer, "Cache-Control: no-store\r\n");
     head_write_field(&writer, SLICE("Date"), worker_date(exchange->worker));
     head_write_field(&writer, SLICE("X-Request-Id"), slice_of(exchange->id, 32));
     write_special_fields(&writer, exchange);
+    head_write(&writer, exchange_mcp_cors(exchange));
     HEAD_WRITE_LITERAL(&writer, "Content-Length: ");
     head_write_u64(&writer, body.len);
     HEAD_WRITE_LITERAL(&writer, "\r\n");
@@ -132,6 +153,9 @@ static bool write_refusal(struct exchange *exchange, struct slice body) {
 /* A refusal keeps the connection only when the request has been read whole and the fault was not
  * the caller's. */
 static bool refusal_closes(const struct exchange *exchange) {
+    if (exchange_mcp_has_body(exchange)) { /* it was read whole: what follows is another request */
+        return exchange->closes_client || exchange->worker->is_draining;
+    }
     return exchange->status < 500 || exchange->request.body != BODY_NONE ||
            exchange->request.method.len == 0 || exchange->closes_client ||
            exchange->worker->is_draining;
@@ -140,11 +164,15 @@ static bool refusal_closes(const struct exchange *exchange) {
 static bool compose_refusal(struct exchange *exchange) {
     struct conn *conn = &exchange->client->conn;
     struct buf body;
-    exchange->closes_client = refusal_closes(exchange);
+    const char *type = "application/json";
     buf_init(&body, PROBLEM_BYTES_MAX);
-    write_problem(exchange, &body);
+    if (!exchange_mcp_write_refusal(exchange, &body)) {
+        type = "application/problem+json";
+        write_problem(exchange, &body);
+    }
+    exchange->closes_client = refusal_closes(exchange);
     bool is_written = buf_ok(&body) && io_buffer_open(&conn->out, conn->pool) &&
-                      write_refusal(exchange, buf_slice(&body));
+                      write_refusal(exchange, type, buf_slice(&body));
     buf_done(&body);
     return is_written;
 }

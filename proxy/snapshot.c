@@ -4,7 +4,32 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-struct ruleset *ruleset_new(struct config *config, struct error *err) {
+#include "proxy/mcp/pins.h"
+
+/* False with err. */
+static bool ruleset_load_pins(struct ruleset *rules, struct error *err) {
+    const struct config *config = rules->config;
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct config_mcp *mcp = config->routes[i].mcp;
+        if (!mcp || !mcp->pins_file || mcp->pinning == MCP_PINNING_OFF) {
+            continue;
+        }
+        rules->pins[i] = mcp_pins_load(mcp->pins_file, err);
+        if (!rules->pins[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void ruleset_drop_pins(struct ruleset *rules) {
+    for (size_t i = 0; rules->pins && i < rules->config->route_count; i++) {
+        mcp_pins_unref(rules->pins[i]);
+    }
+    free(rules->pins);
+}
+
+struct ruleset *ruleset_new(struct config *config, const struct mcp_seal *seal, struct error *err) {
     struct ruleset *rules = calloc(1, sizeof *rules);
     if (!rules) {
         error_set(err, STATUS_NO_MEMORY, "out of memory");
@@ -14,15 +39,17 @@ struct ruleset *ruleset_new(struct config *config, struct error *err) {
     rules->config = config_ref(config);
     rules->policy = policy_new(config);
     rules->router = router_new(config);
+    rules->seal = seal;
     rules->places = calloc(config->route_count + 1, sizeof *rules->places);
-    if (!rules->policy || !rules->router || !rules->places) {
+    rules->pins = calloc(config->route_count + 1, sizeof(struct mcp_pins *));
+    if (!rules->policy || !rules->router || !rules->places || !rules->pins) {
         error_set(err, STATUS_NO_MEMORY, "out of memory");
         ruleset_unref(rules);
         return NULL;
     }
     rules->tls = tls_contexts_new(config, err);
     rules->servers = rules->tls ? tls_servers_new(config, err) : NULL;
-    if (!rules->servers) {
+    if (!rules->servers || !ruleset_load_pins(rules, err)) {
         ruleset_unref(rules);
         return NULL;
     }
@@ -41,6 +68,7 @@ void ruleset_unref(struct ruleset *rules) {
     policy_free(rules->policy);
     router_free(rules->router);
     free(rules->places);
+    ruleset_drop_pins(rules);
     tls_contexts_free(rules->tls, rules->config->route_count);
     tls_servers_free(rules->servers, rules->config->listen_count);
     config_unref(rules->config);

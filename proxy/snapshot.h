@@ -16,6 +16,9 @@
 #include "vault/secret_store.h"
 
 /* The parts that change only when the configuration does. */
+struct mcp_pins;
+struct mcp_seal;
+
 struct ruleset {
     _Atomic uint32_t refs;
     struct config *config;
@@ -23,12 +26,14 @@ struct ruleset {
     struct router *router;
     struct tls_context **tls;    /* by route */
     struct tls_server **servers; /* by entry of `listen` */
+    const struct mcp_seal *seal; /* of the process */
+    struct mcp_pins **pins;      /* by route; NULL where there are none */
     size_t *places; /* by route: where it counts; the keeper fills them in before publishing */
 };
 
 /* Takes its own reference to `config`, and reads the files of certificates, keys and authorities it
  * names. NULL with err. */
-struct ruleset *ruleset_new(struct config *config, struct error *err);
+struct ruleset *ruleset_new(struct config *config, const struct mcp_seal *seal, struct error *err);
 struct ruleset *ruleset_ref(struct ruleset *ruleset);
 void ruleset_unref(struct ruleset *ruleset);
 

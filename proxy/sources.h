@@ -25,7 +25,8 @@ struct sources_ground {
      * has returned. */
     void (*on_change)(void *owner, struct sources *sources);
     void *owner;
-    resolver_on_book *on_book; /* on the mailbox's receiver, with the id of the sources */
+    const struct mcp_seal *seal; /* of sessions and the like: outlives reloads */
+    resolver_on_book *on_book;   /* on the mailbox's receiver, with the id of the sources */
 };
 
 /* Members are for reading outside of sources.c. */

@@ -1,0 +1,437 @@
+/* A message to an MCP server: read whole, held against its head, and made ready for the rules and
+ * for the server. What it may say is proxy/mcp's to know. */
+#include "proxy/exchange_mcp.h"
+
+#include <stdlib.h>
+
+#include "core/json_canonical.h"
+#include "proxy/client.h"
+#include "proxy/mcp/metadata.h"
+#include "proxy/own_page.h"
+
+enum { MCP_FIELDS_BYTES = 16384, MCP_REWRITE_ROOM = 65536 };
+
+static const struct config_mcp *exchange_mcp_config(const struct exchange *exchange) {
+    return exchange_route(exchange)->mcp;
+}
+
+static bool method_is(const struct exchange *exchange, const char *method) {
+    return slice_eq_str(exchange->method, method);
+}
+
+static const struct header *find_header(const struct h1_request *request, const char *name) {
+    for (size_t i = 0; i < request->header_count; i++) {
+        if (slice_eq_nocase(request->headers[i].name, slice_of_str(name))) {
+            return &request->headers[i];
+        }
+    }
+    return NULL;
+}
+
+static size_t count_headers(const struct h1_request *request, const char *name) {
+    size_t count = 0;
+    for (size_t i = 0; i < request->header_count; i++) {
+        count += slice_eq_nocase(request->headers[i].name, slice_of_str(name)) ? 1 : 0;
+    }
+    return count;
+}
+
+static struct exchange_mcp *exchange_mcp_of(struct exchange *exchange) {
+    if (!exchange->mcp) {
+        exchange->mcp = calloc(1, sizeof *exchange->mcp);
+        if (exchange->mcp) {
+            mcp_message_init(&exchange->mcp->message);
+            buf_init(&exchange->mcp->fields, MCP_FIELDS_BYTES);
+            buf_init(&exchange->mcp->client_fields, MCP_FIELDS_BYTES);
+            buf_init(&exchange->mcp->cors, MCP_FIELDS_BYTES);
+        }
+    }
+    return exchange->mcp;
+}
+
+void exchange_mcp_free(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    if (!mcp) {
+        return;
+    }
+    exchange->mcp = NULL;
+    mcp_filter_free(mcp->filter);
+    mcp_message_done(&mcp->message);
+    buf_wipe(&mcp->body);
+    buf_wipe(&mcp->rewritten);
+    buf_wipe(&mcp->answer);
+    buf_done(&mcp->fields);
+    buf_done(&mcp->client_fields);
+    buf_done(&mcp->cors);
+    free(mcp);
+}
+
+static bool exchange_mcp_admits_origin(struct exchange *exchange) {
+    const struct header *origin = find_header(&exchange->request, "Origin");
+    if (!origin) {
+        return true;
+    }
+    if (count_headers(&exchange->request, "Origin") == 1 &&
+        mcp_origin_is_allowed(exchange_mcp_config(exchange), origin->value)) {
+        mcp_write_cors(&exchange->mcp->cors, origin->value, false);
+        return true;
+    }
+    exchange_refuse(exchange, REASON_ORIGIN_REFUSED, 0,
+                    "pages of this origin may not call this server");
+    return false;
+}
+
+static void exchange_mcp_answer_preflight(struct exchange *exchange) {
+    struct buf *fields = &exchange->mcp->cors;
+    buf_clear(fields);
+    mcp_write_cors(fields, find_header(&exchange->request, "Origin")->value, true);
+    own_page_begin(exchange, 204, NULL, SLICE(""), buf_slice(fields));
+}
+
+/* GET opens a stream of what the server says by itself, DELETE ends a session: both of the era with
+ * sessions. */
+static bool exchange_mcp_admits_method(const struct exchange *exchange) {
+    bool has_sessions = (exchange_mcp_config(exchange)->revisions & MCP_REVISIONS_LEGACY) != 0;
+    bool is_of_sessions = method_is(exchange, "GET") || method_is(exchange, "DELETE");
+    return method_is(exchange, "POST") || (is_of_sessions && has_sessions);
+}
+
+bool exchange_mcp_admits(struct exchange *exchange) {
+    if (!exchange_mcp_of(exchange)) {
+        exchange_refuse(exchange, REASON_OVERLOADED, 0, "out of memory");
+        return false;
+    }
+    buf_clear(&exchange->mcp->cors);
+    if (!exchange_mcp_admits_origin(exchange)) {
+        return false;
+    }
+    bool is_preflight = method_is(exchange, "OPTIONS") &&
+                        find_header(&exchange->request, "Origin") &&
+                        find_header(&exchange->request, "Access-Control-Request-Method");
+    if (is_preflight) {
+        exchange_mcp_answer_preflight(exchange);
+        return false;
+    }
+    if (!exchange_mcp_admits_method(exchange)) {
+        exchange_refuse(exchange, REASON_METHOD_REFUSED, 0,
+                        "an MCP server does not take this method");
+        return false;
+    }
+    if (method_is(exchange, "POST") &&
+        !mcp_head_read(&exchange->request, &exchange->mcp->refusal)) {
+        exchange->mcp->is_refused = true;
+        exchange_refuse(exchange, exchange->mcp->refusal.reason, exchange->mcp->refusal.http_status,
+                        exchange->mcp->refusal.message);
+        return false;
+    }
+    uint64_t limit = exchange_mcp_config(exchange)->max_body_bytes;
+    if (exchange->request.body == BODY_LENGTH && exchange->request.content_length > limit) {
+        exchange_refuse(exchange, REASON_BODY_TOO_LARGE, 0,
+                        "the message is larger than this route takes");
+        return false;
+    }
+    return true;
+}
+
+/* The head must outlive the body that is read behind it. */
+static bool exchange_set_head_apart(struct exchange *exchange) {
+    struct conn *conn = &exchange->client->conn;
+    struct h1_refusal refusal;
+    size_t len = exchange->kept_head_bytes;
+    if (exchange->has_head_apart) {
+        return true;
+    }
+    char *copy = arena_alloc(&exchange->arena, len);
+    if (!copy) {
+        return false;
+    }
+    memcpy(copy, io_buffer_data(&conn->in).ptr, len);
+    struct h1_request request;
+    if (h1_request_parse(slice_of(copy, len), &exchange->worker->request_limits, exchange->headers,
+                         &request, &refusal) != H1_COMPLETE) {
+        return false;
+    }
+    request.body = exchange->request.body;
+    exchange->request = request;
+    exchange->kept_head_bytes = 0;
+    exchange->has_head_apart = true;
+    io_buffer_consume(&conn->in, len);
+    return true;
+}
+
+static bool exchange_mcp_begin_reading(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    uint64_t limit = exchange_mcp_config(exchange)->max_body_bytes;
+    exchange_invite_body(exchange);
+    if (!exchange_set_head_apart(exchange)) {
+        exchange_refuse(exchange, REASON_OVERLOADED, 0, "out of memory");
+        return false;
+    }
+    buf_init(&mcp->body, (size_t)limit);
+    body_init(&mcp->reader, exchange->request.body, exchange->request.content_length, false, limit);
+    exchange_set_deadline(exchange, exchange_route(exchange)->idle_timeout_ms);
+    return true;
+}
+
+/* True once the message is here whole. */
+static bool exchange_mcp_read(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    struct conn *client = &exchange->client->conn;
+    for (;;) {
+        struct slice bytes;
+        switch (body_take(&mcp->reader, client, &bytes)) {
+        case BODY_PUMP_DONE:
+            mcp->is_read = true;
+            return true;
+        case BODY_PUMP_AGAIN:
+            if (bytes.len == 0) {
+                exchange_resume_soon(exchange);
+                return false;
+            }
+            buf_append_slice(&mcp->body, bytes);
+            body_taken(&mcp->reader, client, bytes.len);
+            if (!buf_ok(&mcp->body)) {
+                exchange_refuse(exchange, REASON_OVERLOADED, 0, "out of memory");
+                return false;
+            }
+            exchange_set_deadline(exchange, exchange_route(exchange)->idle_timeout_ms);
+            break;
+        case BODY_PUMP_WAIT_SOURCE:
+        case BODY_PUMP_WAIT_SINK:
+            return false;
+        case BODY_PUMP_TOO_LARGE:
+            exchange_refuse(exchange, REASON_BODY_TOO_LARGE, 0,
+                            "the message is larger than this route takes");
+            return false;
+        case BODY_PUMP_MALFORMED:
+            exchange_refuse(exchange, REASON_BODY_MALFORMED, 0,
+                            "the chunked coding of the body is malformed");
+            return false;
+        default:
+            exchange->aborted_by = ABORTED_BY_CLIENT;
+            exchange_move(exchange, PHASE_DONE);
+            return false;
+        }
+    }
+}
+
+static void exchange_mcp_refuse(struct exchange *exchange) {
+    const struct mcp_refusal *refusal = &exchange->mcp->refusal;
+    exchange->mcp->is_refused = true;
+    exchange_refuse(exchange, refusal->reason, refusal->http_status, refusal->message);
+}
+
+/* The caller's session, opened: what the server calls it. False when it is none of this caller's.
+ */
+static bool exchange_mcp_open_session(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    const struct header *header = find_header(&exchange->request, "Mcp-Session-Id");
+    bool is_modern = mcp->has_message && mcp->message.era == MCP_MODERN;
+    mcp->holder = (struct mcp_holder){.identity = exchange->identity,
+                                      .route = slice_of_str(exchange_route(exchange)->name)};
+    if (!header || is_modern) {
+        return true;
+    }
+    struct slice session;
+    const struct mcp_holder holder = mcp->holder;
+    if (count_headers(&exchange->request, "Mcp-Session-Id") == 1 &&
+        mcp_seal_open(exchange->snapshot->rules->seal, MCP_SEALED_SESSION, &holder, header->value,
+                      &exchange->arena, &session)) {
+        mcp->holder.session = session;
+        return true;
+    }
+    mcp->refusal = (struct mcp_refusal){.reason = REASON_NO_ROUTE,
+                                        .http_status = 404,
+                                        .code = MCP_CODE_SESSION,
+                                        .message = "Session not found",
+                                        .id = mcp->has_message ? mcp->message.id : SLICE("")};
+    exchange_mcp_refuse(exchange);
+    return false;
+}
+
+/* Names and a digest, never values. */
+static void exchange_mcp_note_arguments(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    const struct json_text *json = &mcp->message.json;
+    uint32_t arguments = mcp->message.arguments;
+    mcp->argument_name_count = 0;
+    mcp->arguments_digest[0] = '\0';
+    if (arguments == JSON_TEXT_NONE ||
+        !json_canonical_digest(json, arguments, mcp->arguments_digest)) {
+        return;
+    }
+    for (uint32_t name = json_text_first(json, arguments);
+         name != JSON_TEXT_NONE && mcp->argument_name_count < MCP_ARGUMENT_NAMES_MAX;
+         name = json_text_after(json, arguments, json_text_after(json, arguments, name))) {
+        struct slice bytes = json_text_bytes(json, name);
+        char *copy =
+            arena_alloc(&exchange->arena, bytes.len < MCP_ARGUMENT_NAME_BYTES ? bytes.len : 0);
+        if (!copy || bytes.len >= MCP_ARGUMENT_NAME_BYTES) {
+            continue;
+        }
+        mcp->argument_names[mcp->argument_name_count++] = json_text_unescape(json, name, copy);
+    }
+}
+
+static void exchange_mcp_note_question(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    const struct mcp_message *message = &mcp->message;
+    mcp->question = (struct policy_mcp){.gate = POLICY_MCP_SOME, .arguments = JSON_TEXT_NONE};
+    if (!mcp->has_message || !message->method) {
+        return;
+    }
+    mcp->question = (struct policy_mcp){.method = message->method->text,
+                                        .gate = message->method->gate,
+                                        .uses = message->method->uses,
+                                        .has_name = message->has_name,
+                                        .name = message->name,
+                                        .json = &message->json,
+                                        .arguments = message->arguments};
+    exchange_mcp_note_arguments(exchange);
+}
+
+void exchange_mcp_forget_message(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    mcp->question.json = NULL;
+    mcp->question.arguments = JSON_TEXT_NONE;
+    mcp->question.is_any_arguments = true;
+    mcp_message_done(&mcp->message);
+    buf_wipe(&mcp->body);
+    buf_wipe(&mcp->rewritten);
+}
+
+const struct policy_mcp *exchange_mcp_question(const struct exchange *exchange) {
+    return exchange->mcp ? &exchange->mcp->question : NULL;
+}
+
+/* The message and all that is made of it; false when it was refused. */
+static bool exchange_mcp_prepare(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    struct mcp_rewrite rewrite = {0};
+    if (!mcp_request_prepare(&mcp->message, exchange_mcp_config(exchange),
+                             exchange->snapshot->rules->seal, &mcp->holder, &exchange->arena,
+                             &rewrite, &mcp->refusal)) {
+        exchange_mcp_refuse(exchange);
+        return false;
+    }
+    buf_done(&mcp->rewritten);
+    buf_init(&mcp->rewritten, mcp->body.len + MCP_REWRITE_ROOM);
+    mcp->is_rewritten = rewrite.count > 0;
+    if (mcp->is_rewritten && !mcp_rewrite_write(&rewrite, buf_slice(&mcp->body), &mcp->rewritten)) {
+        exchange_refuse(exchange, REASON_BODY_TOO_LARGE, 0, "the message cannot be written anew");
+        return false;
+    }
+    return true;
+}
+
+static bool exchange_mcp_read_message(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    mcp->has_message = false;
+    if (!mcp_message_read(&mcp->message, exchange_mcp_config(exchange), &exchange->request,
+                          buf_slice(&mcp->body), &exchange->arena, &mcp->refusal)) {
+        exchange_mcp_refuse(exchange);
+        return false;
+    }
+    mcp->has_message = true;
+    return true;
+}
+
+static bool exchange_mcp_write_fields(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    buf_clear(&mcp->fields);
+    return mcp_write_fields(&mcp->fields, mcp->has_message ? &mcp->message : NULL,
+                            mcp->holder.session, &exchange->request) &&
+           buf_ok(&mcp->fields);
+}
+
+void exchange_step_mcp_message(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    bool is_post = method_is(exchange, "POST");
+    mcp->is_refused = false;
+    if (is_post && !mcp->is_read) {
+        if (!exchange->has_head_apart && !exchange_mcp_begin_reading(exchange)) {
+            return;
+        }
+        if (!exchange_mcp_read(exchange)) {
+            return;
+        }
+    }
+    loop_timer_cancel(exchange->worker->loop, &exchange->timer);
+    if (is_post && !exchange_mcp_read_message(exchange)) {
+        return;
+    }
+    if (!exchange_mcp_open_session(exchange) || (is_post && !exchange_mcp_prepare(exchange))) {
+        return;
+    }
+    if (!exchange_mcp_write_fields(exchange)) {
+        exchange_refuse(exchange, REASON_HEAD_TOO_LARGE, 0, "the request's fields are too large");
+        return;
+    }
+    if (is_post) {
+        exchange->request.body = BODY_LENGTH;
+        exchange->request.content_length = exchange_mcp_body(exchange).len;
+    }
+    exchange_mcp_note_question(exchange);
+    exchange_move(exchange, PHASE_AUTHORIZE);
+}
+
+bool exchange_mcp_has_body(const struct exchange *exchange) {
+    return exchange->mcp && exchange->mcp->is_read;
+}
+
+struct slice exchange_mcp_body(const struct exchange *exchange) {
+    const struct exchange_mcp *mcp = exchange->mcp;
+    return buf_slice(mcp->is_rewritten ? &mcp->rewritten : &mcp->body);
+}
+
+struct slice exchange_mcp_fields(const struct exchange *exchange) {
+    return buf_slice(&exchange->mcp->fields);
+}
+
+struct slice exchange_mcp_cors(const struct exchange *exchange) {
+    return exchange->mcp ? buf_slice(&exchange->mcp->cors) : SLICE("");
+}
+
+struct slice exchange_mcp_challenge(struct exchange *exchange) {
+    struct buf text, scopes;
+    const struct mcp_message *message = &exchange->mcp->message;
+    buf_init(&text, MCP_FIELDS_BYTES);
+    buf_init(&scopes, MCP_FIELDS_BYTES);
+    if (exchange->mcp->has_message && message->method) {
+        mcp_write_scopes(&scopes, exchange_config(exchange), exchange->route, message->method->text,
+                         message->name);
+    }
+    mcp_write_challenge(&text, exchange_config(exchange), exchange->route, exchange->status,
+                        exchange->reason != REASON_TOKEN_MISSING, buf_slice(&scopes));
+    char *copy = buf_ok(&text) && buf_ok(&scopes)
+                     ? arena_strdup_slice(&exchange->arena, buf_slice(&text))
+                     : NULL;
+    buf_done(&text);
+    buf_done(&scopes);
+    return slice_of_str(copy ? copy : "");
+}
+
+static bool is_judged_by_rules(enum reason reason) {
+    return reason == REASON_NO_ROLE || reason == REASON_DENIED || reason == REASON_GROUPS_UNKNOWN;
+}
+
+bool exchange_mcp_write_refusal(struct exchange *exchange, struct buf *body) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    if (!mcp || exchange->route == CONFIG_NONE || !exchange_mcp_config(exchange)) {
+        return false;
+    }
+    const struct mcp_denial why = {.reason = exchange->reason,
+                                   .request_id = exchange->id,
+                                   .exposes_reason = exchange_config(exchange)->expose_reasons,
+                                   .detail = exchange->verdict.detail};
+    if (mcp->is_refused) {
+        mcp_write_refusal(body, exchange_mcp_config(exchange), &mcp->refusal, &why);
+        return true;
+    }
+    if (mcp->has_message && is_judged_by_rules(exchange->reason)) {
+        mcp_write_denial(body, exchange_mcp_config(exchange), &mcp->message, &why,
+                         &exchange->status);
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,407 @@
+/* An MCP server's answer: its head is ours to write, its body passes through the filter. JSON is
+ * collected and sent whole, an event stream goes on event by event; nothing else passes. */
+#include "core/clock.h"
+#include "proxy/client.h"
+#include "proxy/exchange_mcp.h"
+#include "proxy/head_writer.h"
+
+enum {
+    MCP_ANSWER_ROOM = 256 * 1024, /* what a filter may add to what it takes */
+    MCP_PUMP_BUDGET = 16,
+    MCP_SESSION_ID_MAX = 1024,
+};
+
+static const struct config_mcp *exchange_mcp_config(const struct exchange *exchange) {
+    return exchange_route(exchange)->mcp;
+}
+
+static bool exchange_mcp_may(void *owner, struct slice method, struct slice name) {
+    struct exchange *exchange = owner;
+    const struct policy_mcp mcp = {.method = method,
+                                   .gate = POLICY_MCP_NAME,
+                                   .has_name = true,
+                                   .name = name,
+                                   .arguments = JSON_TEXT_NONE,
+                                   .is_any_arguments = true};
+    return exchange_mcp_is_granted(exchange, &mcp);
+}
+
+static struct slice media_type(struct slice value) {
+    return slice_trim(slice_of(value.ptr, slice_index(value, ';')));
+}
+
+enum mcp_answer_media { MCP_ANSWER_NONE, MCP_ANSWER_JSON, MCP_ANSWER_EVENTS, MCP_ANSWER_OTHER };
+
+static bool is_named(const struct header *header, const char *name) {
+    return slice_eq_nocase(header->name, slice_of_str(name));
+}
+
+static enum mcp_answer_media media_of(const struct h1_response *response) {
+    enum mcp_answer_media media = MCP_ANSWER_OTHER;
+    size_t count = 0;
+    if (response->body == BODY_NONE ||
+        (response->body == BODY_LENGTH && response->content_length == 0)) {
+        return MCP_ANSWER_NONE;
+    }
+    for (size_t i = 0; i < response->header_count; i++) {
+        if (!is_named(&response->headers[i], "Content-Type")) {
+            continue;
+        }
+        struct slice type = media_type(response->headers[i].value);
+        count++;
+        if (slice_eq_nocase(type, SLICE("application/json"))) {
+            media = MCP_ANSWER_JSON;
+        } else if (slice_eq_nocase(type, SLICE("text/event-stream"))) {
+            media = MCP_ANSWER_EVENTS;
+        }
+    }
+    return count == 1 ? media : MCP_ANSWER_OTHER;
+}
+
+static bool is_encoded(const struct h1_response *response) {
+    for (size_t i = 0; i < response->header_count; i++) {
+        if (is_named(&response->headers[i], "Content-Encoding") &&
+            !slice_eq_nocase(response->headers[i].value, SLICE("identity"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Fields that a client may see of the server's: the rest is ours or nobody's. */
+static bool field_passes(const struct header *header) {
+    static const char *const passing[] = {"Content-Type",        "Cache-Control", "Retry-After",
+                                          "X-Accel-Buffering",   "Date",          "Allow",
+                                          "Mcp-Protocol-Version"};
+    for (size_t i = 0; i < sizeof passing / sizeof *passing; i++) {
+        if (is_named(header, passing[i])) {
+            return !header->is_nominated;
+        }
+    }
+    return false;
+}
+
+static void write_field(struct buf *out, struct slice name, struct slice value) {
+    buf_append_slice(out, name);
+    buf_append_str(out, ": ");
+    buf_append_slice(out, value);
+    buf_append_str(out, "\r\n");
+}
+
+/* The session that the server has opened, under the name by which this caller may use it. */
+static void write_session(struct exchange *exchange, struct slice session) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    struct mcp_holder holder = mcp->holder;
+    holder.session = SLICE("");
+    if (mcp->has_message && mcp->message.era == MCP_MODERN) {
+        return;
+    }
+    struct slice sealed = {0};
+    if (session.len <= MCP_SESSION_ID_MAX) {
+        sealed = mcp_seal_close(exchange->snapshot->rules->seal, MCP_SEALED_SESSION, &holder,
+                                session, &exchange->arena);
+    }
+    if (sealed.len) {
+        mcp->holder.session = session;
+        write_field(&mcp->client_fields, SLICE("Mcp-Session-Id"), sealed);
+    }
+}
+
+static void exchange_mcp_note_fields(struct exchange *exchange, bool has_body) {
+    const struct h1_response *response = &exchange->response;
+    bool has_date = false;
+    buf_clear(&exchange->mcp->client_fields);
+    exchange->mcp->phrase = arena_strdup_slice(&exchange->arena, response->phrase);
+    for (size_t i = 0; i < response->header_count; i++) {
+        const struct header *header = &response->headers[i];
+        bool is_type = is_named(header, "Content-Type");
+        has_date |= header->id == HEADER_DATE;
+        if (is_named(header, "Mcp-Session-Id")) {
+            char *copy = arena_strdup_slice(&exchange->arena, header->value);
+            write_session(exchange, slice_of_str(copy ? copy : ""));
+        } else if (field_passes(header) && (has_body || !is_type)) {
+            write_field(&exchange->mcp->client_fields, header->name, header->value);
+        }
+    }
+    if (!has_date) {
+        write_field(&exchange->mcp->client_fields, SLICE("Date"), worker_date(exchange->worker));
+    }
+    write_field(&exchange->mcp->client_fields, SLICE("X-Request-Id"), slice_of(exchange->id, 32));
+}
+
+/* `length` is known, or the body goes in chunks, or until the connection ends. */
+static bool write_answer_head(struct exchange *exchange, bool has_length, uint64_t length) {
+    struct conn *conn = &exchange->client->conn;
+    struct head_writer writer;
+    bool is_chunked = !has_length && exchange->request.minor_version == 1;
+    exchange->closes_client |= (!has_length && !is_chunked) || exchange->worker->is_draining ||
+                               exchange->client->is_half_closed;
+    head_writer_begin(&writer, &conn->out, conn->pool);
+    HEAD_WRITE_LITERAL(&writer, "HTTP/1.1 ");
+    head_write_u64(&writer, (uint64_t)exchange->response.status);
+    HEAD_WRITE_LITERAL(&writer, " ");
+    head_write(&writer, slice_of_str(exchange->mcp->phrase));
+    HEAD_WRITE_LITERAL(&writer, "\r\n");
+    head_write(&writer, buf_slice(&exchange->mcp->client_fields));
+    head_write(&writer, buf_slice(&exchange->mcp->cors));
+    if (has_length && exchange->response.status != 204) {
+        HEAD_WRITE_LITERAL(&writer, "Content-Length: ");
+        head_write_u64(&writer, length);
+        HEAD_WRITE_LITERAL(&writer, "\r\n");
+    } else if (is_chunked) {
+        HEAD_WRITE_LITERAL(&writer, "Transfer-Encoding: chunked\r\n");
+    }
+    if (exchange->closes_client) {
+        HEAD_WRITE_LITERAL(&writer, "Connection: close\r\n");
+    }
+    HEAD_WRITE_LITERAL(&writer, "\r\n");
+    return buf_ok(&exchange->mcp->client_fields) && head_writer_end(&writer, &conn->out);
+}
+
+/* False when it was refused. */
+static bool exchange_mcp_write_head(struct exchange *exchange, bool has_length, uint64_t length) {
+    struct conn *conn = &exchange->client->conn;
+    if (!io_buffer_open(&conn->out, conn->pool)) {
+        exchange_refuse(exchange, REASON_OVERLOADED, 0, "no buffer is free");
+        return false;
+    }
+    if (!write_answer_head(exchange, has_length, length)) {
+        exchange_refuse(exchange, REASON_UPSTREAM_PROTOCOL, 0, "the upstream's head is too large");
+        return false;
+    }
+    exchange->status = exchange->response.status;
+    exchange->wrote_response_head = true;
+    exchange->mcp->writes_chunked = !has_length && exchange->request.minor_version == 1;
+    exchange_set_deadline(exchange, exchange_route(exchange)->idle_timeout_ms);
+    exchange_move(exchange, PHASE_RESPONSE);
+    return true;
+}
+
+static bool exchange_mcp_begin_filter(struct exchange *exchange, enum mcp_media media) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    uint64_t limit = exchange_mcp_config(exchange)->max_result_bytes;
+    mcp->view = (struct mcp_view){
+        .mcp = exchange_mcp_config(exchange),
+        .seal = exchange->snapshot->rules->seal,
+        .holder = mcp->holder,
+        .era = mcp->has_message ? mcp->message.era : MCP_LEGACY,
+        .may = exchange_mcp_may,
+        .owner = exchange,
+        .pins = exchange->snapshot->rules->pins[exchange->route],
+    };
+    mcp->filter = mcp_filter_new(&mcp->view, media);
+    buf_init(&mcp->answer, (size_t)limit + MCP_ANSWER_ROOM);
+    return mcp->filter != NULL;
+}
+
+/* Why an answer cannot go on, NULL when it can. */
+static const char *answer_problem(const struct h1_response *response, enum mcp_answer_media media) {
+    if (response->status == 401 || response->status == 403) {
+        return "the server asks for a sign-in of its own";
+    }
+    if (media != MCP_ANSWER_NONE && is_encoded(response)) {
+        return "the server's answer is encoded although none was asked for";
+    }
+    if (media == MCP_ANSWER_OTHER && response->status < 300) {
+        return "the server's answer is neither JSON nor an event stream";
+    }
+    return NULL;
+}
+
+/* An error with a page for people: the status is what counts. */
+static void exchange_mcp_pass_status(struct exchange *exchange, bool is_whole) {
+    exchange->mcp->answer_is_over = true;
+    exchange->download.is_read = exchange->download.is_written = is_whole;
+    exchange_mcp_write_head(exchange, true, 0);
+}
+
+void exchange_begin_mcp_answer(struct exchange *exchange, size_t head_len) {
+    const struct h1_response *response = &exchange->response;
+    enum mcp_answer_media media = media_of(response);
+    const char *problem = answer_problem(response, media);
+    if (problem) {
+        exchange_refuse(exchange, REASON_UPSTREAM_PROTOCOL, 0, problem);
+        return;
+    }
+    exchange->upstream_idle_ms = exchange_keep_alive_ms(response);
+    body_init(&exchange->download, response->body, response->content_length, false, UINT64_MAX);
+    if (exchange_scrubs(exchange)) {
+        leak_scan_init(&exchange->leaks, exchange->sought);
+        exchange->download.scan = &exchange->leaks;
+    }
+    bool has_body = media == MCP_ANSWER_JSON || media == MCP_ANSWER_EVENTS;
+    exchange_mcp_note_fields(exchange, has_body);
+    io_buffer_consume(&exchange->upstream->conn.in, head_len);
+    exchange->response.header_count = 0; /* they lie in the buffer that now moves on */
+    if (!has_body) {
+        exchange_mcp_pass_status(exchange, media == MCP_ANSWER_NONE);
+    } else if (!exchange_mcp_begin_filter(exchange, media == MCP_ANSWER_JSON ? MCP_MEDIA_JSON
+                                                                             : MCP_MEDIA_EVENTS)) {
+        exchange_refuse(exchange, REASON_OVERLOADED, 0, "out of memory");
+    } else if (media == MCP_ANSWER_JSON) {
+        exchange_set_deadline(exchange, exchange_route(exchange)->idle_timeout_ms);
+        exchange_move(exchange, PHASE_MCP_ANSWER);
+    } else if (exchange_mcp_write_head(exchange, false, 0)) {
+        exchange_mcp_forget_message(exchange); /* the stream may live long */
+    }
+}
+
+static void exchange_mcp_fail(struct exchange *exchange, const char *detail) {
+    if (exchange->phase == PHASE_MCP_ANSWER) {
+        exchange_refuse(exchange, REASON_UPSTREAM_PROTOCOL, 0, detail);
+        return;
+    }
+    exchange->aborted_by = ABORTED_BY_UPSTREAM;
+    exchange->reason = REASON_UPSTREAM_PROTOCOL;
+    exchange_move(exchange, PHASE_DONE);
+}
+
+static bool exchange_mcp_filter(struct exchange *exchange, struct slice bytes, bool is_last) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    switch (mcp_filter_take(mcp->filter, bytes, is_last, &mcp->answer)) {
+    case MCP_FILTER_OK:
+        mcp->answer_is_over = is_last;
+        return true;
+    case MCP_FILTER_MALFORMED:
+        exchange_mcp_fail(exchange, "the server's answer is no message of its protocol");
+        return false;
+    case MCP_FILTER_TOO_LARGE:
+        exchange_mcp_fail(exchange, "the server's answer is larger than this route takes");
+        return false;
+    case MCP_FILTER_NO_MEMORY:
+        break;
+    }
+    exchange_mcp_fail(exchange, "out of memory");
+    return false;
+}
+
+/* Takes what the server sent until there is something to send on, or nothing more. False when the
+ * exchange has moved on. */
+static bool exchange_mcp_take(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    struct conn *upstream = &exchange->upstream->conn;
+    int budget = MCP_PUMP_BUDGET;
+    bool collects = exchange->phase == PHASE_MCP_ANSWER;
+    while (!mcp->answer_is_over && (collects || mcp->answer_sent == mcp->answer.len)) {
+        struct slice bytes;
+        if (budget-- == 0) {
+            exchange_resume_soon(exchange);
+            return true;
+        }
+        switch (body_take(&exchange->download, upstream, &bytes)) {
+        case BODY_PUMP_DONE:
+            exchange->download.is_written = true;
+            if (!exchange_mcp_filter(exchange, SLICE(""), true)) {
+                return false;
+            }
+            break;
+        case BODY_PUMP_AGAIN:
+            if (bytes.len == 0) {
+                exchange_resume_soon(exchange);
+                return true;
+            }
+            if (!exchange_mcp_filter(exchange, bytes, false)) {
+                return false;
+            }
+            body_taken(&exchange->download, upstream, bytes.len);
+            exchange_set_deadline(exchange, exchange_route(exchange)->idle_timeout_ms);
+            break;
+        case BODY_PUMP_WAIT_SOURCE:
+        case BODY_PUMP_WAIT_SINK:
+            return true;
+        default:
+            exchange_mcp_fail(exchange, "the server's answer ended before its end");
+            return false;
+        }
+    }
+    return true;
+}
+
+void exchange_step_mcp_answer(struct exchange *exchange) {
+    if (exchange_mcp_take(exchange) && exchange->mcp->answer_is_over) {
+        exchange_mcp_write_head(exchange, true, exchange->mcp->answer.len);
+    }
+}
+
+/* True when all of `answer` is in the client's hands. */
+static bool exchange_mcp_send(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    struct conn *client = &exchange->client->conn;
+    while (mcp->answer_sent < mcp->answer.len) {
+        struct slice rest = slice_skip(buf_slice(&mcp->answer), mcp->answer_sent);
+        size_t sent = 0;
+        if (mcp->writes_chunked) {
+            sent = body_put_chunk(client, rest);
+        } else if (io_buffer_is_empty(&client->out)) {
+            conn_send_direct(client, rest, &sent);
+        } else {
+            sent = io_buffer_room(&client->out, client->pool);
+            sent = sent < rest.len ? sent : rest.len;
+            io_buffer_append(&client->out, client->pool, slice_of(rest.ptr, sent));
+        }
+        mcp->answer_sent += sent;
+        if (sent == 0 && conn_flush(client) != IO_OK) {
+            return false;
+        }
+        if (sent == 0 && !client->can_write) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void exchange_mcp_reuse_room(struct exchange_mcp *mcp) {
+    if (mcp->answer_sent == mcp->answer.len && !mcp->answer_is_over) {
+        buf_clear(&mcp->answer);
+        mcp->answer_sent = 0;
+    }
+}
+
+static bool exchange_mcp_end(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    struct conn *client = &exchange->client->conn;
+    if (mcp->writes_chunked && !mcp->wrote_end) {
+        io_buffer_compact(&client->out);
+        if (!io_buffer_open(&client->out, client->pool) ||
+            !io_buffer_append(&client->out, client->pool, SLICE("0\r\n\r\n"))) {
+            exchange_resume_soon(exchange);
+            return false;
+        }
+        mcp->wrote_end = true;
+    }
+    return true;
+}
+
+void exchange_step_mcp_response(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    struct conn *client = &exchange->client->conn;
+    for (;;) {
+        size_t sent_before = mcp->answer_sent;
+        bool is_sent = exchange_mcp_send(exchange);
+        bool is_ended = is_sent && mcp->answer_is_over && exchange_mcp_end(exchange);
+        enum io_result flushed = client->is_broken ? IO_ERROR : conn_flush(client);
+        if (flushed == IO_ERROR) {
+            exchange->aborted_by = ABORTED_BY_CLIENT;
+            exchange_move(exchange, PHASE_DONE);
+            return;
+        }
+        if (mcp->answer_sent != sent_before) {
+            exchange_set_deadline(exchange, exchange_route(exchange)->idle_timeout_ms);
+        }
+        if (exchange->answered_us == 0 && flushed == IO_OK) {
+            exchange->answered_us = clock_monotonic_us();
+        }
+        if (is_ended && flushed == IO_OK) {
+            exchange_move(exchange, PHASE_DONE);
+            return;
+        }
+        if (!is_sent || mcp->answer_is_over) {
+            return;
+        }
+        exchange_mcp_reuse_room(mcp);
+        if (!exchange_mcp_take(exchange) || exchange->phase != PHASE_RESPONSE ||
+            (mcp->answer.len == 0 && !mcp->answer_is_over)) {
+            return;
+        }
+    }
+}
