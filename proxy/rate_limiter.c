@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#include "proxy/siphash.h"
+#include "core/siphash.h"
 
 /* `owner` is the upper bits of the key's hash, and below them when it was last used, in units of
  * 2^30 ns; 0: nobody. */

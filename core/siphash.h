@@ -1,7 +1,7 @@
 /* SipHash-2-4 (Aumasson and Bernstein, 2012): a hash of short texts that nobody can steer who does
  * not know the key. For tables, not for signatures. */
-#ifndef BARKEEP_PROXY_SIPHASH_H
-#define BARKEEP_PROXY_SIPHASH_H
+#ifndef BARKEEP_CORE_SIPHASH_H
+#define BARKEEP_CORE_SIPHASH_H
 
 #include <stddef.h>
 #include <stdint.h>

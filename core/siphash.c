@@ -1,5 +1,5 @@
 /* The reference's rounds over words of eight bytes, little-endian, the length in the last one. */
-#include "proxy/siphash.h"
+#include "core/siphash.h"
 
 #include <endian.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/siphash.h"
+#include "core/siphash.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
