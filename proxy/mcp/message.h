@@ -22,6 +22,11 @@ struct mcp_message {
     struct slice id;                 /* as it stands in the text; empty: none */
     bool has_name;
     struct slice name; /* unescaped: tool, prompt, URI, task id, in completions what is completed */
+    struct slice
+        upstream_name;         /* the server's own, when `name` was sealed: mcp_request_prepare() */
+    struct slice completes;    /* of completions: "prompts/get" or "resources/read"; empty: none */
+    struct slice *listen_uris; /* resources that a subscription asks for; in the arena */
+    size_t listen_count;
     uint32_t params;
     uint32_t arguments; /* of params; JSON_TEXT_NONE: none */
 };
@@ -53,6 +58,10 @@ void mcp_message_done(struct mcp_message *message);
 
 /* Judges the head of a POST before its body is read: media type, coding, Accept. False: refused. */
 bool mcp_head_read(const struct h1_request *request, struct mcp_refusal *out_refusal);
+/* The same for GET (a stream of what the server says by itself) and DELETE (the end of a session).
+ */
+bool mcp_session_head_read(const struct config_mcp *mcp, const struct h1_request *request,
+                           struct mcp_refusal *out_refusal);
 /* Judges the body against the head. What is unescaped lies in `arena`. False: refused. */
 bool mcp_message_read(struct mcp_message *message, const struct config_mcp *mcp,
                       const struct h1_request *request, struct slice body, struct arena *arena,

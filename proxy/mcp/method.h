@@ -7,7 +7,8 @@
 
 enum mcp_era { MCP_LEGACY, MCP_MODERN }; /* to 2025-11-25 with handshake; from 2026-07-28 without */
 
-enum mcp_direction { MCP_FROM_CLIENT, MCP_FROM_SERVER };
+/* Who may send it: some methods go both ways. */
+enum mcp_direction { MCP_FROM_CLIENT = 1, MCP_FROM_SERVER = 2, MCP_FROM_EITHER = 3 };
 
 struct mcp_method {
     struct slice text; /* "tools/call" */
@@ -23,6 +24,9 @@ struct mcp_method {
     struct slice uses; /* POLICY_MCP_LIST: "tools/call" */
 };
 
+static inline bool mcp_method_is_from(const struct mcp_method *method, enum mcp_direction side) {
+    return ((unsigned)method->direction & (unsigned)side) != 0;
+}
 /* NULL when it is not known. Exact bytes. */
 const struct mcp_method *mcp_method_find(struct slice text);
 /* The list method that answers with this member of `result`, NULL: none. */
