@@ -13,6 +13,7 @@ struct writer {
     const struct json_text *json;
     struct buf *out;
     struct json_stack todo;
+    struct json_stack names; /* of the object that is being opened */
 };
 
 /* Beside each index: what is to be done with it. */
@@ -72,14 +73,12 @@ static bool open_array(struct writer *writer, uint32_t array) {
 }
 
 static bool open_object(struct writer *writer, uint32_t object) {
+    struct json_stack *names = &writer->names;
     buf_append_char(writer->out, '{');
-    struct json_stack names;
-    json_stack_init(&names);
     bool is_pushed =
-        push(writer, object, CLOSE) && json_stack_push_names(&names, writer->json, object);
-    while (is_pushed && names.count > 0)
-        is_pushed = push(writer, names.items[--names.count], WRITE_MEMBER);
-    json_stack_done(&names);
+        push(writer, object, CLOSE) && json_stack_push_names(names, writer->json, object);
+    while (is_pushed && names->count > 0)
+        is_pushed = push(writer, names->items[--names->count], WRITE_MEMBER);
     return is_pushed;
 }
 
@@ -134,6 +133,7 @@ bool json_canonical_write(const struct json_text *json, uint32_t value, struct b
     while (is_written && writer.todo.count > 0 && buf_ok(out))
         is_written = do_next(&writer);
     json_stack_done(&writer.todo);
+    json_stack_done(&writer.names);
     return is_written && buf_ok(out);
 }
 

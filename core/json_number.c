@@ -13,7 +13,9 @@ enum {
     /* A double and the middle between two have at most 768 significant digits: what follows can
      * only say that there is more. */
     DOUBLE_DIGITS_MAX = 800,
-    SHORTEST_MAX = 17
+    SHORTEST_MAX = 17,
+    /* 10^-323 is more than what lies between two subnormals. */
+    SUBNORMAL_POINT = -323
 };
 
 /* 0.DDD * 10^point, where DDD are the bytes from `digits` on without those that are no digits;
@@ -110,7 +112,7 @@ static double double_of(const struct decimal *decimal) {
     int64_t exponent = decimal->point - len;
     /* Far beyond what any double has, near enough for strtod(). */
     exponent = exponent > 100000 ? 100000 : exponent < -100000 ? -100000 : exponent;
-    snprintf(spelled + len, sizeof spelled - (size_t)len, "e%d", (int)exponent);
+    (void)snprintf(spelled + len, sizeof spelled - (size_t)len, "e%d", (int)exponent);
     return strtod(spelled, NULL);
 }
 
@@ -121,21 +123,28 @@ struct shortest {
     int point;
 };
 
-static void take_printed(const char *printed, struct shortest *out) {
-    out->len = 0;
-    for (; *printed != 'e'; printed++) {
-        if (is_digit(*printed) && out->len < SHORTEST_MAX)
-            out->digits[out->len++] = *printed;
+static void drop_zeros(struct shortest *shortest) {
+    while (shortest->len > 1 && shortest->digits[shortest->len - 1] == '0')
+        shortest->len--;
+}
+
+/* The nearest of so many digits. */
+static void print_digits(double value, int digits, struct shortest *out) {
+    char printed[SHORTEST_MAX + 16];
+    (void)snprintf(printed, sizeof printed, "%.*e", digits - 1, value);
+    const char *at = printed;
+    for (out->len = 0; *at != 'e'; at++) {
+        if (is_digit(*at) && out->len < SHORTEST_MAX)
+            out->digits[out->len++] = *at;
     }
-    out->point = atoi(printed + 1) + 1;
-    while (out->len > 1 && out->digits[out->len - 1] == '0')
-        out->len--;
+    out->point = (int)strtol(at + 1, NULL, 10) + 1;
+    drop_zeros(out);
 }
 
 static double shortest_value(const struct shortest *shortest) {
     char spelled[SHORTEST_MAX + 16];
-    snprintf(spelled, sizeof spelled, "%.*se%d", shortest->len, shortest->digits,
-             shortest->point - shortest->len);
+    (void)snprintf(spelled, sizeof spelled, "%.*se%d", shortest->len, shortest->digits,
+                   shortest->point - shortest->len);
     return strtod(spelled, NULL);
 }
 
@@ -153,20 +162,46 @@ static void step_up(struct shortest *shortest, int digits) {
     }
 }
 
-/* The fewest digits that read back as `value`, which is positive. Any 15 do so and come out of
- * printf() as they went in, subnormals apart. Below a power of two doubles stand closer than above:
- * there the nearest of 16 digits may be lost and the next one above be found. */
+/* As print_digits(), from the 17 digits of `value` where they tell: they do not when what is cut
+ * off is 5, which may have been a little more or less. */
+static void round_digits(double value, const struct shortest *seventeen, int digits,
+                         struct shortest *out) {
+    *out = *seventeen;
+    if (out->len <= digits)
+        return;
+    if (out->len == digits + 1 && out->digits[digits] == '5') {
+        print_digits(value, digits, out);
+        return;
+    }
+    out->len = digits;
+    if (seventeen->digits[digits] >= '5')
+        step_up(out, digits);
+    drop_zeros(out);
+}
+
+/* The fewest digits that read back as `value`, which is positive and finite. With 15 digits, and
+ * among subnormals with one for each power of ten above the smallest, there is at most one that
+ * does: it is the nearest, and shorter forms are the same without zeros. Below a power of two
+ * doubles stand closer than above: there the nearest of 16 may be lost and the next one be found.
+ */
 static void find_shortest(double value, struct shortest *out) {
-    char printed[SHORTEST_MAX + 16];
-    for (int digits = value < DBL_MIN ? 1 : DBL_DIG; digits <= SHORTEST_MAX; digits++) {
-        snprintf(printed, sizeof printed, "%.*e", digits - 1, value);
-        take_printed(printed, out);
+    struct shortest seventeen;
+    print_digits(value, SHORTEST_MAX, &seventeen);
+    int digits = DBL_DIG, exponent;
+    if (value < DBL_MIN)
+        digits = seventeen.point > SUBNORMAL_POINT ? seventeen.point - SUBNORMAL_POINT : 1;
+    bool is_power_of_two = frexp(value, &exponent) == 0.5;
+    for (; digits < SHORTEST_MAX; digits++) {
+        round_digits(value, &seventeen, digits, out);
         if (shortest_value(out) == value)
             return;
+        if (!is_power_of_two)
+            continue;
         step_up(out, digits);
-        if (digits < SHORTEST_MAX && shortest_value(out) == value)
+        if (shortest_value(out) == value)
             return;
     }
+    *out = seventeen;
 }
 
 static void append_zeros(struct buf *out, int count) {
@@ -225,13 +260,30 @@ static bool is_plain(struct slice number) {
     return true;
 }
 
+/* Decimals of so few digits are all different doubles: what is written is what is read. */
+static bool is_its_own_shortest(const struct decimal *decimal) {
+    struct slice digits = decimal->digits;
+    size_t len = digits.len - (slice_index(digits, '.') < digits.len);
+    return len <= DBL_DIG && !decimal->is_huge && decimal->point <= DBL_MAX_10_EXP &&
+           decimal->point > DBL_MIN_10_EXP;
+}
+
+static void copy_digits(const struct decimal *decimal, struct shortest *out) {
+    struct slice rest = decimal->digits;
+    out->point = (int)decimal->point;
+    out->len = 0;
+    while (take_digit(&rest, &out->digits[out->len]))
+        out->len++;
+}
+
 void json_number_write(struct slice number, struct buf *out) {
     if (is_plain(number)) {
         buf_append_slice(out, number);
         return;
     }
     struct decimal decimal = decimal_of(number);
-    double value = decimal.digits.len ? double_of(&decimal) : 0;
+    bool is_own = decimal.digits.len > 0 && is_its_own_shortest(&decimal);
+    double value = is_own ? 1 : decimal.digits.len > 0 ? double_of(&decimal) : 0;
     if (value == 0) {
         buf_append_char(out, '0');
         return;
@@ -243,6 +295,9 @@ void json_number_write(struct slice number, struct buf *out) {
         return;
     }
     struct shortest shortest;
-    find_shortest(value, &shortest);
+    if (is_own)
+        copy_digits(&decimal, &shortest);
+    else
+        find_shortest(value, &shortest);
     write_layout(&shortest, out);
 }

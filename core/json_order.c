@@ -9,7 +9,7 @@
 
 #include "core/json_string.h"
 
-enum { FIRST_ITEMS = 64 };
+enum { FIRST_ITEMS = 64, FEW = 16 };
 
 void json_stack_done(struct json_stack *stack) {
     free(stack->items);
@@ -42,6 +42,19 @@ static int compare_names(const void *a, const void *b, void *json) {
                                json_string_inside(json, *(const uint32_t *)b));
 }
 
+static void sort_few(uint32_t *names, size_t count, const struct json_text *json) {
+    for (size_t i = 1; i < count; i++) {
+        uint32_t name = names[i];
+        struct slice inside = json_string_inside(json, name);
+        size_t at = i;
+        while (at > 0 && json_string_compare(inside, json_string_inside(json, names[at - 1])) < 0) {
+            names[at] = names[at - 1];
+            at--;
+        }
+        names[at] = name;
+    }
+}
+
 bool json_stack_push_names(struct json_stack *stack, const struct json_text *json,
                            uint32_t object) {
     const struct json_value *values = json->values;
@@ -51,7 +64,10 @@ bool json_stack_push_names(struct json_stack *stack, const struct json_text *jso
     size_t count = 0;
     for (uint32_t name = object + 1; name < values[object].next; name = values[name + 1].next)
         names[count++] = name;
-    qsort_r(names, count, sizeof *names, compare_names, (void *)(uintptr_t)json);
+    if (count <= FEW)
+        sort_few(names, count, json);
+    else
+        qsort_r(names, count, sizeof *names, compare_names, (void *)(uintptr_t)json);
     stack->count += count;
     return true;
 }
