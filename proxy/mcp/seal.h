@@ -1,6 +1,7 @@
 /* Names of things at the upstream that are handed to one caller only (sessions, tasks, requests
  * that wait for an answer): sealed so that they open for the same principal on the same route
- * alone. Stateless: nothing is remembered, every worker can open them. AES-256-GCM. */
+ * alone. Stateless: nothing is remembered, every worker can open them. AES-256-GCM. A task or a
+ * request that is sealed twice for one holder has the same name both times. */
 #ifndef BARKEEP_PROXY_MCP_SEAL_H
 #define BARKEEP_PROXY_MCP_SEAL_H
 
@@ -19,12 +20,13 @@ struct mcp_holder {
     struct slice session;
 };
 
-/* With a key of its own making; NULL when the system gives no random bytes. From a key of 32 bytes
- * when several processes are to open each other's. */
+/* With a key of its own making; NULL when the system gives no random bytes or secret_memory_init()
+ * was not called. From a key of 32 bytes when several processes are to open each other's. */
 struct mcp_seal *mcp_seal_new(const unsigned char *key_or_null);
 void mcp_seal_free(struct mcp_seal *seal); /* NULL is fine */
 
-/* [A-Za-z0-9_-]; empty without memory or when `text` is longer than 1024 bytes. */
+/* [A-Za-z0-9_-]; empty without memory or when `text` is empty or longer than 1024 bytes. From any
+ * thread. */
 struct slice mcp_seal_close(const struct mcp_seal *seal, enum mcp_sealed what,
                             const struct mcp_holder *holder, struct slice text,
                             struct arena *arena);
