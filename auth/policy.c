@@ -41,7 +41,7 @@ static void keep_first(const struct entry **place, const struct entry *entry) {
 
 static void note(struct judgement *judgement, struct findings *findings,
                  const struct entry *entry) {
-    enum policy_answer answer = entry_match(entry, &judgement->attempt);
+    enum policy_answer answer = entry_match(entry, &judgement->attempt, NULL);
     if (entry->config->is_shadow) {
         if (answer == POLICY_MATCHES)
             add_shadow(judgement, entry->config->label);
@@ -62,6 +62,7 @@ static void note(struct judgement *judgement, struct findings *findings,
         break;
     case POLICY_OTHER_PRINCIPAL:
     case POLICY_OTHER_ACTION:
+    case POLICY_OTHER_ARGUMENTS:
     case POLICY_EXCEPTED:
     case POLICY_OTHER_CLIENT:
         break;
@@ -179,9 +180,9 @@ static void tell_step(const struct entry *entry, const struct attempt *attempt,
     struct policy_step step = {
         .entry = entry->config,
         .is_deny = entry->is_deny,
-        .answer = entry_match(entry, attempt),
         .is_decisive = entry->config == decision->entry,
     };
+    step.answer = entry_match(entry, attempt, &step.failed);
     if (step.answer == POLICY_OTHER_PRINCIPAL) {
         size_t closest = entry_closest_principal(entry, attempt->identity, &step.unmet);
         step.closest = closest == CONFIG_NONE ? NULL : &entry->config->to[closest];
@@ -202,14 +203,25 @@ static void tell(const struct judgement *judgement, const struct decision *decis
             tell_step(&lists[l]->items[i], &judgement->attempt, decision, trace);
 }
 
+/* On an MCP server's route whoever asks for nothing is granted nothing: the method of no message.
+ */
+static const struct policy_mcp *mcp_asked(const struct route_rules *rules,
+                                          const struct policy_question *question) {
+    static const struct policy_mcp NOTHING = {.gate = POLICY_MCP_NAME, .arguments = JSON_TEXT_NONE};
+    if (!rules->is_mcp)
+        return NULL;
+    return question->mcp ? question->mcp : &NOTHING;
+}
+
 static void decide_reading(const struct policy *policy, const struct policy_question *question,
                            const struct path_readings *readings, struct policy_trace *trace,
                            struct decision *out_decision) {
     struct judgement judgement;
     judgement.policy = policy;
     judgement.rules = &policy->routes[question->route];
-    judgement.attempt = (struct attempt){question->identity, question->method,
-                                         method_bit(question->method), readings, question->client};
+    judgement.attempt = (struct attempt){
+        question->identity, question->method, method_bit(question->method),
+        readings,           question->client, mcp_asked(judgement.rules, question)};
     judgement.shadow_count = 0;
     caller_keys_init(&judgement.keys, question->identity, question->path_below);
     struct decision decision =

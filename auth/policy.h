@@ -54,11 +54,12 @@ enum policy_answer {
     POLICY_MATCHES,
     POLICY_OTHER_PRINCIPAL,
     POLICY_OTHER_ACTION,
-    POLICY_EXCEPTED,       /* by the role's not_actions */
-    POLICY_GROUPS_UNKNOWN, /* would match if the caller's groups were known so */
-    POLICY_OTHER_CLIENT,   /* when: client */
-    POLICY_LACKS_CONTEXT,  /* when: acrs */
-    POLICY_LACKS_MFA,      /* when: mfa, and perhaps acrs too */
+    POLICY_OTHER_ARGUMENTS, /* the action, but not what it asks of the arguments */
+    POLICY_EXCEPTED,        /* by the role's not_actions */
+    POLICY_GROUPS_UNKNOWN,  /* would match if the caller's groups were known so */
+    POLICY_OTHER_CLIENT,    /* when: client */
+    POLICY_LACKS_CONTEXT,   /* when: acrs */
+    POLICY_LACKS_MFA,       /* when: mfa, and perhaps acrs too */
 };
 
 /* What a principal of an entry asks for, in the order of looking. */
@@ -79,6 +80,8 @@ struct policy_step {
     /* POLICY_OTHER_PRINCIPAL: what the principal that came closest wanted and the caller is not */
     const struct config_principal *closest;
     enum policy_demand unmet;
+    /* POLICY_OTHER_ARGUMENTS: the test that the arguments did not pass */
+    const struct config_argument_test *failed;
     bool is_decisive; /* this entry made the decision */
 };
 

@@ -60,14 +60,14 @@ static bool compile_action(struct arena *arena, const struct config_action *from
 
 static bool compile_actions(struct arena *arena, const struct config_action *from, size_t count,
                             struct action_list *out_list) {
-    struct action *items = arena_array(arena, count, sizeof *items);
-    if (!items)
+    out_list->items = arena_array(arena, count, sizeof *out_list->items);
+    out_list->count = 0;
+    if (!out_list->items)
         return false;
     for (size_t i = 0; i < count; i++)
-        if (!compile_action(arena, &from[i], &items[i]))
+        if (!from[i].mcp && !compile_action(arena, &from[i], &out_list->items[out_list->count++]))
             return false;
-    *out_list = (struct action_list){items, count};
-    return true;
+    return mcp_actions_compile(arena, from, count, &out_list->mcp);
 }
 
 static bool compile_roles(struct policy *policy, const struct config *config) {
@@ -76,6 +76,7 @@ static bool compile_roles(struct policy *policy, const struct config *config) {
     policy->roles_not_actions = arena_array(arena, config->role_count, sizeof(struct action_list));
     if (!policy->roles_actions || !policy->roles_not_actions)
         return false;
+    policy->role_count = config->role_count;
     for (size_t i = 0; i < config->role_count; i++) {
         const struct config_role *role = &config->roles[i];
         if (!compile_actions(arena, role->actions, role->action_count, &policy->roles_actions[i]) ||
@@ -108,6 +109,7 @@ static bool compile_entry(struct policy *policy, const struct config_entry *from
     } else if (!compile_actions(arena, from->actions, from->action_count, &out->actions)) {
         return false;
     }
+    out->leaves_mcp = mcp_actions_leave_some(&out->actions.mcp, &out->not_actions.mcp);
     if (!compile_strings(arena, &from->when.acrs, &out->contexts))
         return false;
     out->principal_count = from->to_count;
@@ -122,13 +124,14 @@ static bool compile_entry(struct policy *policy, const struct config_entry *from
 
 static bool compile_entries(struct policy *policy, const struct config_entries *from, bool is_deny,
                             struct entry_list *out_list) {
-    struct entry *items = arena_array(&policy->arena, from->count, sizeof *items);
-    if (!items)
+    out_list->items = arena_array(&policy->arena, from->count, sizeof *out_list->items);
+    if (!out_list->items)
         return false;
-    for (size_t i = 0; i < from->count; i++)
-        if (!compile_entry(policy, &from->items[i], is_deny, &items[i]))
+    for (size_t i = 0; i < from->count; i++) {
+        out_list->count++;
+        if (!compile_entry(policy, &from->items[i], is_deny, &out_list->items[i]))
             return false;
-    *out_list = (struct entry_list){.items = items, .count = from->count};
+    }
     return policy_index_build(&policy->arena, out_list, &out_list->index);
 }
 
@@ -152,6 +155,7 @@ static bool compile(struct policy *policy, const struct config *config) {
                            &policy->routes[i]))
             return false;
         policy->routes[i].is_shadow = route->is_shadow;
+        policy->routes[i].is_mcp = route->mcp != NULL;
     }
     return true;
 }
@@ -218,9 +222,28 @@ struct policy *policy_new(const struct config *config) {
     return policy;
 }
 
+/* Roles' actions are shared by their entries and are none of the entries' own. */
+static void free_entries(struct entry_list *list) {
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i].config && list->items[i].config->role == CONFIG_NONE)
+            mcp_actions_done(&list->items[i].actions.mcp);
+}
+
+static void free_rules(struct route_rules *rules) {
+    free_entries(&rules->access);
+    free_entries(&rules->deny);
+}
+
 void policy_free(struct policy *policy) {
     if (!policy)
         return;
+    for (size_t i = 0; i < policy->role_count; i++) {
+        mcp_actions_done(&policy->roles_actions[i].mcp);
+        mcp_actions_done(&policy->roles_not_actions[i].mcp);
+    }
+    for (size_t i = 0; policy->routes && i < policy->route_count; i++)
+        free_rules(&policy->routes[i]);
+    free_rules(&policy->everywhere);
     arena_done(&policy->arena);
     free(policy);
 }

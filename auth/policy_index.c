@@ -121,7 +121,8 @@ static bool pattern_head(struct path_pattern pattern, size_t depth, uint32_t *ou
  * What a deny takes away is held against other readings of the path too: it has none. */
 static size_t heads_of(const struct entry *entry, uint32_t *out_head) {
     const struct action_list *actions = &entry->actions;
-    size_t depth = entry->is_deny || actions->count == 0 ? 0 : PATH_HEADS_MAX;
+    bool is_anywhere = entry->is_deny || actions->count == 0 || actions->mcp.count > 0;
+    size_t depth = is_anywhere ? 0 : PATH_HEADS_MAX;
     for (; depth > 0; depth--) {
         uint32_t first = 0;
         bool is_same = true;

@@ -109,10 +109,43 @@ static bool any_action_matches(const struct action_list *actions, const struct a
     return false;
 }
 
+/* What takes away on an MCP server's route: its own actions, or those of plain HTTP. */
+static enum mcp_match any_action_takes(const struct action_list *actions,
+                                       const struct attempt *attempt,
+                                       const struct config_argument_test **out_test) {
+    if (any_action_matches(actions, attempt, MATCHES_ANY_READING))
+        return MCP_MATCH_YES;
+    return mcp_actions_take(&actions->mcp, attempt->mcp, out_test);
+}
+
+static enum mcp_match mcp_action_grants(const struct entry *entry, const struct policy_mcp *asked,
+                                        const struct config_argument_test **out_test) {
+    if (asked->gate == POLICY_MCP_SOME)
+        return entry->leaves_mcp ? MCP_MATCH_YES : MCP_MATCH_NO;
+    return mcp_actions_grant(&entry->actions.mcp, &entry->not_actions.mcp, asked, out_test);
+}
+
+/* A deny has no not_actions. */
+static enum policy_answer match_mcp_actions(const struct entry *entry,
+                                            const struct attempt *attempt,
+                                            const struct config_argument_test **out_test) {
+    enum mcp_match given = entry->is_deny ? any_action_takes(&entry->actions, attempt, out_test)
+                                          : mcp_action_grants(entry, attempt->mcp, out_test);
+    const struct config_argument_test *unused = NULL;
+    if (given != MCP_MATCH_YES)
+        return given == MCP_MATCH_NO ? POLICY_OTHER_ACTION : POLICY_OTHER_ARGUMENTS;
+    return any_action_takes(&entry->not_actions, attempt, &unused) == MCP_MATCH_YES
+               ? POLICY_EXCEPTED
+               : POLICY_MATCHES;
+}
+
 /* What a deny takes away and what it leaves swap sides: its not_actions are the exact ones. */
-static enum policy_answer match_actions(const struct entry *entry, const struct attempt *attempt) {
+static enum policy_answer match_actions(const struct entry *entry, const struct attempt *attempt,
+                                        const struct config_argument_test **out_test) {
     if (entry->covers_everything)
         return POLICY_MATCHES;
+    if (attempt->mcp)
+        return match_mcp_actions(entry, attempt, out_test);
     enum strictness given = entry->is_deny ? MATCHES_ANY_READING : MATCHES_EXACTLY;
     enum strictness taken = entry->is_deny ? MATCHES_EXACTLY : MATCHES_ANY_READING;
     if (!any_action_matches(&entry->actions, attempt, given))
@@ -141,11 +174,13 @@ static enum policy_answer match_sign_in(const struct entry *entry,
     return entry_lacks_context(entry, identity) ? POLICY_LACKS_CONTEXT : POLICY_MATCHES;
 }
 
-enum policy_answer entry_match(const struct entry *entry, const struct attempt *attempt) {
+enum policy_answer entry_match(const struct entry *entry, const struct attempt *attempt,
+                               const struct config_argument_test **out_test) {
+    const struct config_argument_test *unused = NULL;
     enum match match = match_principals(entry, attempt->identity);
     if (match == MATCH_NO)
         return POLICY_OTHER_PRINCIPAL;
-    enum policy_answer answer = match_actions(entry, attempt);
+    enum policy_answer answer = match_actions(entry, attempt, out_test ? out_test : &unused);
     if (answer != POLICY_MATCHES)
         return answer;
     if (!is_client(entry, attempt->client))

@@ -12,12 +12,15 @@ struct attempt {
     uint32_t method_bit;                  /* 0 when it is not among the known ones */
     const struct path_readings *readings; /* the first is the path itself */
     const unsigned char *client;          /* NULL: not known */
+    const struct policy_mcp *mcp;         /* NULL: the route is for plain HTTP */
 };
 
 /* A known method's bit, 0 for any other, which is compared as text. */
 uint32_t method_bit(struct slice method);
 
-enum policy_answer entry_match(const struct entry *entry, const struct attempt *attempt);
+/* `out_test` may be NULL; with POLICY_OTHER_ARGUMENTS it is the test that was not passed. */
+enum policy_answer entry_match(const struct entry *entry, const struct attempt *attempt,
+                               const struct config_argument_test **out_test);
 
 /* The principal of an entry that came furthest before it asked for what the caller is not, and what
  * it asked for; CONFIG_NONE for an entry without principals. */

@@ -5,6 +5,7 @@
 #include "auth/path_pattern.h"
 #include "auth/policy.h"
 #include "auth/policy_index.h"
+#include "auth/policy_mcp.h"
 #include "core/arena.h"
 
 struct slice_list {
@@ -20,9 +21,11 @@ struct action {
     struct path_pattern folded; /* for subtracting: against every reading of the path */
 };
 
+/* Those for plain HTTP, and those for MCP servers. */
 struct action_list {
     struct action *items;
     size_t count;
+    struct mcp_action_list mcp;
 };
 
 /* "and" over the lists that are not empty, "or" within each. */
@@ -36,6 +39,7 @@ struct entry {
     bool covers_everything; /* a deny without actions */
     struct action_list actions;
     struct action_list not_actions;
+    bool leaves_mcp;              /* some mcp: action is not taken away again */
     struct principal *principals; /* one for each of the configuration's */
     size_t principal_count;
     struct slice_list contexts; /* `when`: any of these */
@@ -52,12 +56,14 @@ struct route_rules {
     struct entry_list access;
     size_t credential;
     bool is_shadow;
+    bool is_mcp; /* only mcp: actions grant */
 };
 
 struct policy {
     struct arena arena;
     struct action_list *roles_actions; /* by role, shared by the entries that grant it */
     struct action_list *roles_not_actions;
+    size_t role_count;
     struct route_rules *routes;
     size_t route_count;
     struct route_rules everywhere;

@@ -172,12 +172,42 @@ struct config_credential {
     struct config_position position;
 };
 
+/* What a condition of an mcp: action asks of one argument. */
+enum config_test {
+    TEST_EQUALS,
+    TEST_ONE_OF,
+    TEST_MATCHES,
+    TEST_MAX,
+    TEST_MIN,
+    TEST_MAX_LENGTH, /* in characters */
+    TEST_ABSENT,
+    TEST_COUNT
+};
+
+struct config_argument_test {
+    const char *pointer; /* RFC 6901, into params.arguments */
+    enum config_test test;
+    struct config_strings values; /* TEST_EQUALS, TEST_ONE_OF: JSON texts */
+    const char *text;             /* TEST_MATCHES: see core/text_pattern.h; TEST_MAX, TEST_MIN: a
+                                     number as JSON has it */
+    uint32_t length;              /* TEST_MAX_LENGTH */
+};
+
+/* "mcp:METHOD[:NAME]": '*' stands for any run of bytes. */
+struct config_mcp_action {
+    const char *method;
+    const char *name;                   /* NULL: any, and where there is none */
+    struct config_argument_test *tests; /* all must hold */
+    size_t test_count;
+};
+
 /* "METHOD[,METHOD...] PATH": validated here, compiled by auth/policy. */
 struct config_action {
     struct config_strings methods; /* upper case; empty means any ("*") */
     const char
         *pattern; /* canonical path pattern beginning with '/', segments may hold '*', or be '**' */
-    const char *text; /* as written */
+    const char *text;                    /* as written; conditions in words */
+    const struct config_mcp_action *mcp; /* then there are neither methods nor pattern */
 };
 
 struct config_role {
@@ -302,7 +332,8 @@ enum config_mcp_revision {
  * server. */
 struct config_mcp_facade {
     const char *client_id;               /* registered in the tenant beforehand */
-    struct config_strings redirect_uris; /* the only ones that are let through */
+    struct config_strings redirect_uris; /* the only ones that are let through; none: those on
+                                            loopback addresses, whatever their port */
 };
 
 /* A route that gates a server of the Model Context Protocol. */
@@ -310,8 +341,8 @@ struct config_mcp {
     const char *resource; /* its URL for clients; NULL: no metadata is served */
     enum config_mcp_denial denial;
     unsigned revisions;
-    uint64_t max_body_bytes;   /* of a message to the server */
-    uint64_t max_result_bytes; /* of a message from the server */
+    uint32_t max_body_bytes;   /* of a message to the server */
+    uint32_t max_result_bytes; /* of a message from the server */
     struct config_strings allowed_origins;
     bool passes_server_requests;
     const char *pins_file; /* NULL: none */

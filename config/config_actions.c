@@ -1,4 +1,4 @@
-/* Actions: "METHOD[,METHOD...] PATH". */
+/* Actions: "METHOD[,METHOD...] PATH"; those of MCP are read in config_mcp_actions.c. */
 #include "config/config_parts.h"
 
 #include "config/problem.h"
@@ -109,20 +109,12 @@ static bool read_methods(struct loader *loader, const struct node *node, struct 
 static bool read_action(struct loader *loader, const struct node *node,
                         struct config_action *out_action) {
     struct slice text;
-    if (node->kind == NODE_MAPPING) {
-        loader_error(loader, node,
-                     "conditions on actions are not available in this version; write "
-                     "%s",
-                     ACTION_FORM);
-        return false;
-    }
+    if (node->kind == NODE_MAPPING)
+        return config_read_conditional_action(loader, node, out_action);
     if (!loader_read_text(loader, node, ACTION_FORM, &text))
         return false;
-    if (slice_starts_with(text, SLICE("mcp:"))) {
-        loader_error(loader, node, "mcp: actions are not available in this version; write %s",
-                     ACTION_FORM);
-        return false;
-    }
+    if (slice_starts_with(text, SLICE("mcp:")))
+        return config_read_mcp_action(loader, node, text, out_action);
     size_t space = slice_index(text, ' ');
     struct slice path = slice_trim(slice_skip(text, space));
     if (path.len == 0) {

@@ -102,6 +102,7 @@ void config_check(struct loader *loader) {
         return;
     config_check_sharing(loader);
     config_check_rules(loader);
+    config_check_mcp_use(loader);
     config_check_reach(loader);
     config_check_literals(loader);
     config_check_files(loader);

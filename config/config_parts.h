@@ -97,6 +97,19 @@ struct config_action_list {
 void config_read_actions(struct loader *loader, const struct node *node,
                          struct config_action_list *out_list);
 
+/* config_mcp_actions.c */
+extern const struct schema ACTION_SCHEMA;
+/* "mcp:METHOD[:NAME]". False after a problem. */
+bool config_read_mcp_action(struct loader *loader, const struct node *node, struct slice text,
+                            struct config_action *out_action);
+/* {action, when}. False after a problem. */
+bool config_read_conditional_action(struct loader *loader, const struct node *node,
+                                    struct config_action *out_action);
+/* Whether a method and name of such an action can occur; only of a file without errors. `node` is
+ * the action. */
+void config_check_mcp_action(struct loader *loader, const struct node *node,
+                             const struct config_mcp_action *action);
+
 /* config_principals.c */
 extern const struct schema PRINCIPAL_SCHEMA;
 schema_read_value config_read_principals; /* into struct config_entry */
@@ -126,6 +139,15 @@ schema_read_value config_read_upstreams; /* into struct config_route */
 
 /* config_upstream_tls.c */
 extern const struct schema UPSTREAM_TLS_SCHEMA; /* into struct config_upstream_tls */
+
+/* config_mcp.c */
+extern const struct schema MCP_SCHEMA;
+schema_read_value config_read_mcp; /* into struct config_mcp * */
+/* What `mcp` and the rest of a route must be to each other. `node` is the route. */
+void config_check_mcp(struct loader *loader, const struct node *node,
+                      const struct config_route *route);
+/* What has no effect, or nobody can use; only of a file without errors. */
+void config_check_mcp_use(struct loader *loader);
 
 /* config_routes.c */
 extern const struct schema ROUTE_SCHEMA;

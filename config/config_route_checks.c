@@ -242,6 +242,7 @@ void config_check_routes(struct loader *loader) {
             check_plaintext(loader, upstreams, route);
             check_tls(loader, node, route, upstreams);
         }
+        config_check_mcp(loader, node, route);
         check_host(loader, node, route);
         check_reach(loader, node, route);
         check_shadow(loader, node, route);

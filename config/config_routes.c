@@ -239,6 +239,13 @@ static const struct schema_row ROUTE_ROWS[] = {
      .child = &UPSTREAM_TLS_SCHEMA,
      .summary = "for https upstreams: {ca: FILE, verify: true, server_name: HOST, certificate: "
                 "CREDENTIAL}"},
+    {.key = "mcp",
+     .type = SCHEMA_OTHER,
+     .read = config_read_mcp,
+     OFFSET_IN(config_route, mcp),
+     .child = &MCP_SCHEMA,
+     .summary = "the upstream is an MCP server: {resource: URL} and what else is to hold for it; "
+                "then `mcp:` actions grant"},
     {.key = "allow_plaintext_credential",
      .type = SCHEMA_BOOL,
      OFFSET_IN(config_route, allow_plaintext_credential),

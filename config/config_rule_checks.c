@@ -116,6 +116,8 @@ static const char *below(const struct config_route *route, const struct config_a
 static void check_action(struct rule_check *check, const struct config_action *action,
                          const struct node *node) {
     const struct config_route *route = check->route;
+    if (action->mcp)
+        return;
     struct slice pattern = slice_of_str(action->pattern);
     bool has_slash = strstr(action->pattern, "%2F") || strstr(action->pattern, "%2f");
     if (is_below_prefix(route, action))
@@ -162,7 +164,7 @@ static void check_slashes(struct rule_check *check, const struct config_action *
                           size_t count, const struct node *list) {
     const struct node *item = list ? list->first : NULL;
     for (size_t i = 0; item && i < count; i++, item = item->next) {
-        size_t len = strlen(actions[i].pattern);
+        size_t len = actions[i].mcp ? 0 : strlen(actions[i].pattern);
         if (len < 2 || actions[i].pattern[len - 1] != '/' || actions[i].pattern[len - 2] == '*')
             continue;
         struct config_action bare = actions[i];

@@ -137,6 +137,22 @@ static void write_texts(struct writer *writer) {
     json_out_object_end(&writer->json);
 }
 
+static void write_scalar(struct writer *writer) {
+    json_out_object_begin(&writer->json, NULL);
+    json_out_array_begin(&writer->json, "type");
+    json_out_cstr(&writer->json, NULL, "string");
+    json_out_cstr(&writer->json, NULL, "number");
+    json_out_cstr(&writer->json, NULL, "boolean");
+    json_out_array_end(&writer->json);
+    json_out_object_end(&writer->json);
+}
+
+static void write_boolean(struct writer *writer) {
+    json_out_object_begin(&writer->json, NULL);
+    json_out_cstr(&writer->json, "type", "boolean");
+    json_out_object_end(&writer->json);
+}
+
 static unsigned accepts_of(const struct schema_row *row) {
     unsigned accepts = row->accepts & ~(unsigned)(ACCEPTS_NONE | ACCEPTS_ONE_KEY);
     if (accepts || row->choices)
@@ -154,6 +170,10 @@ static void write_other(struct writer *writer, const struct schema_row *row) {
         write_decimal(writer);
     if (accepts & ACCEPTS_NUMBER)
         write_number(writer, row->min, row->max);
+    if (accepts & ACCEPTS_SCALAR)
+        write_scalar(writer);
+    if (accepts & ACCEPTS_BOOL)
+        write_boolean(writer);
     if (accepts & ACCEPTS_MAPPING)
         write_mapping(writer, row);
     if (accepts & ACCEPTS_TEXTS)
@@ -169,9 +189,7 @@ static void write_alternatives(struct writer *writer, const struct schema_row *r
         write_text(writer, row);
         return;
     case SCHEMA_BOOL:
-        json_out_object_begin(&writer->json, NULL);
-        json_out_cstr(&writer->json, "type", "boolean");
-        json_out_object_end(&writer->json);
+        write_boolean(writer);
         write_variable(writer);
         return;
     case SCHEMA_COUNT:

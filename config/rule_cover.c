@@ -3,6 +3,7 @@
 #include "config/rule_cover.h"
 
 #include "config/network.h"
+#include "core/glob.h"
 
 static bool spend(struct cover_budget *budget, size_t cost) {
     if (budget->left < cost) {
@@ -103,8 +104,19 @@ static bool strings_cover(struct cover_budget *budget, const struct config_strin
     return narrower->count > 0;
 }
 
+static bool mcp_action_covers(struct cover_budget *budget, const struct config_mcp_action *wider,
+                              const struct config_mcp_action *narrower) {
+    if (!spend(budget, 2) || wider->test_count > 0)
+        return false;
+    return glob_match(slice_of_str(wider->method), slice_of_str(narrower->method)) &&
+           (!wider->name || (narrower->name &&
+                             glob_match(slice_of_str(wider->name), slice_of_str(narrower->name))));
+}
+
 bool action_covers(struct cover_budget *budget, const struct config_action *wider,
                    const struct config_action *narrower) {
+    if (wider->mcp || narrower->mcp)
+        return wider->mcp && narrower->mcp && mcp_action_covers(budget, wider->mcp, narrower->mcp);
     return strings_cover(budget, &wider->methods, &narrower->methods) &&
            pattern_covers(budget, slice_of_str(wider->pattern), slice_of_str(narrower->pattern));
 }

@@ -32,6 +32,8 @@ enum schema_accepts {
     ACCEPTS_DECIMAL = 64, /* text that looks like a number, without quotes */
     ACCEPTS_NONE = 16,    /* a list may be empty */
     ACCEPTS_ONE_KEY = 32, /* of the keys of `child` */
+    ACCEPTS_SCALAR = 128, /* text, a number, true or false */
+    ACCEPTS_BOOL = 256,
 };
 
 struct schema;
@@ -65,7 +67,7 @@ struct schema {
 #define PATTERN_SECRET "^[^/]+/[^/]+(/[^/]+)?$"
 #define PATTERN_URL "^[Hh][Tt][Tt][Pp][Ss]?://."
 #define PATTERN_NETWORK "^[0-9a-fA-F:.]+(/[0-9]+)?$"
-#define PATTERN_ACTION "^(\\*|[A-Z-]+(,[A-Z-]+)*) +/"
+#define PATTERN_ACTION "^((\\*|[A-Z-]+(,[A-Z-]+)*) +/|mcp:.)"
 
 /* The whole file. */
 extern const struct schema CONFIG_SCHEMA;

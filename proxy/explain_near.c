@@ -224,6 +224,9 @@ static void near_action(struct explanation *explanation, const struct policy_ste
     size_t count = has_role ? config->roles[entry->role].action_count : entry->action_count;
     struct slice method = slice_of_str(explanation->question->method);
     for (size_t i = 0; i < count; i++) {
+        if (actions[i].mcp) {
+            continue;
+        }
         bool takes_method = action_takes_method(&actions[i], method);
         bool takes_path =
             path_pattern_matches(slice_of_str(actions[i].pattern), explanation->below);
@@ -255,7 +258,8 @@ static void near_rules(struct explanation *explanation) {
             near_principals(explanation, step->entry);
         } else if (step->answer == POLICY_OTHER_ACTION) {
             near_action(explanation, step);
-        } else if (step->answer == POLICY_EXCEPTED || step->answer == POLICY_OTHER_CLIENT) {
+        } else if (step->answer == POLICY_EXCEPTED || step->answer == POLICY_OTHER_CLIENT ||
+                   step->answer == POLICY_OTHER_ARGUMENTS) {
             note_near(explanation, rule->answer, arena_printf(arena, "%s: %s", label, rule->why));
         } else if (step->answer == POLICY_LACKS_CONTEXT || step->answer == POLICY_LACKS_MFA) {
             note_near(explanation, "step_up",
@@ -277,6 +281,7 @@ static struct decision ask(const struct explanation *explanation, size_t route,
         .identity = explanation->identity,
         .method = slice_of_str(asked->method),
         .path_below = below,
+        .mcp = explanation->mcp,
         .client = asked->client ? asked->client_address : NULL,
     };
     policy_decide(explanation->ground->policy, &question, NULL, &decision);

@@ -7,13 +7,10 @@
 enum { WORDS_BYTES_MAX = 64 << 10, LISTED_MAX = 8 };
 
 static const char *const answer_names[] = {
-    [POLICY_MATCHES] = "matches",
-    [POLICY_OTHER_PRINCIPAL] = "other_principal",
-    [POLICY_OTHER_ACTION] = "other_action",
-    [POLICY_EXCEPTED] = "excepted",
-    [POLICY_GROUPS_UNKNOWN] = "groups_unknown",
-    [POLICY_OTHER_CLIENT] = "other_client",
-    [POLICY_LACKS_CONTEXT] = "lacks_context",
+    [POLICY_MATCHES] = "matches",           [POLICY_OTHER_PRINCIPAL] = "other_principal",
+    [POLICY_OTHER_ACTION] = "other_action", [POLICY_OTHER_ARGUMENTS] = "other_arguments",
+    [POLICY_EXCEPTED] = "excepted",         [POLICY_GROUPS_UNKNOWN] = "groups_unknown",
+    [POLICY_OTHER_CLIENT] = "other_client", [POLICY_LACKS_CONTEXT] = "lacks_context",
     [POLICY_LACKS_MFA] = "lacks_mfa",
 };
 
@@ -95,6 +92,42 @@ static void say_unmet(struct buf *words, const struct policy_step *step,
     }
 }
 
+/* The request's own words: its method and path, or the message's method and name. */
+static void say_asked(struct buf *words, const struct explanation *explanation) {
+    const struct policy_mcp *asked = explanation->mcp;
+    if (!asked) {
+        buf_printf(words, "%s %.*s", explanation->question->method, SLICE_ARGS(explanation->below));
+    } else if (!asked->method.len) {
+        buf_printf(words, "%s of a session", explanation->question->method);
+    } else {
+        buf_printf(words, "mcp:%.*s%s%.*s", SLICE_ARGS(asked->method), asked->has_name ? ":" : "",
+                   SLICE_ARGS(asked->name));
+    }
+}
+
+/* What a test wants, and why it was not passed: the value is the caller's own and is not told. */
+static void say_failed(struct buf *words, const struct config_argument_test *test) {
+    static const char *const WANTS[TEST_COUNT] = {
+        [TEST_EQUALS] = "equals",
+        [TEST_ONE_OF] = "one_of",
+        [TEST_MATCHES] = "matches",
+        [TEST_MAX] = "max",
+        [TEST_MIN] = "min",
+        [TEST_MAX_LENGTH] = "max_length",
+        [TEST_ABSENT] = "absent: true",
+    };
+    buf_printf(words, "the argument %s does not pass %s", test->pointer, WANTS[test->test]);
+    for (size_t i = 0; i < test->values.count && i < LISTED_MAX; i++) {
+        buf_append_str(words, i ? ", " : " ");
+        buf_append_str(words, test->values.items[i]);
+    }
+    if (test->text) {
+        buf_printf(words, " %s", test->text);
+    } else if (test->test == TEST_MAX_LENGTH) {
+        buf_printf(words, " %u", test->length);
+    }
+}
+
 static void say_match(struct buf *words, const struct policy_step *step) {
     buf_append_str(words, step->is_deny ? "caller and action match: denies"
                                         : "caller and action match: grants");
@@ -115,13 +148,21 @@ static void say_why(struct buf *words, const struct explanation *explanation,
         say_unmet(words, step, explanation->identity);
         return;
     case POLICY_OTHER_ACTION:
-        buf_printf(words, "the caller matches; %s %.*s is not in %s", explanation->question->method,
-                   SLICE_ARGS(explanation->below), actions ? actions : "");
+        buf_append_str(words, "the caller matches; ");
+        say_asked(words, explanation);
+        buf_printf(words, " is not in %s", actions ? actions : "");
+        return;
+    case POLICY_OTHER_ARGUMENTS:
+        buf_append_str(words, "the caller matches; ");
+        if (step->failed) {
+            say_failed(words, step->failed);
+        }
+        buf_printf(words, " in %s", actions ? actions : "");
         return;
     case POLICY_EXCEPTED:
-        buf_printf(words, "the caller matches; not_actions take %s %.*s out of %s",
-                   explanation->question->method, SLICE_ARGS(explanation->below),
-                   actions ? actions : "");
+        buf_append_str(words, "the caller matches; not_actions take ");
+        say_asked(words, explanation);
+        buf_printf(words, " out of %s", actions ? actions : "");
         return;
     case POLICY_GROUPS_UNKNOWN:
         buf_append_str(words, "would match if the caller's groups, which the token does not hold, "
@@ -177,6 +218,7 @@ void explain_rules(struct explanation *explanation) {
         .identity = explanation->identity,
         .method = slice_of_str(asked->method),
         .path_below = explanation->below,
+        .mcp = explanation->mcp,
         .client = asked->client ? asked->client_address : NULL,
     };
     struct rule_collector collector = {{on_rule}, explanation};

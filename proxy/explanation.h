@@ -78,6 +78,7 @@ struct explanation {
     bool is_own_page;
     size_t route; /* CONFIG_NONE */
     struct slice below;
+    const struct policy_mcp *mcp; /* what is asked of an MCP server; NULL: the route is none */
     struct explain_list close_routes;
     struct explain_list checks; /* of the token */
     struct token_result verdict;
