@@ -1,0 +1,190 @@
+/* Errors and denials as JSON, written by hand where the bytes have to be a server's own: what
+ * `hide` says is what the TypeScript SDK's servers say (1.32.2 with handshake, 2.4.0 without) of a
+ * name that they do not have. The id goes back byte for byte. */
+#include "proxy/mcp/answer.h"
+
+#include "core/json_out.h"
+
+enum { TEXT_BYTES_MAX = JSON_OUT_MAX_STRING };
+
+static const struct {
+    unsigned revision;
+    const char *text;
+} revisions[] = {{MCP_REVISION_2026_07_28, "2026-07-28"},
+                 {MCP_REVISION_2025_11_25, "2025-11-25"},
+                 {MCP_REVISION_2025_06_18, "2025-06-18"},
+                 {MCP_REVISION_2025_03_26, "2025-03-26"}};
+
+static void write_string(struct buf *out, struct slice text) {
+    struct json_out json;
+    json_out_init(&json, out);
+    json_out_str(&json, NULL, text);
+}
+
+static void write_id(struct buf *out, struct slice id) {
+    buf_append_slice(out, id.len ? id : SLICE("null"));
+}
+
+static void begin_error(struct buf *out, struct slice id, int code, struct slice message) {
+    buf_append_str(out, "{\"jsonrpc\":\"2.0\",\"id\":");
+    write_id(out, id);
+    buf_printf(out, ",\"error\":{\"code\":%d,\"message\":", code);
+    write_string(out, message);
+}
+
+static void end_error(struct buf *out) {
+    buf_append_str(out, "}}");
+}
+
+static void write_revisions(struct json_out *json, const struct config_mcp *mcp,
+                            struct slice requested) {
+    json_out_array_begin(json, "supported");
+    for (size_t i = 0; i < sizeof revisions / sizeof *revisions; i++) {
+        if (mcp->revisions & revisions[i].revision) {
+            json_out_cstr(json, NULL, revisions[i].text);
+        }
+    }
+    json_out_array_end(json);
+    if (requested.len) {
+        json_out_str(json, "requested", requested);
+    }
+}
+
+static void write_why(struct json_out *json, const struct mcp_denial *why) {
+    if (why->exposes_reason) {
+        json_out_cstr(json, "reason", reason_code(why->reason));
+    }
+    json_out_str(json, "request_id", slice_of_str(why->request_id));
+}
+
+void mcp_write_refusal(struct buf *out, const struct config_mcp *mcp,
+                       const struct mcp_refusal *refusal, const struct mcp_denial *why) {
+    struct json_out json;
+    begin_error(out, refusal->id, refusal->code, slice_of_str(refusal->message));
+    buf_append_str(out, ",\"data\":");
+    json_out_init(&json, out);
+    json_out_object_begin(&json, NULL);
+    if (refusal->code == MCP_CODE_UNSUPPORTED_VERSION) {
+        write_revisions(&json, mcp, refusal->requested_revision);
+    }
+    write_why(&json, why);
+    json_out_object_end(&json);
+    end_error(out);
+}
+
+static void explain(struct buf *out, struct slice id, const struct mcp_denial *why) {
+    struct json_out json;
+    begin_error(out, id, MCP_CODE_DENIED, SLICE("Denied by policy"));
+    buf_append_str(out, ",\"data\":");
+    json_out_init(&json, out);
+    json_out_object_begin(&json, NULL);
+    write_why(&json, why);
+    json_out_object_end(&json);
+    end_error(out);
+}
+
+static void write_tool_error(struct buf *out, const struct mcp_message *message,
+                             const struct mcp_denial *why) {
+    struct buf text;
+    buf_init(&text, TEXT_BYTES_MAX);
+    buf_append_str(&text, "Denied by policy");
+    if (why->exposes_reason) {
+        buf_printf(&text, " (%s)", reason_code(why->reason));
+    }
+    buf_printf(&text, ". Request id: %s", why->request_id);
+    buf_append_str(out, "{\"jsonrpc\":\"2.0\",\"id\":");
+    write_id(out, message->id);
+    buf_append_str(out, ",\"result\":{\"content\":[{\"type\":\"text\",\"text\":");
+    write_string(out, buf_slice(&text));
+    buf_append_str(out, "}],\"isError\":true");
+    if (message->era == MCP_MODERN) {
+        buf_append_str(out, ",\"resultType\":\"complete\"");
+    }
+    end_error(out);
+    out->failed |= !buf_ok(&text);
+    buf_done(&text);
+}
+
+/* What a server calls the kind of thing that it does not have; NULL: its name was not what counted.
+ */
+static const char *kind_of_thing(const struct mcp_message *message) {
+    struct slice method = message->method->text;
+    if (!message->has_name || message->method->gate != POLICY_MCP_NAME) {
+        return NULL;
+    }
+    if (slice_eq(method, SLICE("tools/call"))) {
+        return "Tool";
+    }
+    if (slice_eq(method, SLICE("prompts/get")) ||
+        slice_eq(message->completes, SLICE("prompts/get"))) {
+        return "Prompt";
+    }
+    return slice_eq(message->completes, SLICE("resources/read")) ? "Resource template" : "Resource";
+}
+
+static void write_missing_text(struct buf *text, const struct mcp_message *message,
+                               const char *thing) {
+    if (message->era == MCP_MODERN && slice_eq_str(SLICE("Resource"), thing)) {
+        buf_append_str(text, "Resource not found: ");
+        buf_append_slice(text, message->name);
+        return;
+    }
+    buf_printf(text, "%s%s ", message->era == MCP_LEGACY ? "MCP error -32602: " : "", thing);
+    buf_append_slice(text, message->name);
+    buf_append_str(text, " not found");
+}
+
+static void write_missing_thing(struct buf *out, const struct mcp_message *message,
+                                const char *thing) {
+    struct buf text;
+    buf_init(&text, TEXT_BYTES_MAX);
+    write_missing_text(&text, message, thing);
+    if (message->era == MCP_LEGACY && slice_eq_str(SLICE("Tool"), thing)) {
+        buf_append_str(out, "{\"result\":{\"content\":[{\"type\":\"text\",\"text\":");
+        write_string(out, buf_slice(&text));
+        buf_append_str(out, "}],\"isError\":true},\"jsonrpc\":\"2.0\",\"id\":");
+        write_id(out, message->id);
+        buf_append_str(out, "}");
+    } else {
+        begin_error(out, message->id, MCP_CODE_INVALID_PARAMS, buf_slice(&text));
+        if (message->era == MCP_MODERN && slice_eq_str(SLICE("Resource"), thing)) {
+            buf_append_str(out, ",\"data\":{\"uri\":");
+            write_string(out, message->name);
+            buf_append_str(out, "}");
+        }
+        end_error(out);
+    }
+    out->failed |= !buf_ok(&text);
+    buf_done(&text);
+}
+
+static int hide(struct buf *out, const struct mcp_message *message) {
+    const char *thing = kind_of_thing(message);
+    if (thing) {
+        write_missing_thing(out, message, thing);
+        return 200;
+    }
+    begin_error(out, message->id, MCP_CODE_METHOD_NOT_FOUND, SLICE("Method not found"));
+    end_error(out);
+    return message->era == MCP_MODERN ? 404 : 200;
+}
+
+void mcp_write_denial(struct buf *out, const struct config_mcp *mcp,
+                      const struct mcp_message *message, const struct mcp_denial *why,
+                      int *out_http_status) {
+    bool is_request = message->kind == MCP_REQUEST && message->method;
+    bool is_call = is_request && slice_eq(message->method->text, SLICE("tools/call"));
+    if (!is_request || mcp->denial == MCP_DENIAL_CHALLENGE) {
+        /* nothing is waiting for an answer: the status has to say it */
+        explain(out, is_request ? message->id : SLICE(""), why);
+        *out_http_status = 403;
+    } else if (mcp->denial == MCP_DENIAL_HIDE) {
+        *out_http_status = hide(out, message);
+    } else if (mcp->denial == MCP_DENIAL_TOOL_ERROR && is_call) {
+        write_tool_error(out, message, why);
+        *out_http_status = 200;
+    } else {
+        explain(out, message->id, why);
+        *out_http_status = 200;
+    }
+}
