@@ -20,7 +20,7 @@ const struct slice *policy_groups(const struct policy *policy, size_t *out_count
 /* What a rule has to grant to a message of an MCP client. */
 enum policy_mcp_gate {
     POLICY_MCP_SOME,   /* that some mcp: action is granted */
-    POLICY_MCP_METHOD, /* the method, whatever the name */
+    POLICY_MCP_METHOD, /* the method, with every name that there is */
     POLICY_MCP_NAME,   /* the method with this name and these arguments */
     POLICY_MCP_LIST,   /* the method, or `uses` with whatever name */
 };

@@ -6,9 +6,10 @@
 
 static bool compile_action(struct arena *arena, const struct config_mcp_action *from,
                            struct mcp_action *out_action) {
+    struct slice name = slice_of_str(from->name);
     *out_action = (struct mcp_action){.method = slice_of_str(from->method),
-                                      .has_name = from->name != NULL,
-                                      .name = slice_of_str(from->name)};
+                                      .has_name = from->name && !slice_eq_str(name, "*"),
+                                      .name = name};
     return argument_tests_compile(arena, from->tests, from->test_count, &out_action->tests);
 }
 
@@ -115,6 +116,7 @@ enum mcp_match mcp_actions_grant(const struct mcp_action_list *actions,
                                  const struct policy_mcp *asked,
                                  const struct config_argument_test **out_test) {
     bool is_granted = false;
+    struct policy_mcp nameless = *asked;
     if (slice_is_empty(asked->method) && asked->gate != POLICY_MCP_SOME)
         return MCP_MATCH_NO;
     switch (asked->gate) {
@@ -126,8 +128,8 @@ enum mcp_match mcp_actions_grant(const struct mcp_action_list *actions,
             (grants_method(actions, asked->uses) && !takes_method(not_actions, asked->uses));
         break;
     case POLICY_MCP_METHOD:
-        is_granted = grants_method(actions, asked->method);
-        break;
+        nameless.has_name = false;
+        return match(actions, &nameless, true, out_test);
     case POLICY_MCP_SOME:
         is_granted = mcp_actions_leave_some(actions, not_actions);
         break;

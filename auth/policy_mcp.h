@@ -33,8 +33,8 @@ bool mcp_actions_leave_some(const struct mcp_action_list *actions,
 
 enum mcp_match { MCP_MATCH_NO, MCP_MATCH_OTHER_ARGUMENTS, MCP_MATCH_YES };
 
-/* Does one of `actions` grant what is asked? For POLICY_MCP_LIST what the list is for is enough,
- * unless `not_actions` take it away altogether.
+/* Does one of `actions` grant what is asked? For POLICY_MCP_METHOD it has to be for every name.
+ * For POLICY_MCP_LIST what the list is for is enough, unless `not_actions` take it away altogether.
  * MCP_MATCH_OTHER_ARGUMENTS: all but the arguments would, *out_test says which. */
 enum mcp_match mcp_actions_grant(const struct mcp_action_list *actions,
                                  const struct mcp_action_list *not_actions,

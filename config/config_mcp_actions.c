@@ -15,7 +15,9 @@ static const char ACTION_FORM[] =
 /* Longer texts are no values to compare with. */
 enum { VALUE_BYTES_MAX = 1024, LENGTH_MAX = 1000000 };
 
-/* What a client may ask for, of every revision, and what each is called by. */
+/* What a client may ask for, of every revision, and whether it has a name that rules can tell. A
+ * task's id is sealed for the caller whom it was given to; a subscription is judged by each of its
+ * resources. */
 static const struct {
     const char *method;
     bool has_name;
@@ -30,13 +32,13 @@ static const struct {
     {"resources/templates/list", false, false},
     {"resources/subscribe", true, false},
     {"resources/unsubscribe", true, false},
-    {"subscriptions/listen", true, false},
+    {"subscriptions/listen", false, false},
     {"completion/complete", true, false},
-    {"tasks/get", true, false},
-    {"tasks/result", true, false},
+    {"tasks/get", false, false},
+    {"tasks/result", false, false},
     {"tasks/list", false, false},
-    {"tasks/cancel", true, false},
-    {"tasks/update", true, false},
+    {"tasks/cancel", false, false},
+    {"tasks/update", false, false},
     {"logging/setLevel", false, false},
     {"initialize", false, false},
     {"ping", false, false},
