@@ -12,6 +12,7 @@
 
 enum {
     TOKEN_BYTES_MAX = 1 << 20,
+    BODY_BYTES_MAX = 64 << 20,
     BATCH_LINE_MAX = 1 << 20,
     JSON_BYTES_MAX = 64 << 20,
 };
@@ -180,12 +181,15 @@ static int explain_question_of(const struct explain_options *options,
     }
     char *host = take_host(&question.target);
     question.host = host && !options->host ? host : question.host;
-    size_t len = 0;
-    char *token = read_token(options, &len);
+    size_t len = 0, body_len = 0;
+    char *body = options->body ? command_line_read(options->body, BODY_BYTES_MAX, &body_len) : NULL;
+    char *token = options->body && !body ? NULL : read_token(options, &len);
     if (!token) {
+        free(body);
         free(host);
         return EXIT_USAGE;
     }
+    question.body = slice_of(body, body_len);
     question.token = slice_of(token, len);
     if (!question.is_claims) {
         question.token = without_scheme(question.token);
@@ -193,6 +197,7 @@ static int explain_question_of(const struct explain_options *options,
     int code = explain_one(ground, &question, options->as_json);
     OPENSSL_cleanse(token, len);
     free(token);
+    free(body);
     free(host);
     return code;
 }

@@ -41,6 +41,7 @@ static void suppose(struct explanation *explanation, const char *name, const str
         .identity = caller,
         .method = slice_of_str(asked->method),
         .path_below = explanation->below,
+        .mcp = explanation->mcp,
         .client = asked->client ? asked->client_address : NULL,
     };
     policy_decide(explanation->ground->policy, &question, NULL, &decision);

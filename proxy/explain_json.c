@@ -96,6 +96,23 @@ static void write_token(struct json_out *out, const struct explanation *explanat
     json_out_object_end(out);
 }
 
+static void write_mcp(struct json_out *out, const struct explanation *explanation) {
+    const struct policy_mcp *asked = explanation->mcp;
+    if (!asked) {
+        json_out_null(out, "mcp");
+        return;
+    }
+    json_out_object_begin(out, "mcp");
+    json_out_str(out, "method", asked->method);
+    if (asked->has_name) {
+        json_out_str(out, "name", asked->name);
+    } else {
+        json_out_null(out, "name");
+    }
+    json_out_cstr(out, "gate", explain_gate_name(asked->gate));
+    json_out_object_end(out);
+}
+
 static void write_rules(struct json_out *out, const struct explanation *explanation) {
     json_out_array_begin(out, "rules");
     for (const struct explained_rule *rule = explanation->first_rule; rule; rule = rule->next) {
@@ -105,6 +122,9 @@ static void write_rules(struct json_out *out, const struct explanation *explanat
         json_out_u64(out, "line", rule->step.entry->position.line);
         json_out_cstr(out, "answer", rule->answer);
         json_out_cstr(out, "why", rule->why);
+        if (rule->step.failed) {
+            json_out_cstr(out, "argument", rule->step.failed->pointer);
+        }
         json_out_bool(out, "decisive", rule->step.is_decisive);
         json_out_bool(out, "shadow", rule->step.entry->is_shadow);
         json_out_object_end(out);
@@ -161,6 +181,7 @@ void explanation_write_json(struct explanation *explanation, struct slice id,
     write_answer(out, explanation);
     write_request(out, explanation);
     write_route(out, explanation);
+    write_mcp(out, explanation);
     write_token(out, explanation);
     write_identity(out, explanation);
     write_rules(out, explanation);

@@ -12,7 +12,7 @@ static bool depends_on_client(const struct explanation *explanation) {
 }
 
 static void note_the_unlooked_at(struct explanation *explanation) {
-    if (explanation->question->has_body) {
+    if (explanation->question->has_body && !explanation->mcp) {
         explain_note(explanation, &explanation->notes, "body",
                      "the body is not looked at: no rule of this route depends on it");
     }

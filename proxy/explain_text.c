@@ -127,6 +127,21 @@ static void put_request(const struct page *page, const struct explanation *expla
     fputc('\n', page->out);
 }
 
+/* What the message asks, as actions name it. */
+static void put_mcp(const struct page *page, const struct explanation *explanation) {
+    const struct policy_mcp *asked = explanation->mcp;
+    if (!asked || !asked->method.len) {
+        return;
+    }
+    put_label(page, "mcp");
+    put_text(page, asked->method);
+    if (asked->has_name) {
+        fputc(' ', page->out);
+        put_text(page, asked->name);
+    }
+    fprintf(page->out, ", gate %s\n", explain_gate_name(asked->gate));
+}
+
 static void put_route(const struct page *page, struct explanation *explanation) {
     if (explanation->is_own_page) {
         put_line(page, "route", "none: a page of barkeep's own");
@@ -240,6 +255,7 @@ void explanation_print(struct explanation *explanation, FILE *out, bool is_colou
     put_answer(&page, explanation);
     put_request(&page, explanation);
     put_route(&page, explanation);
+    put_mcp(&page, explanation);
     put_list(&page, "token", &explanation->checks);
     put_identity(&page, explanation);
     put_rules(&page, explanation);

@@ -308,6 +308,9 @@ static void walk(struct explanation *explanation) {
     if (!authenticate(explanation, &request) || is_revoked(explanation)) {
         return;
     }
+    if (!explain_mcp(explanation)) {
+        return;
+    }
     explain_rules(explanation);
     conclude(explanation);
     note_rates(explanation);
@@ -333,5 +336,6 @@ bool explanation_make(struct explanation *explanation, const struct explain_grou
 void explanation_done(struct explanation *explanation) {
     identity_unref(explanation->identity);
     explanation->identity = NULL;
+    explain_mcp_done(explanation);
     arena_done(&explanation->arena);
 }

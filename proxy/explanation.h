@@ -13,6 +13,8 @@
 #include "proxy/judgement.h"
 #include "proxy/key_fetcher.h"
 
+struct mcp_message;
+
 /* What is asked. Strings are NUL-terminated and outlive the explanation. */
 struct explain_question {
     const char *method;
@@ -23,6 +25,7 @@ struct explain_question {
     struct slice token; /* or claims; empty: the request carries none */
     bool is_claims;
     bool has_body;
+    struct slice body;
 };
 
 /* What it is judged by; made once for any number of questions. */
@@ -79,6 +82,7 @@ struct explanation {
     size_t route; /* CONFIG_NONE */
     struct slice below;
     const struct policy_mcp *mcp; /* what is asked of an MCP server; NULL: the route is none */
+    struct mcp_message *message;  /* what `mcp` points into; NULL: none */
     struct explain_list close_routes;
     struct explain_list checks; /* of the token */
     struct token_result verdict;
@@ -113,6 +117,10 @@ void explain_outcome(struct explanation *explanation, const char *name, enum rea
 void explain_groups(struct explanation *explanation);
 /* explain_notes.c: what remains to be said. */
 void explain_notes(struct explanation *explanation);
+/* explain_mcp.c: what is asked of an MCP server; false when the message is refused as such. */
+bool explain_mcp(struct explanation *explanation);
+void explain_mcp_done(struct explanation *explanation);
+const char *explain_gate_name(enum policy_mcp_gate gate);
 /* explain_rules.c: asks the rules, with each one's why. */
 void explain_rules(struct explanation *explanation);
 /* explain_near.c: what nearly would have done. */
