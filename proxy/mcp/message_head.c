@@ -22,12 +22,13 @@ unsigned mcp_revision_of(struct slice text) {
 bool mcp_refuse(struct mcp_refusal *out_refusal, struct slice id, int http_status, int code,
                 const char *message) {
     enum reason reason = REASON_BAD_REQUEST;
-    if (http_status == 405 || code == MCP_CODE_METHOD_NOT_FOUND || code == MCP_CODE_NOT_FORWARDED) {
-        reason = REASON_METHOD_REFUSED;
+    if (http_status == 503) {
+        reason = REASON_OVERLOADED;
     } else if (http_status == 415 || http_status == 406) {
         reason = REASON_CONTENT_TYPE;
-    } else if (http_status == 503) {
-        reason = REASON_OVERLOADED;
+    } else if (http_status == 405 || code == MCP_CODE_METHOD_NOT_FOUND ||
+               code == MCP_CODE_NOT_FORWARDED) {
+        reason = REASON_METHOD_REFUSED;
     }
     *out_refusal = (struct mcp_refusal){
         .reason = reason, .http_status = http_status, .code = code, .message = message, .id = id};
