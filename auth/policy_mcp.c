@@ -2,14 +2,12 @@
  * grants fail and refusals hold. */
 #include "auth/policy_mcp.h"
 
-#include "core/glob.h"
-
 static bool compile_action(struct arena *arena, const struct config_mcp_action *from,
                            struct mcp_action *out_action) {
     struct slice name = slice_of_str(from->name);
-    *out_action = (struct mcp_action){.method = slice_of_str(from->method),
+    *out_action = (struct mcp_action){.method = glob_of(slice_of_str(from->method)),
                                       .has_name = from->name && !slice_eq_str(name, "*"),
-                                      .name = name};
+                                      .name = glob_of(name)};
     return argument_tests_compile(arena, from->tests, from->test_count, &out_action->tests);
 }
 
@@ -37,8 +35,9 @@ void mcp_actions_done(struct mcp_action_list *list) {
 
 /* All of `narrower`, whatever its arguments. */
 static bool covers(const struct mcp_action *wider, const struct mcp_action *narrower) {
-    return wider->tests.count == 0 && glob_match(wider->method, narrower->method) &&
-           (!wider->has_name || (narrower->has_name && glob_match(wider->name, narrower->name)));
+    return wider->tests.count == 0 && glob_matches(&wider->method, narrower->method.pattern) &&
+           (!wider->has_name ||
+            (narrower->has_name && glob_matches(&wider->name, narrower->name.pattern)));
 }
 
 bool mcp_actions_leave_some(const struct mcp_action_list *actions,
@@ -57,7 +56,7 @@ bool mcp_actions_leave_some(const struct mcp_action_list *actions,
 static bool takes_method(const struct mcp_action_list *list, struct slice method) {
     for (size_t i = 0; i < list->count; i++)
         if (!list->items[i].has_name && list->items[i].tests.count == 0 &&
-            glob_match(list->items[i].method, method))
+            glob_matches(&list->items[i].method, method))
             return true;
     return false;
 }
@@ -65,7 +64,7 @@ static bool takes_method(const struct mcp_action_list *list, struct slice method
 /* A method matches whatever the names that the action is for. */
 static bool grants_method(const struct mcp_action_list *actions, struct slice method) {
     for (size_t i = 0; i < actions->count; i++)
-        if (glob_match(actions->items[i].method, method))
+        if (glob_matches(&actions->items[i].method, method))
             return true;
     return false;
 }
@@ -91,7 +90,7 @@ static bool name_matches(const struct mcp_action *action, const struct policy_mc
         return false;
     if (asked->name.len > POLICY_MCP_NAME_BYTES_MAX)
         return !is_grant;
-    return glob_match(action->name, asked->name);
+    return glob_matches(&action->name, asked->name);
 }
 
 static enum mcp_match match(const struct mcp_action_list *actions, const struct policy_mcp *asked,
@@ -99,7 +98,7 @@ static enum mcp_match match(const struct mcp_action_list *actions, const struct 
     enum mcp_match best = MCP_MATCH_NO;
     for (size_t i = 0; i < actions->count && best != MCP_MATCH_YES; i++) {
         const struct mcp_action *action = &actions->items[i];
-        if (!glob_match(action->method, asked->method) || !name_matches(action, asked, is_grant))
+        if (!name_matches(action, asked, is_grant) || !glob_matches(&action->method, asked->method))
             continue;
         const struct config_argument_test *test = NULL;
         enum mcp_match with = with_arguments(action, asked, is_grant, &test);

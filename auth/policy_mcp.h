@@ -5,14 +5,15 @@
 
 #include "auth/argument_tests.h"
 #include "auth/policy.h"
+#include "core/glob.h"
 
 /* Longer names are held against patterns by nobody: they grant nothing, and are taken away. */
 enum { POLICY_MCP_NAME_BYTES_MAX = 8192 };
 
 struct mcp_action {
-    struct slice method;
+    struct glob method;
     bool has_name;
-    struct slice name;
+    struct glob name;
     struct argument_tests tests;
 };
 

@@ -29,7 +29,8 @@ struct replay_reading {
     size_t count;
 };
 
-/* False when the line does not hold what is needed (no path, no principal). */
+/* False when the line does not hold what is needed (no path, no principal, the arguments of a
+ * message to an MCP server). */
 bool rule_replay_ask(struct rule_replay *replay, const struct audit_request *request,
                      struct replay_reading *out_reading);
 
