@@ -101,6 +101,13 @@ static inline void assert_refused(const char *fields, const char *body, int http
     assert_text_refused(fields, slice_of_str(body), http_status, code);
 }
 
+/* `text` in the place of the one '@' of `form`. */
+static inline void fill(char *out, size_t size, const char *form, const char *text) {
+    size_t before = slice_index(slice_of_str(form), '@');
+    int len = snprintf(out, size, "%.*s%s%s", (int)before, form, text, form + before + 1);
+    assert_true(len > 0 && (size_t)len < size);
+}
+
 static inline void assert_slice(struct slice actual, const char *expected) {
     if (!slice_eq_str(actual, expected))
         fail_msg("\"%.*s\" is not \"%s\"", SLICE_ARGS(actual), expected);
