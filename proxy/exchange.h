@@ -266,6 +266,8 @@ const struct policy_mcp *exchange_mcp_question(const struct exchange *exchange);
 /* The message as it goes to the server; the body that the upstream gets. */
 bool exchange_mcp_has_body(const struct exchange *exchange);
 struct slice exchange_mcp_body(const struct exchange *exchange);
+/* What has to hold beside the rules' decision. False when it was refused. */
+bool exchange_mcp_passes(struct exchange *exchange);
 /* Header lines: for the server, and for a browser whose page may call. */
 struct slice exchange_mcp_fields(const struct exchange *exchange);
 struct slice exchange_mcp_cors(const struct exchange *exchange);

@@ -312,6 +312,9 @@ void exchange_step_authorize(struct exchange *exchange) {
                         judgement_detail(exchange->decision.reason));
         return;
     }
+    if (exchange->mcp && !exchange_mcp_passes(exchange)) {
+        return;
+    }
     if (!exchange_is_too_often(exchange)) {
         exchange_move(exchange, PHASE_CREDENTIAL);
     }

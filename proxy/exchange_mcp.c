@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 
-#include "core/json_canonical.h"
 #include "proxy/client.h"
 #include "proxy/mcp/metadata.h"
 #include "proxy/own_page.h"
@@ -96,6 +95,19 @@ static bool exchange_mcp_admits_method(const struct exchange *exchange) {
     return method_is(exchange, "POST") || (is_of_sessions && has_sessions);
 }
 
+static void exchange_mcp_refuse(struct exchange *exchange) {
+    const struct mcp_refusal *refusal = &exchange->mcp->refusal;
+    exchange->mcp->is_refused = true;
+    exchange_refuse(exchange, refusal->reason, refusal->http_status, refusal->message);
+}
+
+static bool exchange_mcp_admits_head(struct exchange *exchange) {
+    struct mcp_refusal *refusal = &exchange->mcp->refusal;
+    return method_is(exchange, "POST")
+               ? mcp_head_read(&exchange->request, refusal)
+               : mcp_session_head_read(exchange_mcp_config(exchange), &exchange->request, refusal);
+}
+
 bool exchange_mcp_admits(struct exchange *exchange) {
     if (!exchange_mcp_of(exchange)) {
         exchange_refuse(exchange, REASON_OVERLOADED, 0, "out of memory");
@@ -117,11 +129,8 @@ bool exchange_mcp_admits(struct exchange *exchange) {
                         "an MCP server does not take this method");
         return false;
     }
-    if (method_is(exchange, "POST") &&
-        !mcp_head_read(&exchange->request, &exchange->mcp->refusal)) {
-        exchange->mcp->is_refused = true;
-        exchange_refuse(exchange, exchange->mcp->refusal.reason, exchange->mcp->refusal.http_status,
-                        exchange->mcp->refusal.message);
+    if (!exchange_mcp_admits_head(exchange)) {
+        exchange_mcp_refuse(exchange);
         return false;
     }
     uint64_t limit = exchange_mcp_config(exchange)->max_body_bytes;
@@ -215,12 +224,6 @@ static bool exchange_mcp_read(struct exchange *exchange) {
     }
 }
 
-static void exchange_mcp_refuse(struct exchange *exchange) {
-    const struct mcp_refusal *refusal = &exchange->mcp->refusal;
-    exchange->mcp->is_refused = true;
-    exchange_refuse(exchange, refusal->reason, refusal->http_status, refusal->message);
-}
-
 /* The caller's session, opened: what the server calls it. False when it is none of this caller's.
  */
 static bool exchange_mcp_open_session(struct exchange *exchange) {
@@ -247,61 +250,6 @@ static bool exchange_mcp_open_session(struct exchange *exchange) {
                                         .id = mcp->has_message ? mcp->message.id : SLICE("")};
     exchange_mcp_refuse(exchange);
     return false;
-}
-
-/* Names and a digest, never values. */
-static void exchange_mcp_note_arguments(struct exchange *exchange) {
-    struct exchange_mcp *mcp = exchange->mcp;
-    const struct json_text *json = &mcp->message.json;
-    uint32_t arguments = mcp->message.arguments;
-    mcp->argument_name_count = 0;
-    mcp->arguments_digest[0] = '\0';
-    if (arguments == JSON_TEXT_NONE ||
-        !json_canonical_digest(json, arguments, mcp->arguments_digest)) {
-        return;
-    }
-    for (uint32_t name = json_text_first(json, arguments);
-         name != JSON_TEXT_NONE && mcp->argument_name_count < MCP_ARGUMENT_NAMES_MAX;
-         name = json_text_after(json, arguments, json_text_after(json, arguments, name))) {
-        struct slice bytes = json_text_bytes(json, name);
-        char *copy =
-            arena_alloc(&exchange->arena, bytes.len < MCP_ARGUMENT_NAME_BYTES ? bytes.len : 0);
-        if (!copy || bytes.len >= MCP_ARGUMENT_NAME_BYTES) {
-            continue;
-        }
-        mcp->argument_names[mcp->argument_name_count++] = json_text_unescape(json, name, copy);
-    }
-}
-
-static void exchange_mcp_note_question(struct exchange *exchange) {
-    struct exchange_mcp *mcp = exchange->mcp;
-    const struct mcp_message *message = &mcp->message;
-    mcp->question = (struct policy_mcp){.gate = POLICY_MCP_SOME, .arguments = JSON_TEXT_NONE};
-    if (!mcp->has_message || !message->method) {
-        return;
-    }
-    mcp->question = (struct policy_mcp){.method = message->method->text,
-                                        .gate = message->method->gate,
-                                        .uses = message->method->uses,
-                                        .has_name = message->has_name,
-                                        .name = message->name,
-                                        .json = &message->json,
-                                        .arguments = message->arguments};
-    exchange_mcp_note_arguments(exchange);
-}
-
-void exchange_mcp_forget_message(struct exchange *exchange) {
-    struct exchange_mcp *mcp = exchange->mcp;
-    mcp->question.json = NULL;
-    mcp->question.arguments = JSON_TEXT_NONE;
-    mcp->question.is_any_arguments = true;
-    mcp_message_done(&mcp->message);
-    buf_wipe(&mcp->body);
-    buf_wipe(&mcp->rewritten);
-}
-
-const struct policy_mcp *exchange_mcp_question(const struct exchange *exchange) {
-    return exchange->mcp ? &exchange->mcp->question : NULL;
 }
 
 /* The message and all that is made of it; false when it was refused. */

@@ -20,6 +20,7 @@ struct exchange_mcp {
     struct mcp_refusal refusal;
     bool is_refused; /* `refusal` says why */
     struct mcp_holder holder;
+    bool was_counted;     /* among the calls of its session */
     struct buf rewritten; /* the message as it goes on, when it differs */
     bool is_rewritten;
     struct buf fields; /* header lines for the server */
@@ -41,7 +42,9 @@ struct exchange_mcp {
     bool wrote_end;
 };
 
-/* exchange_mcp.c: what was read of the message is not needed any more, but for the audit. */
+/* exchange_mcp_judge.c: what the rules are to be asked about the message. */
+void exchange_mcp_note_question(struct exchange *exchange);
+/* exchange_mcp_judge.c: what was read of the message is not needed any more, but for the audit. */
 void exchange_mcp_forget_message(struct exchange *exchange);
 
 #endif

@@ -11,10 +11,10 @@ enum { RATE_SETS = 16384, RATE_WAYS = 8 };
 
 struct rate_limiter;
 
-/* One limit that a call is under, by the name of the route or the label of the entry that has it. A
- * bucket belongs to that name, to the rate as it is written, and to the caller: so it outlives a
- * reload that changes neither, and is full after one that does. */
-enum rate_scope { RATE_OF_ROUTE, RATE_OF_ENTRY };
+/* One limit that a call is under, by the name of the route, the label of the entry or the name of
+ * the session that has it. A bucket belongs to that name, to the rate as it is written, and to the
+ * caller: so it outlives a reload that changes neither, and is full after one that does. */
+enum rate_scope { RATE_OF_ROUTE, RATE_OF_ENTRY, RATE_OF_SESSION };
 
 struct rate_demand {
     const struct config_rate *rate;

@@ -1,0 +1,148 @@
+/* What the rules are asked about a message to an MCP server, and what else has to hold before it
+ * goes on: everything that it refers to, the tool's approved definition, how many calls a session
+ * has. */
+#include "core/clock.h"
+#include "core/json_canonical.h"
+#include "proxy/exchange_mcp.h"
+#include "proxy/mcp/pins.h"
+#include "proxy/rate_limiter.h"
+
+enum { SESSION_WINDOW_MS = 24 * 3600 * 1000 };
+
+static const struct config_mcp *exchange_mcp_config(const struct exchange *exchange) {
+    return exchange_route(exchange)->mcp;
+}
+
+/* Names and a digest, never values. */
+static void exchange_mcp_note_arguments(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    const struct json_text *json = &mcp->message.json;
+    uint32_t arguments = mcp->message.arguments;
+    mcp->argument_name_count = 0;
+    mcp->arguments_digest[0] = '\0';
+    if (arguments == JSON_TEXT_NONE ||
+        !json_canonical_digest(json, arguments, mcp->arguments_digest)) {
+        return;
+    }
+    for (uint32_t name = json_text_first(json, arguments);
+         name != JSON_TEXT_NONE && mcp->argument_name_count < MCP_ARGUMENT_NAMES_MAX;
+         name = json_text_after(json, arguments, json_text_after(json, arguments, name))) {
+        struct slice bytes = json_text_bytes(json, name);
+        char *copy =
+            arena_alloc(&exchange->arena, bytes.len < MCP_ARGUMENT_NAME_BYTES ? bytes.len : 0);
+        if (!copy || bytes.len >= MCP_ARGUMENT_NAME_BYTES) {
+            continue;
+        }
+        mcp->argument_names[mcp->argument_name_count++] = json_text_unescape(json, name, copy);
+    }
+}
+
+void exchange_mcp_note_question(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    const struct mcp_message *message = &mcp->message;
+    mcp->question = (struct policy_mcp){.gate = POLICY_MCP_SOME, .arguments = JSON_TEXT_NONE};
+    if (!mcp->has_message || !message->method) {
+        return;
+    }
+    mcp->question = (struct policy_mcp){.method = message->method->text,
+                                        .gate = message->method->gate,
+                                        .uses = message->method->uses,
+                                        .has_name = message->has_name,
+                                        .name = message->name,
+                                        .json = &message->json,
+                                        .arguments = message->arguments};
+    exchange_mcp_note_arguments(exchange);
+}
+
+void exchange_mcp_forget_message(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    mcp->question.json = NULL;
+    mcp->question.arguments = JSON_TEXT_NONE;
+    mcp->question.is_any_arguments = true;
+    mcp_message_done(&mcp->message);
+    buf_wipe(&mcp->body);
+    buf_wipe(&mcp->rewritten);
+}
+
+const struct policy_mcp *exchange_mcp_question(const struct exchange *exchange) {
+    return exchange->mcp ? &exchange->mcp->question : NULL;
+}
+
+/* May the caller do `method` with `name`? */
+static bool exchange_mcp_may_do(const struct exchange *exchange, struct slice method,
+                                struct slice name) {
+    const struct policy_mcp mcp = {.method = method,
+                                   .gate = POLICY_MCP_NAME,
+                                   .has_name = true,
+                                   .name = name,
+                                   .arguments = JSON_TEXT_NONE};
+    return exchange_mcp_is_granted(exchange, &mcp);
+}
+
+/* What a message refers to beside its own name: resources that it listens to, what it completes. */
+static bool exchange_mcp_may_refer(const struct exchange *exchange) {
+    const struct mcp_message *message = &exchange->mcp->message;
+    for (size_t i = 0; i < message->listen_count; i++) {
+        if (!exchange_mcp_may_do(exchange, SLICE("resources/read"), message->listen_uris[i])) {
+            return false;
+        }
+    }
+    return message->completes.len == 0 ||
+           exchange_mcp_may_do(exchange, message->completes, message->name);
+}
+
+static bool is_tool_call(const struct mcp_message *message) {
+    return message->method && slice_eq(message->method->text, SLICE("tools/call"));
+}
+
+static bool exchange_mcp_is_pinned(const struct exchange *exchange) {
+    struct mcp_pins *pins = exchange->snapshot->rules->pins[exchange->route];
+    return exchange_mcp_config(exchange)->pinning != MCP_PINNING_BLOCK ||
+           !is_tool_call(&exchange->mcp->message) ||
+           (pins && mcp_pins_may_call(pins, exchange->mcp->message.name));
+}
+
+/* True when the session has used its calls up. */
+static bool exchange_mcp_is_spent(struct exchange *exchange) {
+    uint32_t calls = exchange_mcp_config(exchange)->calls_per_session;
+    struct slice session = exchange->mcp->holder.session;
+    if (calls == 0 || session.len == 0 || exchange->mcp->was_counted ||
+        !is_tool_call(&exchange->mcp->message)) {
+        return false;
+    }
+    char *name = arena_printf(&exchange->arena, "%s %.*s", exchange_route(exchange)->name,
+                              SLICE_ARGS(session));
+    const struct config_rate rate = {
+        .is_present = true, .requests = calls, .window_ms = SESSION_WINDOW_MS, .burst = calls};
+    const struct rate_demand demand = {&rate, RATE_OF_SESSION, name ? name : ""};
+    const struct rate_caller caller = {.identity = exchange->identity,
+                                       .client = exchange->forwarding.client};
+    uint64_t wait_ns = rate_limiter_take(exchange->worker->rates, &demand, 1, &caller,
+                                         clock_monotonic_us() * 1000);
+    exchange->retry_after_sec = wait_ns / 1000000000u + 1;
+    exchange->mcp->was_counted = wait_ns == 0;
+    return wait_ns != 0;
+}
+
+bool exchange_mcp_passes(struct exchange *exchange) {
+    if (!exchange->mcp->has_message) {
+        return true;
+    }
+    if (!exchange_mcp_may_refer(exchange)) {
+        exchange->decision.is_allowed = false;
+        exchange_refuse(exchange, REASON_NO_ROLE, 0, "no rule grants what the message refers to");
+        return false;
+    }
+    if (!exchange_mcp_is_pinned(exchange)) {
+        exchange->decision.is_allowed = false;
+        exchange_refuse(exchange, REASON_DENIED, 0,
+                        "the tool's definition is not the one that was approved");
+        return false;
+    }
+    if (exchange_mcp_is_spent(exchange)) {
+        exchange_refuse(exchange, REASON_RATE_LIMITED, 0,
+                        "this session has made as many calls as the route allows");
+        return false;
+    }
+    return true;
+}
