@@ -308,7 +308,9 @@ struct config_route {
 };
 
 struct config_limits {
+    uint64_t buffer_bytes; /* UINT64_MAX: no limit */
     uint32_t connections;
+    uint32_t connections_per_client; /* UINT32_MAX: no limit */
     uint32_t header_bytes;
     uint32_t headers;
     uint32_t token_bytes;

@@ -208,6 +208,12 @@ static void read_row(struct loader *loader, const struct schema_row *row, const 
     case SCHEMA_COUNT:
         read_count(loader, row, node, target);
         return;
+    case SCHEMA_COUNT_NONE:
+        if (slice_eq_str(node->text, "none"))
+            *(uint32_t *)target = UINT32_MAX;
+        else
+            read_count(loader, row, node, target);
+        return;
     case SCHEMA_SECONDS:
         read_seconds(loader, row, node, target);
         return;

@@ -12,6 +12,8 @@
 
 /* Requests of one connection that one turn serves before the others get theirs. */
 enum { REQUESTS_PER_TURN = 16 };
+/* Idle connections looked at for one that can make room. */
+enum { EVICTION_LOOKS = 16 };
 enum { LINGER_MS = 2000, LINGER_BYTES_MAX = 1024 * 1024, HALF_CLOSED_GRACE_MS = 1000 };
 
 static void client_read(struct client *client);
@@ -49,6 +51,10 @@ static void list_remove(struct client *client) {
         client->next->previous = client->previous;
     }
     worker->client_count--;
+    worker->refusal_count -= client->overload != NULL;
+    if (client->is_counted) {
+        peer_counts_remove(worker->peers, &client->place);
+    }
     metric_sub(&worker->metrics.connections, 1);
 }
 
@@ -275,25 +281,43 @@ static void on_client_resume(struct loop_timer *timer) {
     client_read(timer->owner);
 }
 
-void client_refuse_overload(struct client *client) {
+static void client_tell_overload(struct client *client) {
     const struct h1_refusal refusal = {.reason = REASON_OVERLOADED,
                                        .http_status = reason_http_status(REASON_OVERLOADED),
-                                       .detail = "too many connections"};
-    if (client->state == CLIENT_HANDSHAKING) {
-        client->is_overload = true;
+                                       .detail = client->overload};
+    client_refuse_head(client, &refusal);
+}
+
+void client_refuse_overload(struct client *client, enum worker_limit limit, const char *detail) {
+    struct worker *worker = client->worker;
+    metric_add(&worker->metrics.limits_reached[limit], 1);
+    if (worker->refusal_count >= WORKER_REFUSALS_MAX) {
+        client_close(client, true);
         return;
     }
-    client->conn.can_write = true; /* a fresh socket takes an answer */
-    client_refuse_head(client, &refusal);
+    worker->refusal_count++;
+    client->overload = detail;
+    idle_list_remove(client);
+    if (client->state == CLIENT_READING) {
+        client->conn.can_write = true; /* a fresh socket takes an answer */
+        client_tell_overload(client);
+    }
+}
+
+bool client_is_crowding(const struct client *client) {
+    return client->is_crowding;
 }
 
 static void client_begin_requests(struct client *client) {
     client->state = CLIENT_READING;
-    if (client->is_overload) {
-        client_refuse_overload(client);
-    } else {
-        client_read(client);
+    if (client->overload) {
+        client_tell_overload(client);
+        return;
     }
+    if (!client->is_idle_listed) {
+        idle_list_add(client);
+    }
+    client_read(client);
 }
 
 /* An alert that says why is lost when bytes that nobody read are met by a close. */
@@ -320,6 +344,9 @@ static void client_handshake(struct client *client) {
         client_begin_requests(client);
         break;
     case IO_WAIT:
+        if (tls_session_has_heard(client->conn.tls)) {
+            idle_list_remove(client); /* under way: its deadline ends it, not the need for room */
+        }
         break;
     default:
         client_fail_handshake(client);
@@ -409,6 +436,20 @@ static bool client_start_tls(struct client *client, const struct tls_server *ser
     return true;
 }
 
+/* Trusted proxies speak for many, and behind a unix socket all have one address. */
+static void client_count_peer(struct client *client) {
+    struct worker *worker = client->worker;
+    const struct config *config = worker_config(worker);
+    if (!client->address.is_ip ||
+        config_networks_hold(&config->trusted_proxies, client->address.bytes)) {
+        return;
+    }
+    client->place = peer_counts_place(worker->peers, &client->address);
+    client->is_counted = true;
+    client->is_crowding =
+        peer_counts_add(worker->peers, &client->place) > config->limits.connections_per_client;
+}
+
 struct client *client_open(struct worker *worker, int fd, const struct client_address *address,
                            const struct tls_server *server) {
     struct client *client = calloc(1, sizeof *client);
@@ -438,18 +479,32 @@ struct client *client_open(struct worker *worker, int fd, const struct client_ad
     worker->clients = client;
     worker->client_count++;
     metric_add(&worker->metrics.connections, 1);
+    client_count_peer(client);
     idle_list_add(client);
     client->head_due_ms = loop_now_ms(worker->loop) + worker_config(worker)->limits.head_timeout_ms;
     loop_timer_set(worker->loop, &client->timer, worker_config(worker)->limits.head_timeout_ms);
     return client;
 }
 
-bool client_evict_idle(struct worker *worker) {
-    if (!worker->idle_first) {
-        return false;
+/* A request that has arrived is not lost for the sake of another's. */
+static bool client_may_be_evicted(struct client *client) {
+    return client->state == CLIENT_HANDSHAKING || conn_is_quiet(&client->conn);
+}
+
+bool client_make_room(struct client *client) {
+    struct worker *worker = client->worker;
+    if (worker->client_count - worker->refusal_count <= worker->client_limit) {
+        return true;
     }
-    client_close(worker->idle_first, false);
-    return true;
+    struct client *idle = worker->idle_first;
+    for (int looks = EVICTION_LOOKS; idle && idle != client && looks > 0; looks--) {
+        if (client_may_be_evicted(idle)) {
+            client_close(idle, false);
+            return true;
+        }
+        idle = idle->next_idle;
+    }
+    return false;
 }
 
 /* The last look at what the kernel has of a client: a request that is here is still served, and so

@@ -16,6 +16,7 @@
 #include "proxy/admin.h"
 #include "proxy/audit_writer.h"
 #include "proxy/listener.h"
+#include "proxy/peer_counts.h"
 #include "proxy/rate_limiter.h"
 #include "proxy/reload.h"
 #include "proxy/secret_heap.h"
@@ -34,6 +35,7 @@ struct keeper {
     struct file_watch *watch; /* of what the configuration is made of */
     struct audit_writer *audit;
     struct rate_limiter *rates;
+    struct peer_counts *peers;
     struct admin *admin;
 
     struct worker *workers[WORKERS_MAX];
@@ -314,8 +316,10 @@ static enum status keeper_make_sources(struct keeper *keeper, struct config *con
 
 static enum status keeper_make_rates(struct keeper *keeper, struct error *err) {
     keeper->rates = rate_limiter_new();
-    return keeper->rates ? STATUS_OK
-                         : error_set(err, STATUS_NO_MEMORY, "no memory, or no random bytes");
+    keeper->peers = peer_counts_new();
+    return keeper->rates && keeper->peers
+               ? STATUS_OK
+               : error_set(err, STATUS_NO_MEMORY, "no memory, or no random bytes");
 }
 
 static enum status keeper_make_workers(struct keeper *keeper, struct error *err) {
@@ -333,6 +337,7 @@ static enum status keeper_make_workers(struct keeper *keeper, struct error *err)
                                                .place_count = keeper->places.count,
                                                .keeper = keeper->mailbox,
                                                .rates = keeper->rates,
+                                               .peers = keeper->peers,
                                                .audit_writer = keeper->audit,
                                                .listen_fds = keeper->listen_fds[i],
                                                .listen_count =
@@ -449,6 +454,7 @@ static void keeper_done(struct keeper *keeper) {
         worker_free(keeper->workers[i]);
     }
     rate_limiter_free(keeper->rates);
+    peer_counts_free(keeper->peers);
     audit_writer_free(keeper->audit);
     if (keeper->mailbox) {
         mailbox_deliver(keeper->mailbox);

@@ -108,12 +108,6 @@ static void listener_pause(struct listener *listener) {
 static void take_connection(struct listener *listener, int fd,
                             const struct sockaddr_storage *peer) {
     struct worker *worker = listener->worker;
-    bool is_full = worker->client_count >= worker->client_limit && !client_evict_idle(worker);
-    if (is_full && worker->client_count >= worker->client_limit + WORKER_REFUSALS_MAX) {
-        close(fd);
-        metric_add(&worker_route_metrics(&worker->metrics, 0)->requests[REASON_OVERLOADED], 1);
-        return;
-    }
     if (!listener->is_unix) {
         int on = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -121,8 +115,13 @@ static void take_connection(struct listener *listener, int fd,
     struct client_address address;
     client_address_of_peer(peer, &address);
     struct client *client = client_open(worker, fd, &address, listener->tls);
-    if (client && is_full) {
-        client_refuse_overload(client);
+    if (!client) {
+        metric_add(&worker->metrics.limits_reached[LIMIT_MEMORY], 1);
+    } else if (client_is_crowding(client)) { /* first: nobody makes room for it */
+        client_refuse_overload(client, LIMIT_CONNECTIONS_PER_CLIENT,
+                               "too many connections from this address");
+    } else if (!client_make_room(client)) {
+        client_refuse_overload(client, LIMIT_CONNECTIONS, "too many connections");
     }
 }
 
@@ -137,6 +136,7 @@ static void listener_accept(struct listener *listener) {
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            metric_add(&listener->worker->metrics.limits_reached[LIMIT_DESCRIPTORS], 1);
             listener_pause(listener);
             return;
         }

@@ -262,6 +262,23 @@ static void write_tls_handshakes(struct buf *out, struct worker_metrics *const *
     }
 }
 
+static void write_limits_reached(struct buf *out, struct worker_metrics *const *workers,
+                                 size_t worker_count) {
+    static const char *const labels[WORKER_LIMIT_COUNT] = {
+#define X(enumerator, label) [enumerator] = (label),
+        WORKER_LIMITS(X)
+#undef X
+    };
+    buf_append_str(out, "# HELP barkeep_limits_reached_total Connections and requests refused for "
+                        "want of room, by what was full.\n"
+                        "# TYPE barkeep_limits_reached_total counter\n");
+    for (size_t i = 0; i < WORKER_LIMIT_COUNT; i++) {
+        size_t offset = offsetof(struct worker_metrics, limits_reached) + i * sizeof(metric);
+        buf_printf(out, "barkeep_limits_reached_total{limit=\"%s\"} %llu\n", labels[i],
+                   (unsigned long long)total_of(workers, worker_count, offset));
+    }
+}
+
 void metrics_write_workers(struct buf *out, const struct route_places *places,
                            struct worker_metrics *const *workers, size_t worker_count) {
     write_requests(out, places, workers, worker_count);
@@ -283,6 +300,7 @@ void metrics_write_workers(struct buf *out, const struct route_places *places,
                "barkeep_connections %llu\n",
                (unsigned long long)total_of(workers, worker_count,
                                             offsetof(struct worker_metrics, connections)));
+    write_limits_reached(out, workers, worker_count);
     write_tls_handshakes(out, workers, worker_count);
     write_token_metrics(out, workers, worker_count);
     write_upstream_connections(out, places, workers, worker_count);

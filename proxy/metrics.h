@@ -71,6 +71,21 @@ enum tls_handshake {
     TLS_HANDSHAKE_COUNT
 };
 
+/* What can be reached so that something is refused for want of room. X(enumerator, label) */
+#define WORKER_LIMITS(X)                                                                           \
+    X(LIMIT_CONNECTIONS, "connections")                                                            \
+    X(LIMIT_CONNECTIONS_PER_CLIENT, "connections_per_client")                                      \
+    X(LIMIT_BUFFER_MEMORY, "buffer_memory")                                                        \
+    X(LIMIT_DESCRIPTORS, "descriptors")                                                            \
+    X(LIMIT_MEMORY, "memory")
+
+enum worker_limit {
+#define X(enumerator, label) enumerator,
+    WORKER_LIMITS(X)
+#undef X
+        WORKER_LIMIT_COUNT
+};
+
 struct route_metrics {
     metric requests[REASON_COUNT];
     struct histogram seconds;
@@ -105,6 +120,7 @@ struct worker_metrics {
     metric token_checks[TOKEN_CHECK_COUNT];
     metric token_cache_hits;
     metric tls_handshakes[TLS_HANDSHAKE_COUNT];
+    metric limits_reached[WORKER_LIMIT_COUNT];
 };
 
 void worker_metrics_init(struct worker_metrics *metrics);

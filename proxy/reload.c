@@ -71,7 +71,8 @@ static void list_restarts(const struct config *settled, const struct config *nex
     }
     if (settled->limits.connections != next->limits.connections ||
         settled->limits.header_bytes != next->limits.header_bytes ||
-        settled->limits.headers != next->limits.headers) {
+        settled->limits.headers != next->limits.headers ||
+        settled->limits.buffer_bytes != next->limits.buffer_bytes) {
         add_to_list(list, "limits");
     }
     if (secret_heap_bytes(settled) < secret_heap_bytes(next)) {

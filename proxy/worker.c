@@ -345,6 +345,7 @@ struct worker *worker_new(const struct worker_options *options, struct error *er
     worker->index = options->index;
     worker->keeper = options->keeper;
     worker->rates = options->rates;
+    worker->peers = options->peers;
     worker->end_message.on_deliver = options->on_end;
     worker->snapshot = snapshot_ref(options->snapshot);
     if (worker_fill(worker, options, err) != STATUS_OK) {

@@ -20,6 +20,7 @@ struct client;
 struct exchange;
 struct listener;
 struct on_behalf_shelf;
+struct peer_counts;
 struct rate_limiter;
 struct unknown_kids;
 struct want;
@@ -63,7 +64,8 @@ struct worker {
     uint64_t refused_generations[WORKER_REFUSED_GENERATIONS];
     struct told_refusal told_refusals[WORKER_REFUSED_GENERATIONS];
     struct want *open_wants; /* under way to the keeper, for keys and credentials: may be joined */
-    struct rate_limiter *rates; /* of all workers: the one thing they share that changes */
+    struct rate_limiter *rates; /* of all workers, as are the counts of connections by address */
+    struct peer_counts *peers;
     struct audit_sink *audit;
     struct worker_metrics metrics;
 
@@ -76,6 +78,7 @@ struct worker {
     struct client *idle_last;
     size_t client_count;
     size_t client_limit;
+    size_t refusal_count; /* clients that are being told that there are too many */
     struct exchange *free_exchanges;
     size_t free_exchange_count;
     struct upstream_pools *pools; /* of the configuration in force */
@@ -109,6 +112,7 @@ struct worker_options {
     size_t place_count; /* routes_places so far */
     struct mailbox *keeper;
     struct rate_limiter *rates; /* outlives the worker */
+    struct peer_counts *peers;  /* outlives the worker */
     struct audit_writer *audit_writer;
     const int *listen_fds; /* one per configured address; owned by the worker from then on */
     size_t listen_count;

@@ -108,7 +108,7 @@ static const char FULL[] =
     "log: {audit: audit.jsonl, level: debug, on_full: drop}\n"
     "limits: {connections: 5, header_bytes: 16KiB, headers: 50, token_bytes: 8KiB, head_timeout: "
     "5s,\n"
-    "         idle_timeout: 30s}\n"
+    "         idle_timeout: 30s, connections_per_client: 3, buffer_memory: 64MiB}\n"
     "trusted_proxies: [127.0.0.1]\n"
     "drain: 10s\n"
     "state: state\n"
@@ -494,6 +494,8 @@ static void reads_settings(void **state) {
     assert_int_equal(full->log_level, LOG_DEBUG);
     assert_true(full->audit_full_drops);
     assert_int_equal(full->limits.connections, 5);
+    assert_int_equal(full->limits.connections_per_client, 3);
+    assert_true(full->limits.buffer_bytes == UINT64_C(64) << 20);
     assert_int_equal(full->limits.header_bytes, 16384);
     assert_int_equal(full->limits.headers, 50);
     assert_int_equal(full->limits.token_bytes, 8192);
@@ -559,6 +561,8 @@ static void fills_in_the_defaults(void **state) {
     assert_int_equal(config->log_level, LOG_INFO);
     assert_false(config->audit_full_drops);
     assert_int_equal(config->limits.connections, 10000);
+    assert_true(config->limits.connections_per_client == UINT32_MAX);
+    assert_true(config->limits.buffer_bytes == UINT64_C(1) << 30);
     assert_int_equal(config->limits.header_bytes, 32768);
     assert_int_equal(config->limits.headers, 100);
     assert_int_equal(config->limits.token_bytes, 16384);

@@ -87,6 +87,7 @@ static void adds_the_workers_up(void **state) {
     }
     const char *text = scrape_text(&scrape);
     assert_line(text, "barkeep_connections 6");
+    assert_line(text, "barkeep_limits_reached_total{limit=\"descriptors\"} 0");
     assert_line(text, "barkeep_token_cache_hits_total 21");
     assert_line(text, "barkeep_token_verifications_total{result=\"accepted\"} 0");
     assert_line(text, "barkeep_token_verifications_total{result=\"refused\"} 2");
