@@ -370,6 +370,9 @@ static void exchange_take_request(struct exchange *exchange, struct slice head) 
         return;
     }
     exchange->closes_client = exchange->request.wants_close;
+    if (exchange_is_for_another(exchange)) {
+        return;
+    }
     if (exchange->audit_reserved_bytes) {
         exchange_move(exchange, PHASE_ROUTE);
     } else {

@@ -212,6 +212,10 @@ static inline bool exchange_scrubs(const struct exchange *exchange) {
 /* How long an answer of our own may take to leave. */
 enum { OWN_PAGE_LIMIT_MS = 10000 };
 
+/* exchange_host.c: true when it was refused for naming another scheme or host than its connection
+ * is for. */
+bool exchange_is_for_another(struct exchange *exchange);
+
 /* exchange_caller.c: fills `forwarding` by the configuration it is judged by. False when it was
  * refused. */
 bool exchange_find_caller(struct exchange *exchange);

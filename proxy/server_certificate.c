@@ -2,6 +2,7 @@
  * of them on the way is wiped. */
 #include "proxy/server_certificate.h"
 
+#include <arpa/inet.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -112,11 +113,24 @@ void server_certificate_done(struct server_certificate *certificate) {
     *certificate = (struct server_certificate){0};
 }
 
+static bool names_address(X509 *leaf, const char *host) {
+    char text[INET6_ADDRSTRLEN];
+    size_t len = strlen(host);
+    bool is_bracketed = len > 2 && host[0] == '[' && host[len - 1] == ']';
+    if (is_bracketed && len - 2 < sizeof text) {
+        memcpy(text, host + 1, len - 2);
+        text[len - 2] = '\0';
+        host = text;
+    }
+    return X509_check_ip_asc(leaf, host, 0) == 1;
+}
+
 bool server_certificate_names(const struct server_certificate *certificate, const char *host,
                               bool by_wildcard) {
     unsigned flags = X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
                      (by_wildcard ? 0u : (unsigned)X509_CHECK_FLAG_NO_WILDCARDS);
-    return X509_check_host(certificate->leaf, host, 0, flags, NULL) == 1;
+    return X509_check_host(certificate->leaf, host, 0, flags, NULL) == 1 ||
+           names_address(certificate->leaf, host);
 }
 
 bool server_certificate_use(const struct server_certificate *certificate, SSL *ssl) {

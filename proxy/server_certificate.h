@@ -22,8 +22,8 @@ struct server_certificate {
 enum status server_certificate_read(const struct config_listen_certificate *files,
                                     struct server_certificate *out_certificate, struct error *err);
 void server_certificate_done(struct server_certificate *certificate);
-/* Whether subjectAltName has `host`: in so many words, or (`by_wildcard`) through a wildcard too.
- */
+/* Whether subjectAltName has `host`, a name or an address as Host has it: in so many words, or
+ * (`by_wildcard`) through a wildcard too. */
 bool server_certificate_names(const struct server_certificate *certificate, const char *host,
                               bool by_wildcard);
 /* Has `ssl` show it. False without memory, or when TLS refuses it. */

@@ -9,6 +9,7 @@
 #include <openssl/x509_vfy.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <time.h>
 
 #include "core/clock.h"
@@ -22,7 +23,7 @@ static const unsigned char http_1_1[] = "\x08http/1.1";
 
 /* READ_AHEAD_BYTES: several records come with one call. TICKETS: callers that open connections side
  * by side need one for each. */
-enum { SECURITY_LEVEL = 2, READ_AHEAD_BYTES = 32 * 1024, TICKETS = 2 };
+enum { SECURITY_LEVEL = 2, READ_AHEAD_BYTES = 32 * 1024, TICKETS = 2, HOST_BYTES_MAX = 255 };
 
 /* Lives as long as its SSL_CTX, whose references are its own: sessions hold one, and their
  * callbacks come here. */
@@ -79,6 +80,36 @@ static int on_certificate_wanted(SSL *ssl, void *owner) {
     return server_certificate_use(&server->certificates[chosen], ssl);
 }
 
+/* OpenSSL keeps a name with the session only when it was acknowledged, and of a TLS 1.2 session
+ * that is resumed the kept one is all it tells. */
+static int on_name(SSL *ssl, int *alert, void *owner) {
+    (void)alert, (void)owner;
+    return SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) ? SSL_TLSEXT_ERR_OK
+                                                              : SSL_TLSEXT_ERR_NOACK;
+}
+
+bool tls_server_answers_for(const struct tls_session *session, struct slice host) {
+    const SSL *ssl = tls_session_ssl(session);
+    const char *named = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    if (!named) {
+        return true;
+    }
+    host.len -= slice_ends_with(host, SLICE("."));
+    if (strlen(named) == host.len && strncasecmp(named, host.ptr, host.len) == 0) {
+        return true;
+    }
+    const struct tls_server *server = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), server_slot);
+    const struct server_certificate *shown =
+        &server->certificates[tls_server_choose(server, named)];
+    char text[HOST_BYTES_MAX + 1];
+    if (host.len > HOST_BYTES_MAX) {
+        return false;
+    }
+    memcpy(text, host.ptr, host.len);
+    text[host.len] = '\0';
+    return server_certificate_names(shown, text, true);
+}
+
 /* RFC 7301 3.2: none in common is fatal, so that bytes meant for another protocol are not read as
  * requests. */
 static int on_protocols(SSL *ssl, const unsigned char **out, unsigned char *out_len,
@@ -123,6 +154,7 @@ static bool set_protocol(SSL_CTX *ssl_ctx) {
     SSL_CTX_set_session_cache_mode(ssl_ctx, SSL_SESS_CACHE_OFF); /* tickets hold all there is */
     SSL_CTX_set_num_tickets(ssl_ctx, TICKETS);
     SSL_CTX_set_session_ticket_cb(ssl_ctx, NULL, on_ticket_opened, NULL);
+    SSL_CTX_set_tlsext_servername_callback(ssl_ctx, on_name);
     SSL_CTX_set_alpn_select_cb(ssl_ctx, on_protocols, NULL);
     if (SSL_CTX_get_security_level(ssl_ctx) < SECURITY_LEVEL) {
         SSL_CTX_set_security_level(ssl_ctx, SECURITY_LEVEL);

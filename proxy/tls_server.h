@@ -23,6 +23,9 @@ void tls_server_renew(struct tls_server **server, struct tls_server *const *serv
 /* Which certificate a caller is shown that asks for `name` (NULL: it does not say): the first that
  * names it, else the first with a wildcard for it, else the first. */
 size_t tls_server_choose(const struct tls_server *server, const char *name);
+/* Whether the caller of `session` may ask for `host`, a valid Host's name, over it: it named no
+ * host, or this one, or one whose certificate names this one too (RFC 9110 7.4). */
+bool tls_server_answers_for(const struct tls_session *session, struct slice host);
 /* The server's side of a connection over the accepted socket `fd`. NULL without memory. */
 struct tls_session *tls_server_accept(const struct tls_server *server, int fd);
 

@@ -320,6 +320,10 @@ enum io_result tls_session_finish(struct tls_session *session) {
     return waits ? IO_WAIT : IO_OK;
 }
 
+struct ssl_st *tls_session_ssl(const struct tls_session *session) {
+    return session->ssl;
+}
+
 bool tls_session_has_heard(const struct tls_session *session) {
     return session->has_heard;
 }

@@ -36,6 +36,8 @@ bool tls_session_is_quiet(struct tls_session *session);
  * when the socket takes nothing now. Reading goes on. */
 enum io_result tls_session_finish(struct tls_session *session);
 
+/* For whoever made it; NULL never. */
+struct ssl_st *tls_session_ssl(const struct tls_session *session);
 /* The peer has sent at least a byte. */
 bool tls_session_has_heard(const struct tls_session *session);
 /* The handshake was shortened by a ticket. */

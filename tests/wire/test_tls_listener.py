@@ -290,6 +290,23 @@ class Requests(TlsListenerCase):
         self.wait_for(lambda: any(line.get("aborted") == "client" and line.get("path") == "/public/cut"
                                   for line in self.door.audit.requests()), "the audit has it")
 
+    def test_takes_https_urls_as_targets_and_no_http_ones(self):
+        mark = self.door.upstream.mark()
+        for target in ("https://gw.example/public/abs?q", "HTTPS://GW.example:443/public/abs?q"):
+            self.assertEqual(200, self.connect().exchange(self.get(target)).status)
+        port = self.connect().exchange(self.get("https://gw.example/public/abs?q", host="gw.example:443"))
+        self.assertEqual(200, port.status)
+        self.assertEqual({"/public/abs?q"}, {request.target for request in self.door.upstream.since(mark)})
+        mark = self.door.upstream.mark()
+        for target in ("http://gw.example/public/x", "https://gw.example:80/public/x", "https://gw.example:444/public/x",
+                       "https://other.example/public/x", "https://u@gw.example/public/x", "https:///public/x",
+                       "https://gw.example?x", "wss://gw.example/public/x"):
+            with self.subTest(target):
+                self.check_refusal(self.connect().exchange(self.get(target)), 400, "bad_request")
+        with self.door.client() as plain:
+            self.check_refusal(plain.exchange(self.get("https://gw.example/public/x")), 400, "bad_request")
+        self.assertTrue(self.door.upstream.is_untouched(mark))
+
     def test_reset_between_requests_ends_quietly(self):
         client = self.connect()
         self.check_serves(client)
@@ -300,7 +317,7 @@ class Requests(TlsListenerCase):
 class Names(TlsListenerCase):
     @classmethod
     def tls_options(cls):
-        cls.shown = {"first.example": cls.ca.issue(["first.example"], ["127.0.0.1"]),
+        cls.shown = {"first.example": cls.ca.issue(["first.example"], ["127.0.0.1", "::1"]),
                      "*.wild.example": cls.ca.issue(["*.wild.example"]),
                      "own.wild.example": cls.ca.issue(["own.wild.example", "also.example"], is_rsa=True)}
         pairs = [cls.write_pair(f"pair{i}", certificate) for i, certificate in enumerate(cls.shown.values())]
@@ -314,7 +331,7 @@ class Names(TlsListenerCase):
         tls = self.context(**options)
         tls.check_hostname = False
         client = self.connect(tls, name=name)
-        self.check_serves(client)
+        self.assertEqual(200, client.exchange(self.get(host=name or "gw.example")).status)
         return serial(client.socket)
 
     def test_shows_the_certificate_that_names_the_host(self):
@@ -328,6 +345,63 @@ class Names(TlsListenerCase):
             for name, expected in cases.items():
                 with self.subTest(name=name, version=version):
                     self.assertEqual(self.shown[expected].serial, self.shown_to(name, version=version))
+
+    # SNI, Host: served by whoever the certificate for the SNI names
+    served = [("own.wild.example", "own.wild.example:8443"), ("own.wild.example", "OWN.Wild.Example."),
+              ("own.wild.example", "also.example"), ("a.wild.example", "b.wild.example"),
+              ("first.example", "127.0.0.1"), ("first.example", "127.0.0.1:99"), ("first.example", "[::1]:1"),
+              ("unknown.example", "unknown.example"), ("unknown.example", "first.example"),
+              (None, "own.wild.example"), (None, "elsewhere.example")]
+    misdirected = [("own.wild.example", "first.example"), ("own.wild.example", "a.wild.example"),
+                   ("first.example", "own.wild.example"), ("first.example", "gw.example"),
+                   ("a.wild.example", "a.b.wild.example"), ("a.wild.example", "wild.example"),
+                   ("a.wild.example", "also.example"), ("first.example", "127.0.0.2"), ("first.example", "[::2]"),
+                   ("first.example", "first.example.evil.example"), ("first.example", "irst.example"),
+                   ("unknown.example", "other.example")]
+
+    def ask(self, name, host, target="/public/host", version=None, **options):
+        tls = self.context(version=version)
+        tls.check_hostname = False
+        client = self.connect(tls, name=name)
+        return client.exchange(self.get(target, host=host, **options))
+
+    def test_serves_the_hosts_that_the_certificate_names(self):
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            for name, host in self.served:
+                with self.subTest(name=name, host=host, version=version):
+                    self.assertEqual(200, self.ask(name, host, version=version).status)
+
+    def test_a_host_of_another_certificate_is_the_wrong_one(self):
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            for name, host in self.misdirected:
+                for target in ("/public/host", f"https://{host}/public/host", "/no/such/route"):
+                    with self.subTest(name=name, host=host, target=target, version=version):
+                        mark = self.door.upstream.mark()
+                        self.check_refusal(self.ask(name, host, target, version), 421, "wrong_host")
+                        self.assertTrue(self.door.upstream.is_untouched(mark))
+        self.check_refusal(self.ask("own.wild.example", "first.example", body=b"abc"), 421, "wrong_host")
+
+    def test_each_request_of_a_connection_is_looked_at(self):
+        tls = self.context()
+        client = self.connect(tls, name="own.wild.example")
+        self.assertEqual(200, client.exchange(self.get(host="own.wild.example")).status)
+        self.check_refusal(client.exchange(self.get(host="first.example")), 421, "wrong_host")
+        self.assertEqual(b"", client.read_to_end())
+
+    def test_a_resumed_connection_is_for_the_host_it_began_with(self):
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            with self.subTest(version):
+                tls = self.context(version=version)
+                first = self.connect(tls, name="own.wild.example")
+                self.assertEqual(200, first.exchange(self.get(host="own.wild.example")).status)
+                for host, status in (("also.example", 200), ("first.example", 421)):
+                    again = self.connect(tls, name="own.wild.example", session=first.socket.session)
+                    self.assertTrue(again.socket.session_reused)
+                    self.assertEqual(status, again.exchange(self.get(host=host)).status)
+
+    def test_the_plain_listener_has_no_wrong_host(self):
+        with self.door.client() as plain:
+            self.assertEqual(200, plain.exchange(self.get(host="elsewhere.example")).status)
 
 
 class ClientCertificates(TlsListenerCase):
