@@ -8,6 +8,8 @@
 enum { PUMP_BUDGET = 8 };
 /* Longest chunk-size line plus the CRLF after the data. */
 enum { CHUNK_OVERHEAD = 16 + 2 + 2 };
+/* Less than this, of a peer that has it to give or to take, is no progress. */
+enum { STRETCH_BYTES = 64 * 1024 };
 /* Room below which another chunk is not worth its framing. */
 enum { CHUNK_MIN_ROOM = 512 };
 
@@ -270,12 +272,23 @@ enum body_pump_result body_pump(struct body *body, struct conn *source, struct c
             return BODY_PUMP_AGAIN;
         }
         enum body_pump_result result = body_read_on(body, source, &budget);
+        if (result == BODY_PUMP_WAIT_SOURCE) {
+            conn_rest(source); /* a stream that is silent holds no block */
+        }
         if (result != BODY_PUMP_AGAIN) {
             return result;
         }
     }
     conn_rest(source);
     return BODY_PUMP_DONE;
+}
+
+bool body_has_come_on(struct body *body, bool is_kept_waiting) {
+    if (body->moved - body->noted < (is_kept_waiting ? STRETCH_BYTES : 1)) {
+        return false;
+    }
+    body->noted = body->moved;
+    return true;
 }
 
 /* Sends what is there and was not sent yet. */

@@ -23,6 +23,7 @@ struct body {
     struct leak_scan *scan; /* masks what the sink must not see; NULL: nothing is looked for */
     uint64_t moved;         /* body bytes forwarded */
     uint64_t limit;         /* more than this is BODY_PUMP_TOO_LARGE */
+    uint64_t noted;         /* of `moved`, by body_has_come_on() */
     struct chunked_reader chunked;
     struct websocket_frames frames; /* BODY_WEBSOCKET */
 };
@@ -42,6 +43,9 @@ void body_init(struct body *body, enum body_kind kind, uint64_t length, bool wri
                uint64_t limit);
 /* Moves what can be moved now. */
 enum body_pump_result body_pump(struct body *body, struct conn *source, struct conn *sink);
+/* True when it has moved far enough since this was last true to be given more time: by a byte, or
+ * by a good stretch when somebody is keeping it waiting who could do so byte by byte. */
+bool body_has_come_on(struct body *body, bool is_kept_waiting);
 /* The same for a BODY_LENGTH whose bytes stay in the source's `in`, `offset` bytes behind its
  * front, so that they can be sent again. The block must have room for all of them. */
 enum body_pump_result body_pump_keeping(struct body *body, struct conn *source, size_t offset,

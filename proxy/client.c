@@ -12,6 +12,8 @@
 
 /* Requests of one connection that one turn serves before the others get theirs. */
 enum { REQUESTS_PER_TURN = 16 };
+/* Its own two, and those of its exchange. */
+enum { TIMERS_PER_CLIENT = 4 };
 /* Idle connections looked at for one that can make room. */
 enum { EVICTION_LOOKS = 16 };
 enum { LINGER_MS = 2000, LINGER_BYTES_MAX = 1024 * 1024, HALF_CLOSED_GRACE_MS = 1000 };
@@ -59,7 +61,10 @@ static void list_remove(struct client *client) {
 }
 
 static void client_bury(struct grave *grave) {
-    free((char *)grave - offsetof(struct client, grave));
+    struct client *client =
+        (struct client *)(void *)((char *)grave - offsetof(struct client, grave));
+    loop_release_timers(client->worker->loop, TIMERS_PER_CLIENT);
+    free(client);
 }
 
 void client_close(struct client *client, bool cut) {
@@ -238,6 +243,21 @@ static bool client_find_head(struct client *client) {
     return false;
 }
 
+/* A request has come that there is no buffer for. */
+static bool client_is_crowded_out(struct client *client) {
+    struct conn *conn = &client->conn;
+    return !conn->in.bytes && conn->can_read && io_pool_is_scarce(conn->pool) &&
+           !conn_is_quiet(conn) && !conn->peer_finished;
+}
+
+static void client_refuse_for_buffers(struct client *client) {
+    const struct h1_refusal refusal = {.reason = REASON_OVERLOADED,
+                                       .http_status = reason_http_status(REASON_OVERLOADED),
+                                       .detail = "too much is on its way already"};
+    metric_add(&client->worker->metrics.limits_reached[LIMIT_BUFFER_MEMORY], 1);
+    client_refuse_head(client, &refusal);
+}
+
 static void client_read_on(struct client *client) {
     int budget = REQUESTS_PER_TURN;
     while (client->state == CLIENT_READING) {
@@ -250,6 +270,10 @@ static void client_read_on(struct client *client) {
                 continue;
             }
             io_buffer_compact(&client->conn.in);
+        }
+        if (client_is_crowded_out(client)) {
+            client_refuse_for_buffers(client);
+            return;
         }
         switch (conn_fill(&client->conn)) {
         case IO_OK:
@@ -453,7 +477,8 @@ static void client_count_peer(struct client *client) {
 struct client *client_open(struct worker *worker, int fd, const struct client_address *address,
                            const struct tls_server *server) {
     struct client *client = calloc(1, sizeof *client);
-    if (!client) {
+    if (!client || loop_reserve_timers(worker->loop, TIMERS_PER_CLIENT) != STATUS_OK) {
+        free(client);
         close(fd);
         return NULL;
     }
@@ -463,12 +488,14 @@ struct client *client_open(struct worker *worker, int fd, const struct client_ad
     client->address = *address;
     if (conn_open(&client->conn, worker->loop, worker->io_pool, fd, on_client_event, client) !=
         STATUS_OK) {
+        loop_release_timers(worker->loop, TIMERS_PER_CLIENT);
         close(fd);
         free(client);
         return NULL;
     }
     if (!client_start_tls(client, server)) {
         conn_close(&client->conn, worker->loop);
+        loop_release_timers(worker->loop, TIMERS_PER_CLIENT);
         free(client);
         return NULL;
     }

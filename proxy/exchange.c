@@ -15,6 +15,7 @@ enum {
     FREE_EXCHANGES_KEPT = 256,
     PARKED_LIMIT_MS = 15000,
     REFUSE_LIMIT_MS = 10000,
+    BUFFER_WAIT_MS = 10,
 };
 
 #define TO(phase) (1u << (phase))
@@ -40,7 +41,9 @@ void exchange_set_deadline(struct exchange *exchange, uint64_t delay_ms) {
 }
 
 void exchange_resume_soon(struct exchange *exchange) {
-    loop_timer_set(exchange->worker->loop, &exchange->resume, 0);
+    struct worker *worker = exchange->worker;
+    loop_timer_set(worker->loop, &exchange->resume,
+                   io_pool_is_exhausted(worker->io_pool) ? BUFFER_WAIT_MS : 0);
 }
 
 static bool is_parked(enum phase phase) {
@@ -313,6 +316,9 @@ void exchange_abort(struct exchange *exchange, enum aborted_by by) {
 void exchange_refuse(struct exchange *exchange, enum reason reason, int http_status,
                      const char *detail) {
     exchange_stop_waiting(exchange);
+    if (reason == REASON_OVERLOADED && io_pool_is_exhausted(exchange->worker->io_pool)) {
+        metric_add(&exchange->worker->metrics.limits_reached[LIMIT_BUFFER_MEMORY], 1);
+    }
     exchange->reason = reason;
     exchange->status = http_status ? http_status : reason_http_status(reason);
     if (detail != exchange->verdict.detail) {

@@ -113,7 +113,7 @@ static bool exchange_upload(struct exchange *exchange) {
     struct conn *upstream = &exchange->upstream->conn;
     const struct config_route *route = exchange_route(exchange);
     bool was_written = exchange->upload.is_written;
-    uint64_t moved = exchange->upload.moved;
+    bool is_awaited = exchange->phase == PHASE_REQUEST; /* later it may be half of a stream */
     switch (exchange_pump_upload(exchange)) {
     case BODY_PUMP_DONE:
         if (!was_written && exchange->phase == PHASE_REQUEST) {
@@ -141,7 +141,7 @@ static bool exchange_upload(struct exchange *exchange) {
         exchange->upload_is_over = true; /* it may have answered before it stopped listening */
         break;
     }
-    if (!exchange->upload.is_written && exchange->upload.moved != moved) {
+    if (!exchange->upload.is_written && body_has_come_on(&exchange->upload, is_awaited)) {
         exchange_set_deadline(exchange, route->idle_timeout_ms);
     }
     if (conn_flush(upstream) == IO_ERROR) {
@@ -332,8 +332,13 @@ static void exchange_read_response(struct exchange *exchange) {
         case IO_OK:
             break;
         case IO_WAIT:
+            conn_rest(upstream);
             return;
         case IO_FULL:
+            if (!upstream->in.bytes) {
+                exchange_refuse(exchange, REASON_OVERLOADED, 0, "no buffer is free");
+                return;
+            }
             exchange_refuse(exchange, REASON_UPSTREAM_PROTOCOL, 0,
                             "the upstream's head is too large");
             return;
@@ -358,7 +363,6 @@ void exchange_step_request(struct exchange *exchange) {
 void exchange_step_response(struct exchange *exchange) {
     struct conn *client = &exchange->client->conn;
     struct conn *upstream = &exchange->upstream->conn;
-    uint64_t moved = exchange->download.moved;
     bool has_more_to_send = !exchange->upload.is_written || !io_buffer_is_empty(&upstream->out);
     if (has_more_to_send && !exchange->upload_is_over && !exchange_upload(exchange)) {
         return;
@@ -388,9 +392,13 @@ void exchange_step_response(struct exchange *exchange) {
     default:
         break;
     }
-    if (exchange->download.moved != moved) {
+    if (body_has_come_on(&exchange->download, result == BODY_PUMP_WAIT_SINK)) {
         exchange_set_deadline(exchange, exchange_route(exchange)->idle_timeout_ms);
     }
+}
+
+static bool exchange_is_blocked_by_client(const struct exchange *exchange) {
+    return exchange->download.pending > 0 || !io_buffer_is_empty(&exchange->client->conn.out);
 }
 
 void exchange_on_forward_timeout(struct exchange *exchange) {
@@ -410,7 +418,8 @@ void exchange_on_forward_timeout(struct exchange *exchange) {
         break;
     default: /* a stream went silent: on the upstream's side, or because the client stopped reading
               */
-        exchange->reason = exchange->download.pending > 0 ? REASON_NONE : REASON_UPSTREAM_TIMEOUT;
+        exchange->reason =
+            exchange_is_blocked_by_client(exchange) ? REASON_NONE : REASON_UPSTREAM_TIMEOUT;
         exchange_abort(exchange, ABORTED_BY_TIMEOUT);
         break;
     }

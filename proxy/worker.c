@@ -20,6 +20,8 @@ enum {
     BLOCK_BYTES_OVER_HEAD =
         64 * 1024, /* a block holds the largest head plus the largest credential */
     BLOCKS_PER_CONNECTION = 4,
+    BLOCKS_MIN = 16,
+    TRIM_MS = 5000,
     IDENTITY_LINES_BYTES = 16 * 1024 * 1024,
     AUDIT_LINE_BYTES = AUDIT_LINE_MAX,
     AUDIT_TYPICAL_HEAD = 2048, /* what a request's own bytes add to its audit line's reservation */
@@ -82,6 +84,12 @@ static void on_accept_pause(struct loop_timer *timer) {
     for (size_t i = 0; i < worker->listener_count; i++) {
         listener_resume(&worker->listeners[i]);
     }
+}
+
+static void on_trim_timer(struct loop_timer *timer) {
+    struct worker *worker = timer->owner;
+    io_pool_trim(worker->io_pool);
+    loop_timer_set(worker->loop, timer, TRIM_MS);
 }
 
 void worker_check_drained(struct worker *worker) {
@@ -292,6 +300,16 @@ static enum status worker_listen(struct worker *worker, const struct worker_opti
     return STATUS_OK;
 }
 
+/* No more blocks than its connections can hold, nor than its share of the memory for them. */
+static struct io_pool *worker_new_pool(const struct worker *worker, uint32_t worker_count) {
+    const struct config_limits *limits = &worker_config(worker)->limits;
+    size_t block_bytes = limits->header_bytes + BLOCK_BYTES_OVER_HEAD;
+    size_t useful = (worker->client_limit + WORKER_REFUSALS_MAX) * BLOCKS_PER_CONNECTION;
+    uint64_t share = limits->buffer_bytes / worker_count / block_bytes;
+    share = share < BLOCKS_MIN ? BLOCKS_MIN : share;
+    return io_pool_new(block_bytes, useful < share ? useful : (size_t)share);
+}
+
 static enum status worker_fill(struct worker *worker, const struct worker_options *options,
                                struct error *err) {
     const struct config *config = worker_config(worker);
@@ -302,9 +320,7 @@ static enum status worker_fill(struct worker *worker, const struct worker_option
     if (!worker->mailbox) {
         return STATUS_IO;
     }
-    worker->io_pool =
-        io_pool_new(config->limits.header_bytes + BLOCK_BYTES_OVER_HEAD,
-                    (worker->client_limit + WORKER_REFUSALS_MAX) * BLOCKS_PER_CONNECTION);
+    worker->io_pool = worker_new_pool(worker, options->worker_count);
     worker->audit_base_bytes = exchange_record_base_bytes(config);
     worker->tokens = token_cache_new(WORKER_TOKENS_MAX, WORKER_TOKENS_BYTES);
     worker->unknown_kids = unknown_kids_new();
@@ -329,6 +345,8 @@ static enum status worker_fill(struct worker *worker, const struct worker_option
     loop_timer_init(&worker->drain_timer, on_drain_limit, worker);
     loop_timer_init(&worker->audit_timer, on_audit_timer, worker);
     loop_timer_init(&worker->rule_sweep, on_rule_sweep, worker);
+    loop_timer_init(&worker->trim_timer, on_trim_timer, worker);
+    loop_timer_set(worker->loop, &worker->trim_timer, TRIM_MS);
     if (mailbox_attach(worker->mailbox, worker->loop) != STATUS_OK ||
         worker_listen(worker, options) != STATUS_OK) {
         return error_set(err, STATUS_IO, "cannot watch the listening sockets");

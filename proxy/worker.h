@@ -56,6 +56,7 @@ struct worker {
     struct snapshot *snapshot;
 
     struct io_pool *io_pool;
+    struct loop_timer trim_timer; /* of io_pool */
     struct token_cache *tokens;
     struct line_shelf *lines; /* identity headers of the callers in `tokens` */
     struct unknown_kids *unknown_kids;
@@ -76,7 +77,7 @@ struct worker {
     struct client *clients;    /* all of them */
     struct client *idle_first; /* waiting for a request, longest first */
     struct client *idle_last;
-    size_t client_count;
+    size_t client_count; /* those that are being refused included */
     size_t client_limit;
     size_t refusal_count; /* clients that are being told that there are too many */
     struct exchange *free_exchanges;

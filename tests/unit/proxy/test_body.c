@@ -564,6 +564,36 @@ static int open_secret_memory(void **state) {
     return secret_memory_init(1 << 20, &is_locked, NULL) == STATUS_OK ? 0 : -1;
 }
 
+static void holds_no_block_while_it_waits(void **state) {
+    (void)state;
+    struct transfer transfer;
+    transfer_open(&transfer);
+    body_init(&transfer.body, BODY_UNTIL_CLOSE, 0, true, UINT64_MAX);
+    transfer_feed(&transfer, SLICE("event"), 5);
+    assert_int_equal(transfer.result, BODY_PUMP_WAIT_SOURCE);
+    assert_null(transfer.source.conn.in.bytes);
+    assert_null(transfer.sink.conn.out.bytes);
+    transfer_close(&transfer);
+}
+
+static void a_byte_is_progress_only_when_nobody_is_kept_waiting(void **state) {
+    (void)state;
+    struct body body;
+    body_init(&body, BODY_UNTIL_CLOSE, 0, false, UINT64_MAX);
+    assert_false(body_has_come_on(&body, false));
+    body.moved++;
+    assert_false(body_has_come_on(&body, true));
+    assert_true(body_has_come_on(&body, false));
+    assert_false(body_has_come_on(&body, false));
+    for (uint64_t stretch = 64 * 1024; --stretch > 0;) {
+        body.moved++;
+        assert_false(body_has_come_on(&body, true));
+    }
+    body.moved++;
+    assert_true(body_has_come_on(&body, true));
+    assert_false(body_has_come_on(&body, true));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(moves_bodies_of_every_framing),
@@ -584,6 +614,8 @@ int main(void) {
         cmocka_unit_test(does_not_starve_the_others),
         cmocka_unit_test(stops_with_a_sink_that_stops_and_goes_on_with_it),
         cmocka_unit_test(gives_its_blocks_back),
+        cmocka_unit_test(holds_no_block_while_it_waits),
+        cmocka_unit_test(a_byte_is_progress_only_when_nobody_is_kept_waiting),
     };
     return cmocka_run_group_tests(tests, open_secret_memory, NULL);
 }
