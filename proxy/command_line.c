@@ -8,7 +8,12 @@
 #include <unistd.h>
 
 #include "config/problem.h"
+#include "core/process.h"
+#include "core/secret.h"
 #include "proxy/named_files.h"
+
+/* Secret memory for one listener's key at a time, a power of two. */
+enum { KEY_BYTES_MAX = 1024 * 1024 };
 
 int command_line_misused(const char *command, const char *usage, const char *text) {
     fprintf(stderr, "barkeep: %s%susage: barkeep %s %s\n", text ? text : "", text ? "; " : "",
@@ -117,16 +122,27 @@ static void print_problems(FILE *out, const char *file, const struct problem_lis
     }
 }
 
-struct config *command_line_load(const char *file, FILE *out, bool with_warnings) {
+static struct config *load(const char *file, FILE *out, bool with_warnings, bool reads_keys) {
     struct problem_list problems = {0};
     struct config *config = config_load(file, &problems);
-    if (config && !named_files_check(config, &problems)) {
+    if (config && !named_files_check(config, reads_keys, &problems)) {
         config_unref(config);
         config = NULL;
     }
     print_problems(out, file, &problems, with_warnings || !config);
     problem_list_done(&problems);
     return config;
+}
+
+struct config *command_line_load(const char *file, FILE *out, bool with_warnings) {
+    return load(file, out, with_warnings, false);
+}
+
+struct config *command_line_check(const char *file, FILE *out) {
+    bool is_locked;
+    bool may_read_keys = process_harden(NULL) == STATUS_OK &&
+                         secret_memory_init(KEY_BYTES_MAX, &is_locked, NULL) == STATUS_OK;
+    return load(file, out, true, may_read_keys);
 }
 
 static bool is_space(char c) {

@@ -37,6 +37,9 @@ int command_line_misused(const char *command, const char *usage, const char *tex
 /* The configuration in `file`, with everything that is wrong printed to `out`; NULL when it is not
  * usable. `with_warnings` false: only what makes it unusable is printed. */
 struct config *command_line_load(const char *file, FILE *out, bool with_warnings);
+/* The same for whoever only wants to know: with warnings, and the private keys that it names are
+ * looked at, for which the process forbids itself what it does when it serves. */
+struct config *command_line_check(const char *file, FILE *out);
 
 /* The whole of a small text file, "-" for stdin, white space at its ends removed. The caller frees
  * the text, which ends with a NUL that is not counted. NULL with the complaint printed, which names

@@ -141,7 +141,7 @@ static int run_check(int count, char **arguments) {
     if (!file) {
         return EXIT_USAGE;
     }
-    struct config *config = command_line_load(file, stdout, true);
+    struct config *config = command_line_check(file, stdout);
     int code = config ? EXIT_OK : EXIT_USAGE;
     config_unref(config);
     return code;

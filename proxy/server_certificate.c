@@ -25,7 +25,8 @@ static enum status add_file(struct certificate_parts *parts, const char *path, s
         status = certificate_parts_read_pem(parts, secret_bytes(bytes), &why);
         secret_unref(bytes);
     }
-    return status == STATUS_OK ? STATUS_OK : error_set(err, status, "%s: %s", path, why.text);
+    return status == STATUS_OK ? STATUS_OK
+                               : error_set(err, STATUS_INVALID, "%s: %s", path, why.text);
 }
 
 /* Files have the leaf first; those that do not are told by the key. */
@@ -38,9 +39,15 @@ static size_t find_leaf(const struct certificate_parts *parts) {
     return leaf;
 }
 
-static bool has_expired(const X509 *certificate) {
+static enum status check_time(const X509 *certificate, const char *file, struct error *err) {
     time_t now = (time_t)clock_wall_sec();
-    return X509_cmp_time(X509_get0_notAfter(certificate), &now) <= 0;
+    if (X509_cmp_time(X509_get0_notAfter(certificate), &now) <= 0) {
+        return error_set(err, STATUS_LIMIT, "%s: the certificate has expired", file);
+    }
+    if (X509_cmp_time(X509_get0_notBefore(certificate), &now) >= 0) {
+        return error_set(err, STATUS_LIMIT, "%s: the certificate is not valid yet", file);
+    }
+    return STATUS_OK;
 }
 
 static enum status take_parts(struct server_certificate *certificate,
@@ -98,10 +105,6 @@ enum status server_certificate_read(const struct config_listen_certificate *file
         server_certificate_done(&certificate);
         return status;
     }
-    if (has_expired(certificate.leaf)) {
-        LOG_EVENT(LOG_WARNING, "certificate", LOG_STR("file", files->file),
-                  LOG_STR("problem", "the certificate has expired"));
-    }
     *out_certificate = certificate;
     return STATUS_OK;
 }
@@ -138,15 +141,17 @@ bool server_certificate_use(const struct server_certificate *certificate, SSL *s
            1;
 }
 
+enum status server_certificate_check_time(const struct server_certificate *certificate,
+                                          const char *file, struct error *err) {
+    return check_time(certificate->leaf, file, err);
+}
+
 enum status server_certificate_check(const char *file, struct error *err) {
     BIO *bio = BIO_new_file(file, "r");
     X509 *leaf = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-    enum status status = STATUS_OK;
-    if (!leaf) {
-        status = error_set(err, STATUS_INVALID, "no certificate can be read from %s", file);
-    } else if (has_expired(leaf)) {
-        status = error_set(err, STATUS_LIMIT, "%s: the certificate has expired", file);
-    }
+    enum status status =
+        leaf ? check_time(leaf, file, err)
+             : error_set(err, STATUS_INVALID, "no certificate can be read from %s", file);
     X509_free(leaf);
     BIO_free(bio);
     ERR_clear_error();

@@ -204,8 +204,21 @@ enum status tls_server_check_authorities(const struct config_listen_tls *tls, st
         return STATUS_OK;
     }
     X509_STORE *store = authorities_load(tls->client_ca_file, err);
+    if (!store) {
+        return STATUS_INVALID;
+    }
+    enum status status = STATUS_OK;
+    time_t now = (time_t)clock_wall_sec();
+    const STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
+    for (int i = 0; status == STATUS_OK && i < sk_X509_OBJECT_num(objects); i++) {
+        const X509 *authority = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+        if (authority && X509_cmp_time(X509_get0_notAfter(authority), &now) <= 0) {
+            status = error_set(err, STATUS_LIMIT, "%s: an authority's certificate has expired",
+                               tls->client_ca_file);
+        }
+    }
     X509_STORE_free(store);
-    return store ? STATUS_OK : STATUS_INVALID;
+    return status;
 }
 
 /* Callers with several certificates pick by the authorities' names. */
@@ -241,20 +254,51 @@ static bool can_be_shown(SSL_CTX *ssl_ctx, const struct server_certificate *cert
     return can_be;
 }
 
+/* What is shown where `ssl_ctx` is used. *out_certificate is the caller's to be done with after
+ * STATUS_OK alone. */
+static enum status read_certificate(SSL_CTX *ssl_ctx, const struct config_listen_certificate *files,
+                                    struct server_certificate *out_certificate, struct error *err) {
+    enum status status = server_certificate_read(files, out_certificate, err);
+    if (status != STATUS_OK || can_be_shown(ssl_ctx, out_certificate)) {
+        return status;
+    }
+    server_certificate_done(out_certificate);
+    return error_set(err, STATUS_INVALID,
+                     "%s: TLS refuses the certificate: its key or signature is too weak, or of a "
+                     "kind it does not use",
+                     files->file);
+}
+
+enum status tls_server_check_certificate(const struct config_listen_certificate *files,
+                                         struct error *err) {
+    struct server_certificate certificate = {0};
+    SSL_CTX *ssl_ctx = SSL_CTX_new(TLS_server_method());
+    enum status status = ssl_ctx && set_protocol(ssl_ctx)
+                             ? read_certificate(ssl_ctx, files, &certificate, err)
+                             : error_set(err, STATUS_NO_MEMORY, "TLS cannot be set up");
+    if (status == STATUS_OK) {
+        status = server_certificate_check_time(&certificate, files->file, err);
+    }
+    server_certificate_done(&certificate);
+    SSL_CTX_free(ssl_ctx);
+    ERR_clear_error();
+    return status;
+}
+
 static enum status read_certificates(struct tls_server *server, const struct config_listen_tls *tls,
                                      struct error *err) {
     for (size_t i = 0; i < tls->certificate_count; i++) {
         struct server_certificate *certificate = &server->certificates[i];
-        enum status status = server_certificate_read(&tls->certificates[i], certificate, err);
+        enum status status =
+            read_certificate(server->ssl_ctx, &tls->certificates[i], certificate, err);
         if (status != STATUS_OK) {
             return status;
         }
         server->count++;
-        if (!can_be_shown(server->ssl_ctx, certificate)) {
-            return error_set(err, STATUS_INVALID,
-                             "%s: TLS refuses the certificate: its key or signature is too weak, "
-                             "or of a kind it does not use",
-                             tls->certificates[i].file);
+        struct error why;
+        if (server_certificate_check_time(certificate, tls->certificates[i].file, &why) !=
+            STATUS_OK) {
+            LOG_EVENT(LOG_WARNING, "certificate", LOG_STR("problem", why.text));
         }
     }
     const struct server_certificate *first = &server->certificates[0];

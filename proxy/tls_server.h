@@ -29,7 +29,12 @@ bool tls_server_answers_for(const struct tls_session *session, struct slice host
 /* The server's side of a connection over the accepted socket `fd`. NULL without memory. */
 struct tls_session *tls_server_accept(const struct tls_server *server, int fd);
 
-/* STATUS_INVALID when nothing can be read from the authorities of `tls`. */
+/* As it is read to be shown, key included, which takes secret memory: what is wrong with it.
+ * STATUS_LIMIT when that is its time alone. */
+enum status tls_server_check_certificate(const struct config_listen_certificate *files,
+                                         struct error *err);
+/* STATUS_INVALID when nothing can be read from the authorities of `tls`, STATUS_LIMIT when one of
+ * them has expired. */
 enum status tls_server_check_authorities(const struct config_listen_tls *tls, struct error *err);
 
 #endif

@@ -4,9 +4,12 @@ certificates."""
 
 import contextlib
 import copy
+import json
+import os
 import pathlib
 import socket
 import ssl
+import tempfile
 import threading
 import unittest
 
@@ -617,28 +620,104 @@ class Drain(unittest.TestCase):
 class Checked(unittest.TestCase):
     """What `barkeep check` says of a listener's files."""
 
-    def test_warns_when_others_can_read_the_key(self):
+    @classmethod
+    def setUpClass(cls):
         class Case(TlsListenerCase):
-            pass
+            @classmethod
+            def tls_options(case):
+                case.client_ca.write_public(case.file("callers.pem"))
+                return {**super().tls_options(), "client_ca": str(case.file("callers.pem"))}
         Case.setUpClass()
-        try:
-            path = Case.door.barkeep.config_path
-            quiet = self.check(path)
-            self.assertNotIn("may read", quiet)
-            self.assertNotIn("without TLS", quiet)
-            Case.file("main.key").chmod(0o644)
-            self.assertIn("everyone on this machine may read", self.check(path))
-            Case.file("main.key").chmod(0o600)
-            expired = Case.ca.issue(["gw.example"], days=(-2, -1))
-            Case.file("main.pem").write_bytes(expired.pem)
-            self.assertIn("has expired", self.check(path))
-            Case.file("main.pem").write_bytes(b"")
-            self.assertIn("no certificate can be read", self.check(path, 2))
-        finally:
-            Case.tearDownClass()
+        Case.tearDownClass()
+        cls.case = Case
 
-    def check(self, path, expected=0):
-        code, output, errors = run([barkeep_binary(), "check", "-c", str(path)], patient(20))
+    def setUp(self):
+        """The files as they were, in a folder of the test's own."""
+        self.kept = tempfile.TemporaryDirectory()
+        self.addCleanup(self.kept.cleanup)
+        self.folder = pathlib.Path(self.kept.name)
+        self.pair(self.case.main)
+        self.write("callers.pem", self.case.client_ca.pem)
+        config = copy.deepcopy(self.case.door.config)
+        config["listen"][1]["tls"] = {"certificate": str(self.folder / "main.pem"), "key": str(self.folder / "main.key"),
+                                      "client_ca": str(self.folder / "callers.pem")}
+        self.config = self.write("barkeep.yaml", json.dumps(config).encode())
+        self.assertEqual("", self.check(), "nothing is wrong with them")
+
+    def write(self, name, data, mode=0o600):
+        path = self.folder / name
+        path.write_bytes(data)
+        path.chmod(mode)
+        return path
+
+    def pair(self, certificate):
+        self.write("main.pem", certificate.pem)
+        self.write("main.key", certificate.key_pem)
+
+    def test_a_key_that_others_can_read(self):
+        self.write("main.key", self.case.main.key_pem, 0o644)
+        self.assertIn("everyone on this machine may read", self.check())
+
+    def test_a_key_of_another_certificate(self):
+        self.write("main.key", self.case.ca.issue(["gw.example"]).key_pem)
+        self.assertIn("error: listen[1].tls: ", self.check(2))
+        self.assertIn("the private key belongs to none of the certificates", self.check(2))
+
+    def test_a_key_that_is_none(self):
+        for data in (b"", b"no key", self.case.main.pem, self.case.main.key_pem[:60]):
+            self.write("main.key", data)
+            self.assertIn("error: listen[1].tls: ", self.check(2))
+        (self.folder / "main.key").unlink()
+        self.assertIn("main.key: no such file", self.check(2))
+
+    def test_a_key_that_may_not_be_read(self):
+        """By this user: whoever serves may be another."""
+        self.folder.chmod(0o755)
+        for name in ("main.pem", "callers.pem", "barkeep.yaml"):
+            (self.folder / name).chmod(0o644)
+        command = [barkeep_binary(), "check", "-c", str(self.config)]
+        if os.geteuid() == 0:
+            command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command]
+            if run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "test", "-x", barkeep_binary()], 20)[0]:
+                self.skipTest("nobody may run barkeep here")
+        else:
+            (self.folder / "main.key").chmod(0)
+        code, output, errors = run(command, patient(20))
+        self.assertEqual(0, code, output + errors)
+        self.assertIn("warning: listen[1].tls: ", output)
+        self.assertIn("main.key: the file may not be read", output)
+
+    def test_a_certificate_out_of_its_time(self):
+        for days, text in (((-2, -1), "has expired"), ((1, 2), "is not valid yet")):
+            self.pair(self.case.ca.issue(["gw.example"], days=days))
+            self.assertIn("warning: listen[1].tls: ", self.check())
+            self.assertIn(text, self.check())
+
+    def test_a_certificate_that_is_none(self):
+        for data in (b"", b"no certificate", self.case.main.key_pem):
+            self.write("main.pem", data)
+            self.assertIn("error: listen[1].tls: ", self.check(2))
+
+    def test_authorities_that_are_none(self):
+        for data in (b"", b"no certificate", self.case.main.key_pem):
+            self.write("callers.pem", data)
+            self.assertIn("error: listen[1].tls.client_ca: ", self.check(2))
+        (self.folder / "callers.pem").unlink()
+        self.assertIn("callers.pem", self.check(2))
+
+    def test_an_authority_that_has_expired(self):
+        self.write("callers.pem", self.case.ca.issue(["x.example"], days=(-2, -1)).pem)
+        self.assertIn("warning: listen[1].tls.client_ca: ", self.check())
+
+    def test_nothing_of_a_key_is_shown(self):
+        self.write("main.key", self.case.main.key_pem + b"secret-word")
+        self.write("main.pem", self.case.ca.issue(["gw.example"]).pem)
+        self.assertNotIn("secret-word", self.check(2))
+        for line in self.case.main.key_pem.decode().splitlines()[1:-1]:
+            self.assertNotIn(line, self.check(2))
+
+    def check(self, expected=0):
+        code, output, errors = run([barkeep_binary(), "check", "-c", str(self.config)], patient(20))
         self.assertEqual(expected, code, output + errors)
         return output + errors
 
