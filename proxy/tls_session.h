@@ -40,6 +40,9 @@ enum io_result tls_session_finish(struct tls_session *session);
 struct ssl_st *tls_session_ssl(const struct tls_session *session);
 /* The peer has sent at least a byte. */
 bool tls_session_has_heard(const struct tls_session *session);
+/* It was ended because the peer kept sending what moves nothing: new keys, empty records, records
+ * of a byte. */
+bool tls_session_is_flooded(const struct tls_session *session);
 /* The handshake was shortened by a ticket. */
 bool tls_session_was_resumed(const struct tls_session *session);
 /* The handshake failed because the peer speaks plain HTTP. */
