@@ -15,7 +15,7 @@ enum { REQUESTS_PER_TURN = 16 };
 /* Its own two, and those of its exchange. */
 enum { TIMERS_PER_CLIENT = 4 };
 /* Idle connections looked at for one that can make room. */
-enum { EVICTION_LOOKS = 16 };
+enum { EVICTION_LOOKS = 16, FRESH_MS = 1000 };
 enum { LINGER_MS = 2000, LINGER_BYTES_MAX = 1024 * 1024, HALF_CLOSED_GRACE_MS = 1000 };
 
 static void client_read(struct client *client);
@@ -72,6 +72,9 @@ void client_close(struct client *client, bool cut) {
         return;
     }
     struct worker *worker = client->worker;
+    if (client->conn.tls && tls_session_is_flooded(client->conn.tls)) {
+        metric_add(&worker->metrics.limits_reached[LIMIT_TLS_WORK], 1);
+    }
     client->state = CLIENT_CLOSED;
     idle_list_remove(client);
     list_remove(client);
@@ -315,7 +318,7 @@ static void client_tell_overload(struct client *client) {
 void client_refuse_overload(struct client *client, enum worker_limit limit, const char *detail) {
     struct worker *worker = client->worker;
     metric_add(&worker->metrics.limits_reached[limit], 1);
-    if (worker->refusal_count >= WORKER_REFUSALS_MAX) {
+    if (worker->refusal_count >= worker->refusal_limit) {
         client_close(client, true);
         return;
     }
@@ -513,9 +516,17 @@ struct client *client_open(struct worker *worker, int fd, const struct client_ad
     return client;
 }
 
-/* A request that has arrived is not lost for the sake of another's. */
+/* Its first request may be on its way still. */
+static bool client_is_fresh(const struct client *client) {
+    uint32_t head_ms = worker_config(client->worker)->limits.head_timeout_ms;
+    return client->head_due_ms + FRESH_MS > loop_now_ms(client->worker->loop) + head_ms;
+}
+
+/* A request that has arrived, or is about to, is not lost for the sake of another's: newcomers
+ * would drive each other out, and nobody would be served. */
 static bool client_may_be_evicted(struct client *client) {
-    return client->state == CLIENT_HANDSHAKING || conn_is_quiet(&client->conn);
+    return !client_is_fresh(client) &&
+           (client->state == CLIENT_HANDSHAKING || conn_is_quiet(&client->conn));
 }
 
 bool client_make_room(struct client *client) {

@@ -126,6 +126,12 @@ static void exchange_refuse_unconnected(struct exchange *exchange,
     }
 }
 
+/* Not the upstream's fault. */
+static void exchange_refuse_without_descriptor(struct exchange *exchange) {
+    metric_add(&exchange->worker->metrics.limits_reached[LIMIT_DESCRIPTORS], 1);
+    exchange_refuse(exchange, REASON_OVERLOADED, 0, "no connection to the upstream is free");
+}
+
 /* An idle connection to the target, or one to the first of its addresses that starts connecting. */
 static struct upstream *exchange_open_target(struct exchange *exchange,
                                              const struct rendered_credential *certificate) {
@@ -135,6 +141,7 @@ static struct upstream *exchange_open_target(struct exchange *exchange,
         &exchange->snapshot->addresses->upstreams[exchange->pool];
     uint64_t generation = certificate && exchange->target->is_tls ? certificate->generation : 0;
     struct upstream *upstream = NULL;
+    worker->lacks_descriptors = false;
     if (exchange->address == 0 && !exchange->has_retried) {
         upstream = upstream_take_idle(pool, generation, exchange);
     }
@@ -156,6 +163,10 @@ static bool exchange_open_upstream(struct exchange *exchange,
         if (exchange_bound_credential(exchange, certificate) == CONFIG_NONE) {
             exchange->found_target = true;
             exchange->upstream = exchange_open_target(exchange, certificate);
+            if (!exchange->upstream && exchange->worker->lacks_descriptors) {
+                exchange_refuse_without_descriptor(exchange);
+                return false;
+            }
         }
     } while (!exchange->upstream && exchange_choose_next_target(exchange));
     if (!exchange->upstream) {

@@ -36,6 +36,7 @@ struct keeper {
     struct audit_writer *audit;
     struct rate_limiter *rates;
     struct peer_counts *peers;
+    size_t file_limit; /* descriptors that the process may have */
     struct admin *admin;
 
     struct worker *workers[WORKERS_MAX];
@@ -322,12 +323,27 @@ static enum status keeper_make_rates(struct keeper *keeper, struct error *err) {
                : error_set(err, STATUS_NO_MEMORY, "no memory, or no random bytes");
 }
 
+static struct descriptor_plan keeper_plan_descriptors(const struct keeper *keeper) {
+    size_t wanted = keeper->sources->config->limits.connections;
+    struct descriptor_plan plan = descriptors_share(keeper->file_limit, descriptors_count_open(),
+                                                    keeper->worker_count, wanted);
+    if (plan.clients * keeper->worker_count < wanted) {
+        LOG_EVENT(LOG_WARNING, "start",
+                  LOG_STR("problem", "the limit of open files (ulimit -n) is too low for "
+                                     "limits.connections"),
+                  LOG_INT("files", keeper->file_limit),
+                  LOG_INT("connections", plan.clients * keeper->worker_count));
+    }
+    return plan;
+}
+
 static enum status keeper_make_workers(struct keeper *keeper, struct error *err) {
     keeper_place_routes(keeper, keeper->sources->rules);
     struct snapshot *snapshot = sources_snapshot(keeper->sources);
     if (!snapshot) {
         return error_set(err, STATUS_NO_MEMORY, "out of memory");
     }
+    const struct descriptor_plan plan = keeper_plan_descriptors(keeper);
     size_t wanted = keeper->worker_count;
     keeper->worker_count = 0;
     for (size_t i = 0; i < wanted; i++) {
@@ -338,6 +354,7 @@ static enum status keeper_make_workers(struct keeper *keeper, struct error *err)
                                                .keeper = keeper->mailbox,
                                                .rates = keeper->rates,
                                                .peers = keeper->peers,
+                                               .plan = plan,
                                                .audit_writer = keeper->audit,
                                                .listen_fds = keeper->listen_fds[i],
                                                .listen_count =
@@ -375,7 +392,7 @@ static enum status keeper_prepare(struct keeper *keeper, struct config *config, 
     if (secret_memory_init(heap_bytes, &is_locked, err) != STATUS_OK) {
         return STATUS_IO;
     }
-    process_raise_file_limit();
+    keeper->file_limit = process_raise_file_limit();
     warn_unless_locked(is_locked);
     if (route_places_init(&keeper->places) != STATUS_OK) {
         return error_set(err, STATUS_NO_MEMORY, "out of memory");

@@ -53,6 +53,7 @@ void upstream_close(struct upstream *upstream) {
         idle_unlink(upstream);
     }
     upstream->shelf->upstream_count--;
+    upstream->worker->upstream_count--;
     loop_timer_cancel(upstream->worker->loop, &upstream->idle_timer);
     conn_close(&upstream->conn, upstream->worker->loop);
     upstream->grave.bury = upstream_bury;
@@ -162,11 +163,49 @@ static int start_connecting(const struct upstream_addresses *addresses, size_t i
     return fd;
 }
 
+static bool close_an_idle_one(struct worker *worker) {
+    struct upstream_pools *pools = worker->pools;
+    for (size_t i = 0; pools && i < pools->count; i++) {
+        struct upstream_shelf *shelf = &pools->items[i].shelf;
+        while (shelf && !shelf->idle_first) {
+            shelf = shelf->next;
+        }
+        if (shelf) {
+            upstream_close(shelf->idle_first);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_out_of_descriptors(int failure) {
+    return failure == EMFILE || failure == ENFILE || failure == ENOBUFS || failure == ENOMEM;
+}
+
+/* Takes the place of an idle connection when there is no other. */
+static int connect_within_limits(struct worker *worker, const struct upstream_addresses *addresses,
+                                 size_t index) {
+    worker->lacks_descriptors =
+        worker->upstream_count >= worker->upstream_limit && !close_an_idle_one(worker);
+    if (worker->lacks_descriptors) {
+        return -1;
+    }
+    int fd = start_connecting(addresses, index);
+    while (fd < 0 && is_out_of_descriptors(errno)) {
+        if (!close_an_idle_one(worker)) {
+            worker->lacks_descriptors = true;
+            return -1;
+        }
+        fd = start_connecting(addresses, index);
+    }
+    return fd;
+}
+
 struct upstream *upstream_connect(struct worker *worker, struct upstream_pool *pool,
                                   uint64_t generation, const struct upstream_addresses *addresses,
                                   size_t index, struct exchange *exchange) {
     struct upstream_shelf *shelf = shelf_for(pool, generation);
-    int fd = shelf ? start_connecting(addresses, index) : -1;
+    int fd = shelf ? connect_within_limits(worker, addresses, index) : -1;
     if (fd < 0) {
         return NULL;
     }
@@ -187,6 +226,7 @@ struct upstream *upstream_connect(struct worker *worker, struct upstream_pool *p
         return NULL;
     }
     shelf->upstream_count++;
+    worker->upstream_count++;
     upstream_pools_ref(pool->owner);
     metric_add(&pool->metrics->upstream_busy, 1);
     return upstream;

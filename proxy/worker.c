@@ -272,9 +272,11 @@ struct slice worker_date(struct worker *worker) {
     return slice_of_str(worker->date);
 }
 
-static void worker_set_limits(struct worker *worker, uint32_t worker_count) {
+static void worker_set_limits(struct worker *worker, const struct descriptor_plan *plan) {
     const struct config_limits *limits = &worker_config(worker)->limits;
-    worker->client_limit = (limits->connections + worker_count - 1) / worker_count;
+    worker->client_limit = plan->clients;
+    worker->refusal_limit = plan->refusals;
+    worker->upstream_limit = plan->upstreams;
     worker->request_limits = (struct h1_limits){.head_bytes = limits->header_bytes,
                                                 .headers = limits->headers,
                                                 .target_bytes = H1_TARGET_BYTES_MAX};
@@ -313,7 +315,7 @@ static struct io_pool *worker_new_pool(const struct worker *worker, uint32_t wor
 static enum status worker_fill(struct worker *worker, const struct worker_options *options,
                                struct error *err) {
     const struct config *config = worker_config(worker);
-    worker_set_limits(worker, options->worker_count);
+    worker_set_limits(worker, &options->plan);
     buf_init(&worker->audit_line, AUDIT_LINE_BYTES);
     worker->loop = loop_new(err);
     worker->mailbox = worker->loop ? mailbox_new(worker, err) : NULL;

@@ -11,6 +11,7 @@
 #include "core/loop.h"
 #include "core/mailbox.h"
 #include "proxy/audit_writer.h"
+#include "proxy/descriptors.h"
 #include "proxy/h1_head.h"
 #include "proxy/io_buffer.h"
 #include "proxy/metrics.h"
@@ -32,8 +33,9 @@ struct grave {
     void (*bury)(struct grave *grave);
 };
 
-/* Connections over the limit that are being told so; beyond them they are closed without a word. */
-enum { WORKER_REFUSALS_MAX = 64 };
+/* Connections over the limit that are being told so at most; beyond them they are closed without a
+ * word. */
+enum { WORKER_REFUSALS_MAX = 1024 };
 
 enum { WORKER_REFUSED_GENERATIONS = 64 };
 struct told_refusal {
@@ -80,6 +82,10 @@ struct worker {
     size_t client_count; /* those that are being refused included */
     size_t client_limit;
     size_t refusal_count; /* clients that are being told that there are too many */
+    size_t refusal_limit;
+    size_t upstream_count; /* connections to upstreams, idle ones included */
+    size_t upstream_limit;
+    bool lacks_descriptors; /* the last connection to an upstream found none free */
     struct exchange *free_exchanges;
     size_t free_exchange_count;
     struct upstream_pools *pools; /* of the configuration in force */
@@ -115,6 +121,7 @@ struct worker_options {
     struct rate_limiter *rates; /* outlives the worker */
     struct peer_counts *peers;  /* outlives the worker */
     struct audit_writer *audit_writer;
+    struct descriptor_plan plan;
     const int *listen_fds; /* one per configured address; owned by the worker from then on */
     size_t listen_count;
     void (*on_end)(struct message *message,

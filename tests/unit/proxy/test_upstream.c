@@ -56,6 +56,7 @@ static void scene_open(struct scene *scene) {
     exchange_events = 0;
     scene->worker.loop = loop_new(&err);
     scene->worker.io_pool = io_pool_new(BLOCK_BYTES, 8);
+    scene->worker.upstream_limit = 100;
     assert_non_null(scene->worker.loop);
     assert_non_null(scene->worker.io_pool);
     worker_metrics_init(&scene->worker.metrics);
