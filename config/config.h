@@ -271,6 +271,20 @@ struct config_assertion {
     const char *issuer;
 };
 
+enum { CONFIG_UPSTREAMS_MAX = 64 }; /* of a route */
+
+/* Which of a route's upstreams is next. */
+enum config_balance { BALANCE_ROUND_ROBIN, BALANCE_LEAST_CONNECTIONS };
+
+/* When an upstream is left alone, and how it is asked whether it is well. */
+struct config_health {
+    uint32_t failures; /* on end, until it is ejected; UINT32_MAX: never */
+    uint32_t pause_ms; /* doubles up to max_pause_ms while it keeps failing */
+    uint32_t max_pause_ms;
+    const char *path; /* what a check asks for, below the upstream's base; NULL: nothing is asked */
+    uint32_t interval_ms;
+};
+
 /* How a route speaks to its https upstreams. */
 struct config_upstream_tls {
     const char *ca_file; /* PEM; NULL: the system's */
@@ -286,6 +300,10 @@ struct config_route {
     const char *path; /* canonical prefix without trailing slash, or "/" */
     struct config_upstream *upstreams;
     size_t upstream_count;
+    enum config_balance balance;
+    struct config_health health;
+    struct config_networks upstream_networks; /* where names may lead; none: see the resolver */
+    uint32_t requests_limit; /* of each upstream, by all workers together; UINT32_MAX: none */
     bool pass_encoded_slashes;
     struct config_entries access;
     struct config_entries deny;

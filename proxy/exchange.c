@@ -269,7 +269,10 @@ static void exchange_finish(struct exchange *exchange) {
     struct worker *worker = exchange->worker;
     struct client *client = exchange->client;
     exchange_record(exchange);
+    body_done(&exchange->upload);
+    body_done(&exchange->download);
     exchange_let_go_of_upstream(exchange);
+    exchange_leave_target(exchange);
     exchange_stop_waiting(exchange);
     exchange_drop_head(exchange);
     loop_timer_cancel(worker->loop, &exchange->timer);
@@ -316,6 +319,7 @@ void exchange_abort(struct exchange *exchange, enum aborted_by by) {
 void exchange_refuse(struct exchange *exchange, enum reason reason, int http_status,
                      const char *detail) {
     exchange_stop_waiting(exchange);
+    exchange_note_refusal(exchange, reason);
     if (reason == REASON_OVERLOADED && io_pool_is_exhausted(exchange->worker->io_pool)) {
         metric_add(&exchange->worker->metrics.limits_reached[LIMIT_BUFFER_MEMORY], 1);
     }

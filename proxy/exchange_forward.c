@@ -167,7 +167,7 @@ static void exchange_on_upstream_gone(struct exchange *exchange) {
         io_buffer_is_empty(&exchange->upstream->conn.in) && exchange->informational_count == 0;
     bool may_retry = is_untouched && exchange->upstream->is_reused && !exchange->has_retried &&
                      exchange->kept_head_bytes > 0 && exchange_route(exchange)->retry_safe &&
-                     method_is_idempotent(exchange->method);
+                     method_is_idempotent(exchange->method) && exchange_may_send_again(exchange);
     const struct tls_session *tls = exchange->upstream->conn.tls;
     if (!may_retry && is_untouched && tls && tls_session_was_refused(tls)) {
         /* TLS 1.3 judges the client certificate when the request is on its way already */
@@ -279,6 +279,7 @@ static bool exchange_take_response(struct exchange *exchange, size_t head_len) {
     exchange->upstream_status = exchange->response.status;
     exchange_scrub_head(exchange, head_len);
     if (exchange->response.status == 101 && exchange->opens_websocket) {
+        exchange_note_target_well(exchange);
         exchange_begin_tunnel(exchange, head_len);
         return false;
     }
@@ -295,6 +296,7 @@ static bool exchange_take_response(struct exchange *exchange, size_t head_len) {
         return true;
     }
     exchange->upstream_head_us = clock_monotonic_us();
+    exchange_note_target_well(exchange);
     if (exchange->credential && exchange->response.status == 401) {
         exchange_on_credential_refused(exchange);
         return false;
@@ -404,8 +406,7 @@ static bool exchange_is_blocked_by_client(const struct exchange *exchange) {
 void exchange_on_forward_timeout(struct exchange *exchange) {
     switch (exchange->phase) {
     case PHASE_CONNECT:
-        exchange_refuse(exchange, REASON_UPSTREAM_TIMEOUT, 0,
-                        "the connection to the upstream took too long");
+        exchange_on_connect_timeout(exchange);
         break;
     case PHASE_REQUEST:
         if (exchange->upload.is_written || exchange->upload_is_over ||

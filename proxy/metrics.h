@@ -77,6 +77,7 @@ enum tls_handshake {
     X(LIMIT_CONNECTIONS_PER_CLIENT, "connections_per_client")                                      \
     X(LIMIT_BUFFER_MEMORY, "buffer_memory")                                                        \
     X(LIMIT_DESCRIPTORS, "descriptors")                                                            \
+    X(LIMIT_TLS_WORK, "tls_work")                                                                  \
     X(LIMIT_MEMORY, "memory")
 
 enum worker_limit {
@@ -92,6 +93,13 @@ struct route_metrics {
     metric scrubbed;
     metric upstream_idle;
     metric upstream_busy;
+    metric upstreams_ejected; /* bits: by position among the route's upstreams */
+    metric ejections;
+    metric checks_failed;
+    metric refused_full;    /* for want of an upstream that may have another request */
+    metric refused_ejected; /* all upstreams being ejected and tried */
+    metric retries_sent;
+    metric retries_withheld;
 };
 
 /* Where each route counts, by name: the same place under every configuration. Place 0 belongs to

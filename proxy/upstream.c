@@ -218,6 +218,7 @@ struct upstream *upstream_connect(struct worker *worker, struct upstream_pool *p
     upstream->pool = pool;
     upstream->shelf = shelf;
     upstream->exchange = exchange;
+    upstream->flips = pool->flips;
     loop_timer_init(&upstream->idle_timer, on_idle_timer, upstream);
     if (conn_open(&upstream->conn, worker->loop, worker->io_pool, fd, on_upstream_event,
                   upstream) != STATUS_OK) {
@@ -268,6 +269,7 @@ void upstream_release(struct upstream *upstream, uint32_t idle_ms) {
                     io_buffer_is_empty(&conn->in) && io_buffer_is_empty(&conn->out);
     if (!is_clean || idle_ms == 0 || pool->idle_count >= POOL_IDLE_MAX ||
         upstream->worker->is_draining || pool->owner->is_retired ||
+        upstream->flips != pool->flips ||
         loop_timer_set(upstream->worker->loop, &upstream->idle_timer, idle_ms) != STATUS_OK) {
         upstream_close(upstream);
         return;
@@ -299,6 +301,59 @@ static void pool_done(struct upstream_pool *pool) {
         shelf_remove_next(&pool->shelf);
     }
     tls_ticket_done(&pool->shelf.ticket);
+    upstream_standing_unref(pool->standing);
+}
+
+void upstream_pools_follow(struct upstream_pools *pools, const struct address_book *former,
+                           const struct address_book *next) {
+    for (size_t i = 0; i < pools->count; i++) {
+        if (addresses_differ(&former->upstreams[i], &next->upstreams[i])) {
+            pools->items[i].flips++;
+            pool_clear(&pools->items[i]);
+        }
+    }
+}
+
+/* What is known of the same upstream of the same route, looked for at `hint` first; or NULL. */
+static struct upstream_standing *find_standing(const struct upstream_pools *pools, size_t hint,
+                                               const char *text,
+                                               const struct route_metrics *metrics) {
+    for (size_t i = 0; pools && i < pools->count; i++) {
+        struct upstream_standing *standing = pools->items[(hint + i) % pools->count].standing;
+        if (standing->metrics == metrics && strcmp(standing->text, text) == 0) {
+            return standing;
+        }
+    }
+    return NULL;
+}
+
+static bool pools_take_standings(struct upstream_pools *pools, const struct upstream_pools *former,
+                                 const struct config_route *route, size_t first) {
+    for (size_t i = 0; i < route->upstream_count; i++) {
+        struct upstream_pool *pool = &pools->items[first + i];
+        const char *text = route->upstreams[i].text;
+        struct upstream_standing *known = find_standing(former, first + i, text, pool->metrics);
+        pool->standing =
+            known ? upstream_standing_ref(known) : upstream_standing_new(text, pool->metrics);
+        if (!pool->standing) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void pools_show_standings(struct upstream_pools *pools, const struct upstream_pools *former,
+                                 const struct config *config) {
+    for (size_t i = 0; former && i < former->count; i++) {
+        struct upstream_standing *standing = former->items[i].standing;
+        atomic_store_explicit(&standing->metrics->upstreams_ejected, 0, memory_order_relaxed);
+        upstream_standing_move(standing, STANDING_NO_PLACE);
+    }
+    for (size_t i = 0; i < config->route_count; i++) {
+        for (uint32_t j = 0; j < config->routes[i].upstream_count; j++) {
+            upstream_standing_move(pools->items[pools->first_pool[i] + j].standing, j);
+        }
+    }
 }
 
 struct upstream_pools *upstream_pools_new(struct worker *worker, const struct ruleset *rules) {
@@ -320,7 +375,12 @@ struct upstream_pools *upstream_pools_new(struct worker *worker, const struct ru
             pools->items[row].owner = pools;
             pools->items[row].metrics = worker_route_metrics(&worker->metrics, rules->places[i]);
         }
+        if (!pools_take_standings(pools, worker->pools, &config->routes[i], first_pool[i])) {
+            upstream_pools_unref(pools);
+            return NULL;
+        }
     }
+    pools_show_standings(pools, worker->pools, config);
     return pools;
 }
 

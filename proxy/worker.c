@@ -208,6 +208,9 @@ static void deliver_snapshot(struct message *message, void *receiver) {
         return;
     }
     worker->snapshot = snapshot;
+    if (snapshot->rules == old->rules && snapshot->addresses != old->addresses) {
+        upstream_pools_follow(worker->pools, old->addresses, snapshot->addresses);
+    }
     if (worker->snapshot->ring != old->ring &&
         !key_ring_has_same_keys(worker->snapshot->ring, old->ring)) {
         token_cache_apply_ring(worker->tokens, worker->snapshot->ring);
@@ -363,6 +366,7 @@ struct worker *worker_new(const struct worker_options *options, struct error *er
         return NULL;
     }
     worker->index = options->index;
+    worker->worker_count = options->worker_count;
     worker->keeper = options->keeper;
     worker->rates = options->rates;
     worker->peers = options->peers;

@@ -51,6 +51,7 @@ enum { RESPONSE_HEADERS_MAX = 256, RESPONSE_HEAD_BYTES_MAX = 32 * 1024 };
 
 struct worker {
     uint32_t index;
+    uint32_t worker_count; /* of the process */
     pthread_t thread;
     struct loop *loop;
     struct mailbox *mailbox;

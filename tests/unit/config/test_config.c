@@ -72,6 +72,9 @@ static const char FULL[] =
     "    host: DB.example\n"
     "    path: /db/\n"
     "    upstream: [\"http://10.0.0.7:8086/base/\", \"http://[::1]\", \"unix:/run/db.sock\"]\n"
+    "    balance: least_connections\n"
+    "    health: {failures: 3, pause: 2s, max_pause: 30s, path: /healthz, interval: 5s}\n"
+    "    upstream_networks: [10.0.0.0/8, \"2001:db8::/32\"]\n"
     "    encoded_slashes: pass\n"
     "    credential: keyed\n"
     "    access:\n"
@@ -84,7 +87,7 @@ static const char FULL[] =
     "      - to: {user: " GROUP "}\n"
     "      - {to: {everyone: true}, actions: [\"* /private/**\"]}\n"
     "    timeouts: {connect: 250ms, head: 2m, idle: 1h}\n"
-    "    limits: {body: 64KiB}\n"
+    "    limits: {body: 64KiB, requests: 200}\n"
     "    token_header: X-Barkeep-Authorization\n"
     "    identity_headers: both\n"
     "    preserve_host: true\n"
@@ -369,6 +372,14 @@ static void reads_routes_and_upstreams(void **state) {
     assert_int_equal(db->identity_headers, IDENTITY_HEADERS_BOTH);
     assert_true(config_sends_easyauth(db) && config_sends_assertion(db));
     assert_true(db->preserve_host);
+    assert_int_equal(db->balance, BALANCE_LEAST_CONNECTIONS);
+    assert_int_equal(db->health.failures, 3);
+    assert_int_equal(db->health.pause_ms, 2000);
+    assert_int_equal(db->health.max_pause_ms, 30000);
+    assert_string_equal(db->health.path, "/healthz");
+    assert_int_equal(db->health.interval_ms, 5000);
+    assert_int_equal(db->upstream_networks.count, 2);
+    assert_int_equal(db->requests_limit, 200);
     assert_true(db->websocket);
     assert_false(db->retry_safe);
     assert_true(db->allow_plaintext_credential);
@@ -423,7 +434,7 @@ static void reads_rules(void **state) {
     assert_int_equal(first->role, 2);
     assert_int_equal(first->action_count, 0);
     assert_int_equal(first->credential, 0);
-    assert_int_equal(first->position.line, 67);
+    assert_int_equal(first->position.line, 70);
     assert_int_equal(first->to_count, 1);
     assert_strings(&first->to[0].groups, "Admins", "Domain Users");
     assert_strings(&first->to[0].tenants, CLIENT, NULL);
@@ -549,6 +560,14 @@ static void fills_in_the_defaults(void **state) {
     assert_int_equal(route->identity_headers, IDENTITY_HEADERS_NONE);
     assert_false(config_sends_easyauth(route) || config_sends_assertion(route));
     assert_false(route->preserve_host);
+    assert_int_equal(route->balance, BALANCE_ROUND_ROBIN);
+    assert_int_equal(route->health.failures, 5);
+    assert_int_equal(route->health.pause_ms, 5000);
+    assert_int_equal(route->health.max_pause_ms, 60000);
+    assert_null(route->health.path);
+    assert_int_equal(route->health.interval_ms, 10000);
+    assert_int_equal(route->upstream_networks.count, 0);
+    assert_int_equal(route->requests_limit, UINT32_MAX);
     assert_false(route->websocket);
     assert_true(route->retry_safe);
     assert_false(route->allow_plaintext_credential);

@@ -22,7 +22,7 @@
 
 enum { LIMIT_MS = 20000, CATCH_UP_MS = 9990 };
 
-/* The address that "scripted.test" has now: the last byte of 127.0.0.x, 0 for none. */
+/* The address that "scripted.test" has now: the last byte of 10.0.0.x, 0 for none. */
 static _Atomic unsigned scripted_address;
 static _Atomic unsigned look_ups;
 /* Lets the resolver's ten seconds be over in ten milliseconds. */
@@ -36,7 +36,7 @@ static struct addrinfo *new_item(unsigned last_byte, uint16_t port) {
     if (!item || !address)
         abort();
     address->sin_family = AF_INET;
-    address->sin_addr.s_addr = htonl(0x7f000000u + last_byte);
+    address->sin_addr.s_addr = htonl(0x0a000000u + last_byte);
     address->sin_port = htons(port);
     item->ai_family = AF_INET;
     item->ai_addr = (struct sockaddr *)address;
@@ -167,13 +167,21 @@ static struct resolver *resolver_of(struct scene *scene, struct resolver *former
     return resolver;
 }
 
-static void scene_open(struct scene *scene, const char *const *upstreams) {
+/* Names that are new stay pending until their book is delivered. */
+static void scene_begin(struct scene *scene, const char *const *upstreams) {
     struct error err;
     *scene = (struct scene){.config = config_of(upstreams)};
     atomic_store(&look_ups, 0);
     scene->receiver.mailbox = mailbox_new(&scene->receiver, &err);
     assert_non_null(scene->receiver.mailbox);
     scene->resolver = resolver_of(scene, NULL, 1);
+}
+
+static bool has_pending(const struct address_book *book) {
+    for (size_t i = 0; i < book->count; i++)
+        if (book->upstreams[i].is_pending)
+            return true;
+    return false;
 }
 
 /* Another configuration takes over, as a reload does it. */
@@ -206,6 +214,12 @@ static void scene_close(struct scene *scene) {
         }                                                                                          \
     } while (0)
 
+static void scene_open(struct scene *scene, const char *const *upstreams) {
+    scene_begin(scene, upstreams);
+    DELIVER_UNTIL(scene, !has_pending(scene->receiver.book));
+    scene->receiver.books = 0;
+}
+
 static void assert_v4(const struct upstream_addresses *addresses, size_t index, const char *ip,
                       uint16_t port) {
     const struct sockaddr_in *address =
@@ -221,7 +235,7 @@ static void assert_v4(const struct upstream_addresses *addresses, size_t index, 
 static bool has_address(const struct address_book *book, unsigned last_byte) {
     const struct sockaddr_in *address =
         (const struct sockaddr_in *)(const void *)&book->upstreams[0].items[0];
-    return address->sin_addr.s_addr == htonl(0x7f000000u + last_byte);
+    return address->sin_addr.s_addr == htonl(0x0a000000u + last_byte);
 }
 
 static void settles_numbers_and_unix_sockets_at_once(void **state) {
@@ -275,7 +289,7 @@ static void knows_no_address_of_a_name_that_does_not_resolve(void **state) {
     scene_open(&scene, upstreams);
     assert_int_equal(scene.receiver.book->upstreams[0].count, 0);
     assert_int_equal(scene.receiver.book->upstreams[1].count, 1);
-    assert_v4(&scene.receiver.book->upstreams[1], 0, "127.0.0.7", 80);
+    assert_v4(&scene.receiver.book->upstreams[1], 0, "10.0.0.7", 80);
     scene_close(&scene);
 }
 
@@ -297,12 +311,12 @@ static void follows_a_name_to_its_new_address(void **state) {
     atomic_store(&time_is_short, true);
     scene_open(&scene, scripted);
     struct address_book *first = address_book_ref(scene.receiver.book);
-    assert_v4(&first->upstreams[0], 0, "127.0.0.1", 81);
+    assert_v4(&first->upstreams[0], 0, "10.0.0.1", 81);
 
     atomic_store(&scripted_address, 2);
     DELIVER_UNTIL(&scene, scene.receiver.books > 0);
-    assert_v4(&scene.receiver.book->upstreams[0], 0, "127.0.0.2", 81);
-    assert_v4(&first->upstreams[0], 0, "127.0.0.1", 81); /* what was handed out does not change */
+    assert_v4(&scene.receiver.book->upstreams[0], 0, "10.0.0.2", 81);
+    assert_v4(&first->upstreams[0], 0, "10.0.0.1", 81); /* what was handed out does not change */
     address_book_unref(first);
 
     unsigned before = atomic_load(&look_ups);
@@ -321,11 +335,11 @@ static void keeps_the_last_address_through_an_outage(void **state) {
     unsigned before = atomic_load(&look_ups);
     DELIVER_UNTIL(&scene, atomic_load(&look_ups) > before + 3);
     assert_int_equal(scene.receiver.books, 0);
-    assert_v4(&scene.receiver.book->upstreams[0], 0, "127.0.0.1", 81);
+    assert_v4(&scene.receiver.book->upstreams[0], 0, "10.0.0.1", 81);
 
     atomic_store(&scripted_address, 3);
     DELIVER_UNTIL(&scene, scene.receiver.books > 0);
-    assert_v4(&scene.receiver.book->upstreams[0], 0, "127.0.0.3", 81);
+    assert_v4(&scene.receiver.book->upstreams[0], 0, "10.0.0.3", 81);
     scene_close(&scene);
 }
 
@@ -344,7 +358,7 @@ static void takes_over_what_a_former_one_looked_up(void **state) {
     const struct address_book *book = scene.receiver.book;
     assert_int_equal(atomic_load(&look_ups), 2);
     assert_int_equal(book->count, 4);
-    assert_v4(&book->upstreams[0], 0, "127.0.0.1", 81);
+    assert_v4(&book->upstreams[0], 0, "10.0.0.1", 81);
     assert_int_equal(book->upstreams[1].count, 0);
     assert_v4(&book->upstreams[2], 0, "127.0.0.8", 80);
     assert_int_equal(book->upstreams[3].count, 1);
@@ -360,9 +374,12 @@ static void looks_up_a_name_that_is_new(void **state) {
     scene_open(&scene, scripted);
     atomic_store(&scripted_address, 2);
     scene_change(&scene, other_port);
+    assert_true(scene.receiver.book->upstreams[1].is_pending);
+    assert_false(scene.receiver.book->upstreams[0].is_pending);
+    DELIVER_UNTIL(&scene, !has_pending(scene.receiver.book));
     assert_int_equal(atomic_load(&look_ups), 2);
-    assert_v4(&scene.receiver.book->upstreams[0], 0, "127.0.0.1", 81);
-    assert_v4(&scene.receiver.book->upstreams[1], 0, "127.0.0.2", 82);
+    assert_v4(&scene.receiver.book->upstreams[0], 0, "10.0.0.1", 81);
+    assert_v4(&scene.receiver.book->upstreams[1], 0, "10.0.0.2", 82);
     scene_close(&scene);
 }
 
@@ -382,7 +399,7 @@ static void looks_again_when_the_former_would_have(void **state) {
         nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
         mailbox_deliver(scene.receiver.mailbox);
     }
-    assert_v4(&scene.receiver.book->upstreams[0], 0, "127.0.0.2", 81);
+    assert_v4(&scene.receiver.book->upstreams[0], 0, "10.0.0.2", 81);
     scene_close(&scene);
 }
 

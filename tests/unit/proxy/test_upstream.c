@@ -62,6 +62,7 @@ static void scene_open(struct scene *scene) {
     worker_metrics_init(&scene->worker.metrics);
     assert_int_equal(worker_metrics_make_room(&scene->worker.metrics, 2), STATUS_OK);
     scene->place = 1;
+    scene->upstream = (struct config_upstream){.text = "http://127.0.0.1"};
     scene->route = (struct config_route){.upstreams = &scene->upstream, .upstream_count = 1};
     scene->config = (struct config){.routes = &scene->route, .route_count = 1};
     scene->rules = (struct ruleset){.config = &scene->config, .places = &scene->place};
