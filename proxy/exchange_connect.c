@@ -147,6 +147,12 @@ static size_t exchange_address_index(const struct exchange *exchange, size_t cou
     return (exchange->pools->items[exchange->pool].good_address + exchange->address) % count;
 }
 
+/* Not the upstream's fault. */
+static void exchange_refuse_without_descriptor(struct exchange *exchange) {
+    metric_add(&exchange->worker->metrics.limits_reached[LIMIT_DESCRIPTORS], 1);
+    exchange_refuse(exchange, REASON_OVERLOADED, 0, "no connection to the upstream is free");
+}
+
 /* An idle connection to the target, or one to the first of its addresses that starts connecting. */
 static struct upstream *exchange_open_target(struct exchange *exchange,
                                              const struct rendered_credential *certificate) {
@@ -155,6 +161,7 @@ static struct upstream *exchange_open_target(struct exchange *exchange,
     const struct upstream_addresses *addresses = exchange_addresses(exchange);
     uint64_t generation = certificate && exchange->target->is_tls ? certificate->generation : 0;
     struct upstream *upstream = NULL;
+    worker->lacks_descriptors = false;
     if (exchange->address == 0 && !exchange->has_retried) {
         upstream = upstream_take_idle(pool, generation, exchange);
     }
@@ -184,6 +191,10 @@ static bool exchange_open_upstream(struct exchange *exchange,
                 return false;
             }
             exchange->upstream = exchange_open_target(exchange, certificate);
+            if (!exchange->upstream && exchange->worker->lacks_descriptors) {
+                exchange_refuse_without_descriptor(exchange);
+                return false;
+            }
             if (exchange->upstream) {
                 break;
             }
