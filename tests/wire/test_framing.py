@@ -640,6 +640,9 @@ class Chunks(FramingCase):
                  b"01234567890123456789a"),
                 ("an extension", b"3;name=value\r\nabc\r\n0\r\n\r\n", b"abc"),
                 ("a quoted extension", b'3;n="v"\r\nabc\r\n0\r\n\r\n', b"abc"),
+                ("an unclosed quote", b'3;n="v\r\nabc\r\n0;"\r\n\r\n', b"abc"),
+                ("extensions of 200 bytes", b"1;" + b"a" * 200 + b"\r\nx\r\n0;" + b"b" * 200
+                 + b"\r\n\r\n", b"x"),
                 ("leading zeros", b"003\r\nabc\r\n0\r\n\r\n", b"abc"),
                 ("an empty body", b"0\r\n\r\n", b""),
                 ("many small chunks", b"1\r\nx\r\n" * 500 + b"0\r\n\r\n", b"x" * 500)):
