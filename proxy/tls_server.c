@@ -21,9 +21,8 @@
 static const char ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 static const unsigned char http_1_1[] = "\x08http/1.1";
 
-/* READ_AHEAD_BYTES: several records come with one call. TICKETS: callers that open connections side
- * by side need one for each. */
-enum { SECURITY_LEVEL = 2, READ_AHEAD_BYTES = 32 * 1024, TICKETS = 2, HOST_BYTES_MAX = 255 };
+/* TICKETS: callers that open connections side by side need one for each. */
+enum { SECURITY_LEVEL = 2, TICKETS = 2, HOST_BYTES_MAX = 255 };
 
 /* Lives as long as its SSL_CTX, whose references are its own: sessions hold one, and their
  * callbacks come here. */
@@ -149,8 +148,8 @@ static bool set_protocol(SSL_CTX *ssl_ctx) {
                                      SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_mode(ssl_ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                   SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
+    /* As much as the smallest buffer has room for: it is wiped whole after every message. */
     SSL_CTX_set_read_ahead(ssl_ctx, 1);
-    SSL_CTX_set_default_read_buffer_len(ssl_ctx, READ_AHEAD_BYTES);
     SSL_CTX_set_session_cache_mode(ssl_ctx, SSL_SESS_CACHE_OFF); /* tickets hold all there is */
     SSL_CTX_set_num_tickets(ssl_ctx, TICKETS);
     SSL_CTX_set_session_ticket_cb(ssl_ctx, NULL, on_ticket_opened, NULL);

@@ -201,6 +201,72 @@ class NotTls(TlsListenerCase):
             peer.send(self.get())
             self.assertIn(b"200 ", peer.read())
 
+    def test_a_handshake_that_trickles_ends_at_the_same_deadline(self):
+        """However often a byte comes: the deadline is the connection's."""
+        with SteppedTls(self.tls_port, self.context()) as peer:
+            data = peer.hello()
+        slow = self.counted("timeout")
+        client = self.door_client()
+        client.socket.settimeout(HEAD_TIMEOUT_SECONDS / 10)
+        with client:
+            for byte in data:  # takes far longer than the deadline
+                try:
+                    client.socket.sendall(bytes([byte]))
+                    if not client.socket.recv(1):
+                        break
+                except socket.timeout:
+                    continue
+                except (ConnectionResetError, BrokenPipeError):
+                    break
+            else:
+                self.fail("all of the hello was waited for")
+        self.wait_counted("timeout", slow)
+
+    def test_a_flood_of_handshakes_keeps_nobody_out(self):
+        with SteppedTls(self.tls_port, self.context()) as peer:
+            data = peer.hello()
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(self.door_client()) for _ in range(300)]
+            for client in clients:
+                client.send(data[:-1])
+            fresh = self.connect()
+            self.check_serves(fresh)
+            for client in clients:
+                client.send(data[-1:])
+            self.check_serves(fresh)
+            self.check_serves(self.connect())
+            for client in clients:
+                client.read_to_end()
+        self.wait_for(lambda: self.door.barkeep.metrics()["barkeep_connections"] <= 2, "they are gone")
+        self.check_serves(self.connect())
+
+    @staticmethod
+    def hello_of(data, padding):
+        """The hello with `padding` more bytes in it (RFC 7685), in as many records as it takes."""
+        body = data[9:]  # behind the headers of record and message
+        at = 34 + 1 + body[34]
+        at += 2 + int.from_bytes(body[at:at + 2], "big")
+        at += 1 + body[at]
+        extensions = body[at + 2:] + b"\0\x15" + padding.to_bytes(2, "big") + bytes(padding)
+        body = body[:at] + len(extensions).to_bytes(2, "big") + extensions
+        message = b"\1" + len(body).to_bytes(3, "big") + body
+        pieces = [message[start:start + 16384] for start in range(0, len(message), 16384)]
+        return b"".join(b"\x16\3\1" + len(piece).to_bytes(2, "big") + piece for piece in pieces)
+
+    def test_a_hello_of_64_kib_harms_nobody(self):
+        with SteppedTls(self.tls_port, self.context(alpn=["http/1.1"])) as peer:
+            data = peer.hello()
+        for padding in (10, 1000, 60000, 64900):
+            with self.subTest(padding), self.door_client() as client:
+                client.send(self.hello_of(data, padding))
+                self.assertIn(client.take(1)[0], (0x15, 0x16))  # an alert, or the handshake goes on
+        whole = self.hello_of(data, 64900)
+        with self.door_client() as client:  # longer than any
+            client.send(whole[:5] + b"\1\xff\xff\xff" + whole[9:])
+            client.finish_sending()
+            client.read_to_end()
+        self.check_serves(self.connect())
+
     def test_who_leaves_in_the_handshake_is_forgotten(self):
         with SteppedTls(self.tls_port, self.context()) as peer:
             data = peer.hello()
@@ -229,6 +295,26 @@ class Requests(TlsListenerCase):
     def test_request_in_many_records(self):
         client = self.connect()
         self.assertEqual(200, client.exchange(self.get(), split=1).status)
+
+    def test_records_of_a_byte_without_end_are_cut(self):
+        reached = 'barkeep_limits_reached_total{limit="tls_work"}'
+        before = self.door.barkeep.metrics()[reached]
+        mark = self.door.upstream.mark()
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            client = self.connect(self.context(version=version))
+            head = raw.request("POST", "/public/drip", [("Content-Length", "200000")], token=self.token)
+            client.send(head)
+            try:
+                client.send(bytes(200000), split=1)
+                client.socket.recv(1)
+                self.fail("200,000 records of a byte are taken")
+            except (OSError, ssl.SSLError):
+                pass
+        self.wait_for(lambda: self.door.barkeep.metrics()[reached] == before + 2, "both are counted")
+        self.wait_for(lambda: sum(line.get("path") == "/public/drip" and line.get("aborted") == "client"
+                                  for line in self.door.audit.requests()) == 2, "both have their line")
+        self.check_serves(self.connect())
+        self.assertLessEqual(len(self.door.upstream.since(mark)), 3)
 
     def test_big_bodies_both_ways(self):
         body = bytes(i * 7 & 255 for i in range(1 << 16)) * (BIG_BYTES >> 16)
