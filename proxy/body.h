@@ -10,8 +10,8 @@
 #include "proxy/websocket_frames.h"
 #include "vault/leak_set.h"
 
-/* What is at the front of the source's `in`: `pending` bytes, then `held` bytes, then what was not
- * decoded yet. */
+/* Unless bytes are in `pipe`: what is at the front of the source's `in`: `pending` bytes, then
+ * `held` bytes, then what was not decoded yet. */
 struct body {
     enum body_kind kind; /* framing of the source */
     bool writes_chunked; /* framing towards the sink */
@@ -19,6 +19,7 @@ struct body {
     bool is_written;     /* the sink has everything, terminator included, in its `out` or beyond */
     uint64_t left;       /* BODY_LENGTH: bytes still to come */
     size_t pending;      /* body bytes decoded and not forwarded yet */
+    struct pipe *pipe;   /* where they are; NULL: at the front of the source's `in` */
     size_t held;         /* body bytes behind them that may be the beginning of a leak */
     struct leak_scan *scan; /* masks what the sink must not see; NULL: nothing is looked for */
     uint64_t moved;         /* body bytes forwarded */
@@ -41,6 +42,8 @@ enum body_pump_result {
 
 void body_init(struct body *body, enum body_kind kind, uint64_t length, bool writes_chunked,
                uint64_t limit);
+/* Lets go of what has not gone on. Idempotent; nothing to do for a body of zeros. */
+void body_done(struct body *body);
 /* Moves what can be moved now. */
 enum body_pump_result body_pump(struct body *body, struct conn *source, struct conn *sink);
 /* True when it has moved far enough since this was last true to be given more time: by a byte, or

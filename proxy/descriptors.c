@@ -9,7 +9,8 @@
 enum {
     RESERVE_MAX = 128,
     RESERVE_SHARE = 4,          /* of the limit, one in so many is held back, up to RESERVE_MAX */
-    DESCRIPTORS_PER_WORKER = 2, /* its loop and its mailbox */
+    /* its loop, its mailbox and its pipes */
+    DESCRIPTORS_PER_WORKER = 2 + 2 * PIPES_PER_WORKER,
     REFUSALS_SHARE = 8,
 };
 

@@ -22,6 +22,7 @@ struct io_pool {
     size_t out_blocks;
     size_t free_count;
     size_t unused; /* the fewest that were free since the last trim */
+    struct pipe_shelf pipes;
 };
 
 struct io_pool *io_pool_new(size_t block_bytes, size_t max_blocks) {
@@ -43,7 +44,12 @@ void io_pool_free(struct io_pool *pool) {
         pool->free_blocks = block->next;
         free(block);
     }
+    pipe_shelf_done(&pool->pipes);
     free(pool);
+}
+
+struct pipe_shelf *io_pool_pipes(struct io_pool *pool) {
+    return &pool->pipes;
 }
 
 size_t io_pool_block_bytes(const struct io_pool *pool) {
