@@ -22,7 +22,7 @@ REFUSES = {
     "haproxy": [],
     "apache": [(rb"(?i)\r\nmax-forwards:", "acts on it in every request"),
                (rb"(?i)\r\nhost: *[^:\r]*~", "no ~ in a host name"),
-               (rb"(?i)\r\nhost: *([^:\r]*\.)?[0-9][^.:\r]*(:[0-9]+)?\r", "no last label that begins with a digit")],
+               (rb"(?i)\r\nhost: *([^:\r]*\.)?[0-9_-][^.:\r]*(:[0-9]+)?\r", "a last label begins with a letter")],
     "h11": [],
     "http.server": [],
 }
