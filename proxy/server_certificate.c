@@ -84,7 +84,8 @@ static enum status read_files(const struct config_listen_certificate *files,
                               struct server_certificate *certificate, struct error *err) {
     struct certificate_parts parts = {0};
     enum status status = add_file(&parts, files->file, err);
-    if (status == STATUS_OK && files->key_file) {
+    bool is_apart = files->key_file && strcmp(files->key_file, files->file) != 0;
+    if (status == STATUS_OK && is_apart) {
         status = add_file(&parts, files->key_file, err);
     }
     if (status == STATUS_OK) {

@@ -57,8 +57,10 @@ def complaints(text):
         path = pathlib.Path(folder, "case.yaml")
         path.write_text(text, encoding="utf-8")
         pathlib.Path(folder, "revoked.list").touch()
-        for name in ("gw.pem", "gw.key", "other.pem", "callers.pem"):
-            pathlib.Path(folder, name).write_bytes(pem())
+        pair = pem()
+        key, end, certificate = pair.partition(b"-----END PRIVATE KEY-----\n")
+        for name, data in (("gw.pem", certificate), ("gw.key", key + end), ("other.pem", pem()), ("callers.pem", pem())):
+            pathlib.Path(folder, name).write_bytes(data)
             pathlib.Path(folder, name).chmod(0o600)
         done = subprocess.run([BARKEEP, "check", "-c", "case.yaml"], cwd=folder, capture_output=True, timeout=60, check=False)
         return done.returncode, (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()

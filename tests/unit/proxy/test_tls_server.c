@@ -163,6 +163,7 @@ static void refuses_files_that_do_not_fit(void **state) {
         const char *fragment; /* NULL: it is taken */
     } cases[] = {
         {{.file = good}, NULL},
+        {{.file = good, .key_file = good}, NULL},
         {{.file = lone, .key_file = key}, NULL},
         {{.file = lone}, "no private key"},
         {{.file = key}, "no certificate"},
