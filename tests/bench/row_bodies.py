@@ -70,5 +70,7 @@ def run(options, stage):
         base = way.partition(",")[0]
         for other in members[1:]:
             values = [one["barkeep"][f"{way} gib_per_sec"] / one[other.name][f"{base} gib_per_sec"] for one in rounds]
-            figures.append(Figure(f"{way}: barkeep's throughput over {other.name}", values, at_least=0.8))
+            must_read = way == "down, searched" and other.name == "haproxy splice"  # which reads nothing
+            figures.append(Figure(f"{way}: barkeep's throughput over {other.name}", values,
+                                  at_least=None if must_read else 0.8))
     return figures, rounds
