@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "config/problem.h"
+#include "config/quote.h"
 #include "proxy/named_files.h"
 
 int command_line_misused(const char *command, const char *usage, const char *text) {
@@ -113,18 +114,19 @@ static void print_problems(FILE *out, const char *file, const struct problem_lis
         }
     }
     if (problems->dropped) {
-        fprintf(out, "%s: %zu more problems\n", file, problems->dropped);
+        quote_print(out, slice_of_str(file));
+        fprintf(out, ": %zu more problems\n", problems->dropped);
     }
 }
 
-struct config *command_line_load(const char *file, FILE *out, bool with_warnings) {
+struct config *command_line_load(const char *file, FILE *out, unsigned extras) {
     struct problem_list problems = {0};
-    struct config *config = config_load(file, &problems);
+    struct config *config = config_load_with(file, extras, &problems);
     if (config && !named_files_check(config, &problems)) {
         config_unref(config);
         config = NULL;
     }
-    print_problems(out, file, &problems, with_warnings || !config);
+    print_problems(out, file, &problems, (extras & CONFIG_WARNINGS) || !config);
     problem_list_done(&problems);
     return config;
 }
@@ -167,6 +169,13 @@ fail:
     }
     free(text);
     return NULL;
+}
+
+bool command_line_put(struct buf *text) {
+    buf_append_char(text, '\n');
+    bool is_written = buf_ok(text) && fwrite(text->ptr, 1, text->len, stdout) == text->len;
+    buf_done(text);
+    return is_written;
 }
 
 bool command_line_wants_colour(FILE *out) {

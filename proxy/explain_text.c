@@ -5,7 +5,7 @@
 #include "proxy/metrics.h"
 #include "proxy/rule_words.h"
 
-enum { LABEL_WIDTH = 14, NAME_WIDTH_MAX = 40, SHOWN_BYTES = 4096 };
+enum { LABEL_WIDTH = 14, NAME_WIDTH_MAX = 40 };
 
 enum colour { COLOUR_GOOD, COLOUR_BAD, COLOUR_DIM, COLOUR_STRONG };
 
@@ -30,9 +30,7 @@ static const char *off(const struct page *page) {
 }
 
 static void put_text(const struct page *page, struct slice text) {
-    char shown[SHOWN_BYTES];
-    size_t len = quote_escape(text, shown, sizeof shown);
-    fwrite(shown, 1, len, page->out);
+    quote_print(page->out, text);
 }
 
 static void put_str(const struct page *page, const char *text) {
