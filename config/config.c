@@ -59,18 +59,20 @@ static void loader_done(struct loader *loader) {
 }
 
 static void read_root(struct config_holder *holder, const struct node *root, const char *name,
-                      struct problem_list *problems) {
+                      unsigned extras, struct problem_list *problems) {
     static const struct node NO_ROLES = {.kind = NODE_MAPPING};
     struct loader loader = {.config = &holder->config,
                             .arena = &holder->arena,
                             .problems = problems,
                             .root = root,
+                            .wants_warnings = extras & CONFIG_WARNINGS,
                             .directory = directory_of(name)};
     if (root->kind == NODE_MAPPING && !node_find(root, SLICE("roles")))
         config_read_roles(&loader, &NO_ROLES, &holder->config);
     if (schema_read(&loader, &CONFIG_SCHEMA, root, &holder->config))
         config_check(&loader);
-    if (problems->error_count == 0 && !loader.is_out_of_memory)
+    bool is_good = problems->error_count == 0 && !loader.is_out_of_memory;
+    if (is_good && (extras & CONFIG_PARTS))
         config_digest_parts(&loader);
     config_secrets_finish(&loader);
     if (loader.is_out_of_memory)
@@ -78,8 +80,13 @@ static void read_root(struct config_holder *holder, const struct node *root, con
     loader_done(&loader);
 }
 
+/* Double quotes let `$` be written as an escape. */
+static bool may_name_variables(struct slice yaml) {
+    return slice_index(yaml, '$') != yaml.len || slice_index(yaml, '\\') != yaml.len;
+}
+
 static void read_yaml(struct config_holder *holder, const char *name, struct slice yaml,
-                      struct problem_list *problems) {
+                      unsigned extras, struct problem_list *problems) {
     struct arena tree;
     if (yaml.len > YAML_MAX_BYTES) {
         report_file(problems, "is larger than 1 MiB; a configuration must be smaller");
@@ -96,13 +103,14 @@ static void read_yaml(struct config_holder *holder, const char *name, struct sli
     if (is_empty) {
         report_file(problems, "is empty; write at least `listen`, `entra` and `routes`");
     } else if (root) {
-        interpolate_tree(root, &tree, problems);
-        read_root(holder, root, name, problems);
+        if (may_name_variables(yaml))
+            interpolate_tree(root, &tree, problems);
+        read_root(holder, root, name, extras, problems);
     }
     arena_done(&tree);
 }
 
-struct config *config_parse(const char *name, struct slice yaml,
+static struct config *parse(const char *name, struct slice yaml, unsigned extras,
                             struct problem_list *out_problems) {
     struct config_holder *holder = calloc(1, sizeof *holder);
     if (!holder) {
@@ -111,12 +119,17 @@ struct config *config_parse(const char *name, struct slice yaml,
     }
     arena_init(&holder->arena, ARENA_LIMIT_BYTES);
     atomic_init(&holder->references, 1);
-    read_yaml(holder, name, yaml, out_problems);
+    read_yaml(holder, name, yaml, extras, out_problems);
     problem_list_sort(out_problems);
     if (out_problems->error_count == 0)
         return &holder->config;
     config_unref(&holder->config);
     return NULL;
+}
+
+struct config *config_parse(const char *name, struct slice yaml,
+                            struct problem_list *out_problems) {
+    return parse(name, yaml, CONFIG_ALL, out_problems);
 }
 
 /* A file that others may write is a file in which others grant themselves access. */
@@ -162,7 +175,8 @@ static bool read_file(int fd, struct buf *out, struct problem_list *problems) {
     return true;
 }
 
-struct config *config_load(const char *path, struct problem_list *out_problems) {
+struct config *config_load_with(const char *path, unsigned extras,
+                                struct problem_list *out_problems) {
     struct config *config = NULL;
     /* O_NONBLOCK: a pipe without a writer must not hold the program up. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -175,10 +189,14 @@ struct config *config_load(const char *path, struct problem_list *out_problems) 
     struct buf bytes;
     buf_init(&bytes, YAML_MAX_BYTES);
     if (read_file(fd, &bytes, out_problems))
-        config = config_parse(path, buf_slice(&bytes), out_problems);
+        config = parse(path, buf_slice(&bytes), extras, out_problems);
     buf_done(&bytes);
     close(fd);
     return config;
+}
+
+struct config *config_load(const char *path, struct problem_list *out_problems) {
+    return config_load_with(path, CONFIG_ALL, out_problems);
 }
 
 struct config *config_ref(struct config *config) {

@@ -371,7 +371,17 @@ void problem_format(const char *file, const struct problem *problem, char *out_t
  * why, warnings included. `out_problems` must be zeroed by the caller and is done with
  * problem_list_done() in every case. */
 struct config *config_load(const char *path, struct problem_list *out_problems);
-/* The same from memory; `name` stands for the file in messages. */
+/* What config_load() makes of a file beside what decides requests. Takes half of its time. */
+enum config_extra {
+    CONFIG_PARTS = 1,    /* config->parts */
+    CONFIG_WARNINGS = 2, /* all of them; without it those that come up on the way */
+    CONFIG_ALL = CONFIG_PARTS | CONFIG_WARNINGS,
+};
+/* The same with some of the extras, or none (0). The same files are refused, with the same errors.
+ */
+struct config *config_load_with(const char *path, unsigned extras,
+                                struct problem_list *out_problems);
+/* config_load() from memory; `name` stands for the file in messages. */
 struct config *config_parse(const char *name, struct slice yaml, struct problem_list *out_problems);
 
 struct config *config_ref(struct config *config); /* thread-safe */

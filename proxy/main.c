@@ -127,7 +127,7 @@ static int run_serve(int count, char **arguments) {
         return EXIT_CANNOT_START;
     }
     json_object_seed(0); /* once, before threads would race for it */
-    struct config *config = command_line_load(file, stderr, true);
+    struct config *config = command_line_load(file, stderr, CONFIG_ALL);
     if (!config) {
         return EXIT_USAGE;
     }
@@ -141,7 +141,7 @@ static int run_check(int count, char **arguments) {
     if (!file) {
         return EXIT_USAGE;
     }
-    struct config *config = command_line_load(file, stdout, true);
+    struct config *config = command_line_load(file, stdout, CONFIG_WARNINGS);
     int code = config ? EXIT_OK : EXIT_USAGE;
     config_unref(config);
     return code;

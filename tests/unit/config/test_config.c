@@ -700,6 +700,41 @@ static void loads_a_file(void **state) {
     free(document);
 }
 
+static void leaves_out_what_is_not_asked_for(void **state) {
+    (void)state;
+    static const struct {
+        unsigned extras;
+        bool has_parts, has_warnings;
+    } CASES[] = {{CONFIG_ALL, true, true}, {CONFIG_PARTS, true, false}, {0, false, false}};
+    char *document = case_document("vaults: {v: \"file:s\"}"); /* that nothing uses */
+    write_file(document, strlen(document), 0644);
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct problem_list problems = {0};
+        struct config *config = config_load_with(file, CASES[i].extras, &problems);
+        assert_non_null(config);
+        assert_int_equal(config->part_count > 0, CASES[i].has_parts);
+        assert_int_equal(problems.count > 0, CASES[i].has_warnings);
+        config_unref(config);
+        problem_list_done(&problems);
+    }
+    free(document);
+}
+
+static void refuses_the_same_whatever_is_asked_for(void **state) {
+    (void)state;
+    char *document = case_document("vaults: {v: \"http:s\"}");
+    write_file(document, strlen(document), 0644);
+    struct problem_list all = {0}, bare = {0};
+    assert_null(config_load(file, &all));
+    assert_null(config_load_with(file, 0, &bare));
+    assert_true(all.error_count > 0);
+    assert_int_equal(all.error_count, bare.error_count);
+    assert_string_equal(all.items[0].text, bare.items[0].text);
+    problem_list_done(&all);
+    problem_list_done(&bare);
+    free(document);
+}
+
 static void refuses_files_that_are_not_there_or_none(void **state) {
     (void)state;
     assert_refused("/nonexistent/barkeep.yaml", "cannot be opened: No such file or directory");
@@ -779,6 +814,8 @@ int main(void) {
     };
     const struct CMUnitTest file_tests[] = {
         cmocka_unit_test(loads_a_file),
+        cmocka_unit_test(leaves_out_what_is_not_asked_for),
+        cmocka_unit_test(refuses_the_same_whatever_is_asked_for),
         cmocka_unit_test(refuses_files_that_are_not_there_or_none),
         cmocka_unit_test(refuses_empty_and_huge_files),
         cmocka_unit_test(refuses_files_that_everyone_may_write),
