@@ -74,7 +74,14 @@ static bool is_float(struct slice text) {
     return whole + fraction > 0 && is_exponent(text);
 }
 
+/* Nearly all text begins as nothing else does. */
+static bool may_be_other_than_text(char first) {
+    return is_digit(first) || strchr("nNtTfF~.+-", first);
+}
+
 enum node_kind scalar_kind(struct slice plain) {
+    if (plain.len > 0 && !may_be_other_than_text(plain.ptr[0]))
+        return NODE_STRING;
     if (plain.len == 0 || IS_ONE_OF(plain, "null", "Null", "NULL", "~"))
         return NODE_NULL;
     if (IS_ONE_OF(plain, "true", "True", "TRUE", "false", "False", "FALSE"))

@@ -2,18 +2,24 @@
  * through, so the table's text is the default in force and not a copy of it. */
 #include "config/schema.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "config/duration.h"
 #include "config/problem.h"
 #include "config/scalar.h"
 
-/* Unknown keys looked at for a missing one: nobody mistypes more of one mapping. */
-enum { COMPARED_MAX = 16 };
+enum {
+    COMPARED_MAX = 16, /* unknown keys looked at for a missing one: nobody mistypes more of one
+                          mapping */
+    ROWS_MAX = 32,     /* of one table */
+};
 
 const struct schema_row *schema_find(const struct schema *schema, struct slice key) {
+    if (key.len == 0)
+        return NULL;
     for (const struct schema_row *row = schema->rows; row->key; row++) {
-        if (slice_eq_str(key, row->key))
+        if (row->key[0] == key.ptr[0] && slice_eq_str(key, row->key))
             return row;
     }
     return NULL;
@@ -265,9 +271,10 @@ static void read_absent(struct loader *loader, const struct schema_row *row,
     read_row(loader, row, &node, target);
 }
 
+/* `node` is what stands under the row's key, or NULL. */
 static void read_key(struct loader *loader, const struct schema *schema,
-                     const struct schema_row *row, const struct node *mapping, void *target) {
-    const struct node *node = node_find(mapping, slice_of_str(row->key));
+                     const struct schema_row *row, const struct node *mapping,
+                     const struct node *node, void *target) {
     if (!node && row->is_required) {
         if (!is_mistyped(loader, schema, mapping, row->key))
             loader_missing(loader, mapping, row->key, row->summary);
@@ -278,6 +285,22 @@ static void read_key(struct loader *loader, const struct schema *schema,
                          row->summary);
     else
         read_row(loader, row, node, target);
+}
+
+/* The value of each row, NULL where there is none. False when there are keys without a row. */
+static bool sort_values(const struct schema *schema, const struct node *mapping,
+                        const struct node *out_values[ROWS_MAX]) {
+    bool are_known = true;
+    memset(out_values, 0, ROWS_MAX * sizeof *out_values);
+    for (const struct node *node = mapping->first; node; node = node->next) {
+        const struct schema_row *row = schema_find(schema, node->key);
+        assert(!row || row - schema->rows < ROWS_MAX);
+        if (row)
+            out_values[row - schema->rows] = node;
+        else
+            are_known = false;
+    }
+    return are_known;
 }
 
 bool schema_read(struct loader *loader, const struct schema *schema, const struct node *mapping,
@@ -291,8 +314,13 @@ bool schema_read(struct loader *loader, const struct schema *schema, const struc
                      keys, node_kind_name(mapping));
         return false;
     }
-    for (const struct schema_row *row = schema->rows; row->key; row++)
-        read_key(loader, schema, row, mapping, (char *)target + row->offset);
-    refuse_unknown_keys(loader, schema, mapping);
+    const struct node *values[ROWS_MAX];
+    bool are_known = sort_values(schema, mapping, values);
+    for (size_t i = 0; schema->rows[i].key; i++) {
+        const struct schema_row *row = &schema->rows[i];
+        read_key(loader, schema, row, mapping, values[i], (char *)target + row->offset);
+    }
+    if (!are_known)
+        refuse_unknown_keys(loader, schema, mapping);
     return true;
 }
