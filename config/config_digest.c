@@ -9,7 +9,7 @@
 #include "config/scalar.h"
 #include "core/buf.h"
 
-/* The file is at most 1 MiB, its variables as much again; each value is written with its length. */
+/* The file is at most 4 MiB, its variables 1 MiB; each value is written with its length. */
 #define CANONICAL_MAX_BYTES ((size_t)16 << 20)
 
 struct digestion {

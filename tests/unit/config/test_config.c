@@ -750,14 +750,14 @@ static void refuses_empty_and_huge_files(void **state) {
     (void)state;
     write_file("", 0, 0600);
     assert_refused(file, "is empty");
-    size_t size = (1u << 20) + 1;
+    size_t size = (4u << 20) + 1;
     char *comment = malloc(size);
     memset(comment, '#', size);
     write_file(comment, size, 0600);
-    assert_refused(file, "is larger than 1 MiB");
+    assert_refused(file, "is larger than 4 MiB");
     struct problem_list problems = {0};
     assert_null(config_parse(file, slice_of(comment, size), &problems));
-    assert_non_null(strstr(problems.items[0].text, "is larger than 1 MiB"));
+    assert_non_null(strstr(problems.items[0].text, "is larger than 4 MiB"));
     problem_list_done(&problems);
     write_file(comment, size - 1, 0600);
     assert_refused(file, "is empty");
