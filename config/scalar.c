@@ -3,7 +3,7 @@
 
 static bool is_one_of(struct slice text, const char *const *words, size_t count) {
     for (size_t i = 0; i < count; i++) {
-        if (slice_eq_str(text, words[i]))
+        if (text.len > 0 && text.ptr[0] == words[i][0] && slice_eq_str(text, words[i]))
             return true;
     }
     return false;

@@ -173,18 +173,12 @@ static void read_bytes_or_none(struct loader *loader, const struct schema_row *r
         read_size(loader, row, node, target);
 }
 
-/* The position of the word among the choices. False after a problem. */
-static bool read_word(struct loader *loader, const struct schema_row *row, const struct node *node,
-                      unsigned *out_position) {
+static void refuse_word(struct loader *loader, const struct schema_row *row,
+                        const struct node *node) {
     struct suggestion suggestion;
     suggestion_init(&suggestion, node->text);
-    struct slice rest = slice_of_str(row->choices);
-    for (unsigned position = 0; rest.len > 0; position++) {
+    for (struct slice rest = slice_of_str(row->choices); rest.len > 0;) {
         struct slice choice = slice_of(rest.ptr, slice_index(rest, '|'));
-        if (slice_eq(choice, node->text) && node_is_text(node)) {
-            *out_position = position;
-            return true;
-        }
         suggestion_try(&suggestion, choice);
         rest = slice_skip(rest, choice.len + 1);
     }
@@ -194,6 +188,21 @@ static bool read_word(struct loader *loader, const struct schema_row *row, const
     else
         loader_error(loader, node, "must be one of %s%s%s", row->choices,
                      node->source.len ? ", got " : "", node->source.len ? QUOTE(node->source) : "");
+}
+
+/* The position of the word among the choices. False after a problem. */
+static bool read_word(struct loader *loader, const struct schema_row *row, const struct node *node,
+                      unsigned *out_position) {
+    struct slice rest = slice_of_str(row->choices);
+    for (unsigned position = 0; rest.len > 0; position++) {
+        struct slice choice = slice_of(rest.ptr, slice_index(rest, '|'));
+        if (slice_eq(choice, node->text) && node_is_text(node)) {
+            *out_position = position;
+            return true;
+        }
+        rest = slice_skip(rest, choice.len + 1);
+    }
+    refuse_word(loader, row, node);
     return false;
 }
 
