@@ -1,6 +1,8 @@
 /* Tokens that are no tokens: their segments, their JSON, their size; and the field they come in. */
 #include "entra_case.h"
 
+#include "core/clock.h"
+
 static void refuses_other_shapes(void **state) {
     (void)state;
     char *token = make_token(HEADER_OK, payload, key);
