@@ -135,7 +135,7 @@ static void asks_app_service_with_the_header_as_it_rotates(void **state) {
 
 /* An Arc agent that keeps its keys in `out_folder`; the challenge goes into `out_headers`. */
 static void become_arc(char out_folder[64], char out_headers[160]) {
-    strcpy(out_folder, "/tmp/barkeep-arc-XXXXXX");
+    snprintf(out_folder, 64, "/tmp/barkeep-arc-XXXXXX");
     assert_non_null(mkdtemp(out_folder));
     arc_set_places(out_folder, NULL);
     snprintf(out_headers, 160, "WWW-Authenticate: Basic realm=%s" ARC_KEY "\r\n", out_folder);
