@@ -102,7 +102,7 @@ enum status easyauth_append(struct buf *out, const struct caller_view *view) {
     struct buf json;
     buf_init(&json, CALLER_VIEW_MAX_HEADER_BYTES);
     write_principal(&json, view);
-    enum status status = buf_ok(&json) ? STATUS_OK : STATUS_LIMIT;
+    enum status status = buf_status(&json);
     buf_append_str(out, "X-MS-CLIENT-PRINCIPAL-ID: ");
     buf_append_slice(out, view->identity->oid);
     buf_append_str(out, "\r\nX-MS-CLIENT-PRINCIPAL-NAME: ");

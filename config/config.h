@@ -276,13 +276,11 @@ enum { CONFIG_UPSTREAMS_MAX = 64 }; /* of a route */
 /* Which of a route's upstreams is next. */
 enum config_balance { BALANCE_ROUND_ROBIN, BALANCE_LEAST_CONNECTIONS };
 
-/* When an upstream is left alone, and how it is asked whether it is well. */
+/* When an upstream is left alone. */
 struct config_health {
     uint32_t failures; /* on end, until it is ejected; UINT32_MAX: never */
     uint32_t pause_ms; /* doubles up to max_pause_ms while it keeps failing */
     uint32_t max_pause_ms;
-    const char *path; /* what a check asks for, below the upstream's base; NULL: nothing is asked */
-    uint32_t interval_ms;
 };
 
 /* How a route speaks to its https upstreams. */
@@ -409,7 +407,17 @@ void problem_format(const char *file, const struct problem *problem, char *out_t
  * why, warnings included. `out_problems` must be zeroed by the caller and is done with
  * problem_list_done() in every case. */
 struct config *config_load(const char *path, struct problem_list *out_problems);
-/* The same from memory; `name` stands for the file in messages. */
+/* What config_load() makes of a file beside what decides requests. Takes half of its time. */
+enum config_extra {
+    CONFIG_PARTS = 1,    /* config->parts */
+    CONFIG_WARNINGS = 2, /* all of them; without it those that come up on the way */
+    CONFIG_ALL = CONFIG_PARTS | CONFIG_WARNINGS,
+};
+/* The same with some of the extras, or none (0). The same files are refused, with the same errors.
+ */
+struct config *config_load_with(const char *path, unsigned extras,
+                                struct problem_list *out_problems);
+/* config_load() from memory; `name` stands for the file in messages. */
 struct config *config_parse(const char *name, struct slice yaml, struct problem_list *out_problems);
 
 struct config *config_ref(struct config *config); /* thread-safe */

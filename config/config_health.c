@@ -3,15 +3,6 @@
 
 #define MINUTE_MS 60000ull
 
-static void read_check_path(struct loader *loader, const struct node *node, void *target) {
-    struct slice path;
-    if (!loader_read_text(loader, node, "a path such as /healthz", &path))
-        return;
-    const char *canonical = config_read_path(loader, node, path, false);
-    if (canonical)
-        *(const char **)target = canonical;
-}
-
 static const struct schema_row HEALTH_ROWS[] = {
     {.key = "failures",
      .type = SCHEMA_COUNT_NONE,
@@ -36,20 +27,6 @@ static const struct schema_row HEALTH_ROWS[] = {
      .min = 1,
      .max = 60 * MINUTE_MS,
      .summary = "the longest pause"},
-    {.key = "path",
-     .type = SCHEMA_OTHER,
-     .read = read_check_path,
-     OFFSET_IN(config_health, path),
-     .pattern = "^/",
-     .summary = "a path of the upstream's to GET every now and then, without any credential: 2xx "
-                "and 3xx mean that it is well; default: none"},
-    {.key = "interval",
-     .type = SCHEMA_MS,
-     OFFSET_IN(config_health, interval_ms),
-     .fallback = "10s",
-     .min = 100,
-     .max = 60 * MINUTE_MS,
-     .summary = "the time between two such requests of one worker"},
     {0},
 };
 

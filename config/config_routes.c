@@ -173,8 +173,7 @@ static const struct schema_row ROUTE_ROWS[] = {
      .type = SCHEMA_MAPPING,
      OFFSET_IN(config_route, health),
      .child = &HEALTH_SCHEMA,
-     .summary = "when an upstream is left alone: {failures: 5, pause: 5s, max_pause: 1m, path: "
-                "/healthz, interval: 10s}"},
+     .summary = "when an upstream is left alone: {failures: 5, pause: 5s, max_pause: 1m}"},
     {.key = "upstream_networks",
      .type = SCHEMA_OTHER,
      .read = config_read_clients,

@@ -161,7 +161,7 @@ static struct upstream *exchange_open_target(struct exchange *exchange,
     const struct upstream_addresses *addresses = exchange_addresses(exchange);
     uint64_t generation = certificate && exchange->target->is_tls ? certificate->generation : 0;
     struct upstream *upstream = NULL;
-    worker->lacks_descriptors = false;
+    worker->lacks_room = false;
     if (exchange->address == 0 && !exchange->has_retried) {
         upstream = upstream_take_idle(pool, generation, exchange);
     }
@@ -191,7 +191,7 @@ static bool exchange_open_upstream(struct exchange *exchange,
                 return false;
             }
             exchange->upstream = exchange_open_target(exchange, certificate);
-            if (!exchange->upstream && exchange->worker->lacks_descriptors) {
+            if (!exchange->upstream && exchange->worker->lacks_room) {
                 exchange_refuse_without_descriptor(exchange);
                 return false;
             }

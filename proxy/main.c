@@ -127,7 +127,7 @@ static int run_serve(int count, char **arguments) {
         return EXIT_CANNOT_START;
     }
     json_object_seed(0); /* once, before threads would race for it */
-    struct config *config = command_line_load(file, stderr, true);
+    struct config *config = command_line_load(file, stderr, CONFIG_ALL);
     if (!config) {
         return EXIT_USAGE;
     }

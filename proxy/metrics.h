@@ -95,7 +95,6 @@ struct route_metrics {
     metric upstream_busy;
     metric upstreams_ejected; /* bits: by position among the route's upstreams */
     metric ejections;
-    metric checks_failed;
     metric refused_full;    /* for want of an upstream that may have another request */
     metric refused_ejected; /* all upstreams being ejected and tried */
     metric retries_sent;
@@ -145,6 +144,9 @@ static inline struct route_metrics *worker_route_metrics(struct worker_metrics *
 /* How a reason counts in the audit line and in the `decision` label. */
 const char *decision_label(enum reason reason);
 
+/* Bits: the upstreams of the route at `place` that some worker leaves alone, by position. */
+uint64_t metrics_upstreams_ejected(struct worker_metrics *const *workers, size_t worker_count,
+                                   size_t place);
 /* The data path's metrics of all workers as Prometheus text. */
 void metrics_write_workers(struct buf *out, const struct route_places *places,
                            struct worker_metrics *const *workers, size_t worker_count);

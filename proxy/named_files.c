@@ -11,6 +11,7 @@
 
 #include "auth/revocation_source.h"
 #include "config/problem.h"
+#include "config/quote.h"
 #include "proxy/server_certificate.h"
 #include "proxy/tls.h"
 #include "proxy/tls_server.h"
@@ -43,7 +44,8 @@ static bool check_authorities(const struct config *config, struct problem_list *
         }
         char path[PATH_BYTES];
         snprintf(path, sizeof path, "routes[%zu].tls.ca", i);
-        problem_add(problems, PROBLEM_ERROR, route->tls.ca_position, path, "%s", err.text);
+        problem_add(problems, PROBLEM_ERROR, route->tls.ca_position, path, "%s (route %s)",
+                    err.text, QUOTE(slice_of_str(route->name)));
         is_good = false;
     }
     return is_good;

@@ -185,15 +185,15 @@ static bool is_out_of_descriptors(int failure) {
 /* Takes the place of an idle connection when there is no other. */
 static int connect_within_limits(struct worker *worker, const struct upstream_addresses *addresses,
                                  size_t index) {
-    worker->lacks_descriptors =
+    worker->lacks_room =
         worker->upstream_count >= worker->upstream_limit && !close_an_idle_one(worker);
-    if (worker->lacks_descriptors) {
+    if (worker->lacks_room) {
         return -1;
     }
     int fd = start_connecting(addresses, index);
     while (fd < 0 && is_out_of_descriptors(errno)) {
         if (!close_an_idle_one(worker)) {
-            worker->lacks_descriptors = true;
+            worker->lacks_room = true;
             return -1;
         }
         fd = start_connecting(addresses, index);
@@ -205,13 +205,14 @@ struct upstream *upstream_connect(struct worker *worker, struct upstream_pool *p
                                   uint64_t generation, const struct upstream_addresses *addresses,
                                   size_t index, struct exchange *exchange) {
     struct upstream_shelf *shelf = shelf_for(pool, generation);
-    int fd = shelf ? connect_within_limits(worker, addresses, index) : -1;
-    if (fd < 0) {
+    struct upstream *upstream = shelf ? calloc(1, sizeof *upstream) : NULL;
+    if (!upstream) {
+        worker->lacks_room = true;
         return NULL;
     }
-    struct upstream *upstream = calloc(1, sizeof *upstream);
-    if (!upstream) {
-        close(fd);
+    int fd = connect_within_limits(worker, addresses, index);
+    if (fd < 0) {
+        free(upstream);
         return NULL;
     }
     upstream->worker = worker;
@@ -222,6 +223,7 @@ struct upstream *upstream_connect(struct worker *worker, struct upstream_pool *p
     loop_timer_init(&upstream->idle_timer, on_idle_timer, upstream);
     if (conn_open(&upstream->conn, worker->loop, worker->io_pool, fd, on_upstream_event,
                   upstream) != STATUS_OK) {
+        worker->lacks_room = true;
         close(fd);
         free(upstream);
         return NULL;

@@ -86,7 +86,7 @@ struct worker {
     size_t refusal_limit;
     size_t upstream_count; /* connections to upstreams, idle ones included */
     size_t upstream_limit;
-    bool lacks_descriptors; /* the last connection to an upstream found none free */
+    bool lacks_room; /* for the last connection to an upstream: descriptors or memory */
     struct exchange *free_exchanges;
     size_t free_exchange_count;
     struct upstream_pools *pools; /* of the configuration in force */

@@ -1,5 +1,6 @@
 """Ten thousand idle keep-alive connections: what each holds, and what others notice of them."""
 
+import resource
 import selectors
 import socket
 
@@ -16,6 +17,8 @@ COUNT = 10000
 SHORT_COUNT = 2000
 AT_ONCE = 64
 RATE = 1000
+FILES_EACH = 2  # barkeep lets nobody in for whose upstream it might lack a descriptor
+FILES_BESIDE = 1500
 
 
 class Crowd:
@@ -57,6 +60,22 @@ class CrowdedHaproxy(peers.HaproxyMany):
     name = "crowded haproxy"
 
 
+def count_possible(wanted):
+    """As many as the limit of open files lets a process have, which is raised first where that is allowed."""
+    needed = wanted * FILES_EACH + FILES_BESIDE
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard < needed:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, needed))
+            return wanted
+        except (ValueError, PermissionError):
+            pass
+    possible = min(wanted, (hard - FILES_BESIDE) // FILES_EACH)
+    if possible < wanted:
+        print(f"  {possible} connections: the limit of open files is {hard}, and cannot be raised here")
+    return possible
+
+
 def gather(stage, ground, peer, count):
     """Returns KiB for each idle connection, above what the warm process has."""
     base = cost.resident_kib(peer)
@@ -70,7 +89,7 @@ def gather(stage, ground, peer, count):
 def run(options, stage):
     take_precedence()
     ground = Ground(stage)
-    count = SHORT_COUNT if options.short else COUNT
+    count = count_possible(SHORT_COUNT if options.short else COUNT)
     alone, crowded, other = ground.start([peers.BarkeepMany, Crowded, CrowdedHaproxy])
     each = [gather(stage, ground, crowded, count),
             gather(stage, ground, other, min(count, peers.HaproxyMany.connections - AT_ONCE))]

@@ -1,10 +1,6 @@
 /* Configurations that are right: every field of a full one, every default of a bare one, the life
- * of the result, and what happens to files. */
+ * of the result. */
 #include "config_case.h"
-
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static const char FULL[] =
     "listen:\n"
@@ -73,7 +69,7 @@ static const char FULL[] =
     "    path: /db/\n"
     "    upstream: [\"http://10.0.0.7:8086/base/\", \"http://[::1]\", \"unix:/run/db.sock\"]\n"
     "    balance: least_connections\n"
-    "    health: {failures: 3, pause: 2s, max_pause: 30s, path: /healthz, interval: 5s}\n"
+    "    health: {failures: 3, pause: 2s, max_pause: 30s}\n"
     "    upstream_networks: [10.0.0.0/8, \"2001:db8::/32\"]\n"
     "    encoded_slashes: pass\n"
     "    credential: keyed\n"
@@ -376,8 +372,6 @@ static void reads_routes_and_upstreams(void **state) {
     assert_int_equal(db->health.failures, 3);
     assert_int_equal(db->health.pause_ms, 2000);
     assert_int_equal(db->health.max_pause_ms, 30000);
-    assert_string_equal(db->health.path, "/healthz");
-    assert_int_equal(db->health.interval_ms, 5000);
     assert_int_equal(db->upstream_networks.count, 2);
     assert_int_equal(db->requests_limit, 200);
     assert_true(db->websocket);
@@ -564,8 +558,6 @@ static void fills_in_the_defaults(void **state) {
     assert_int_equal(route->health.failures, 5);
     assert_int_equal(route->health.pause_ms, 5000);
     assert_int_equal(route->health.max_pause_ms, 60000);
-    assert_null(route->health.path);
-    assert_int_equal(route->health.interval_ms, 10000);
     assert_int_equal(route->upstream_networks.count, 0);
     assert_int_equal(route->requests_limit, UINT32_MAX);
     assert_false(route->websocket);
@@ -704,108 +696,6 @@ static void knows_guids(void **state) {
     assert_false(config_is_guid(SLICE("3f2b8c1g-6d4e-4b7f-9a21-5c0de1f2a3b4")));
 }
 
-/* A file of the test's own. */
-static char folder[] = "/tmp/barkeep-config-XXXXXX";
-static char file[sizeof folder + 16];
-
-static int make_folder(void **state) {
-    (void)state;
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(file, sizeof file, "%s/file.yaml", folder);
-    return 0;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    unlink(file);
-    return rmdir(folder);
-}
-
-static void write_file(const char *text, size_t len, mode_t mode) {
-    int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, len), (ssize_t)len);
-    assert_int_equal(fchmod(fd, mode), 0);
-    assert_int_equal(close(fd), 0);
-}
-
-static void assert_refused(const char *path, const char *fragment) {
-    struct problem_list problems = {0};
-    assert_null(config_load(path, &problems));
-    assert_true(problems.error_count >= 1);
-    assert_int_equal(problems.items[0].position.line, 0);
-    if (!strstr(problems.items[0].text, fragment))
-        fail_msg("expected `%s` in `%s`", fragment, problems.items[0].text);
-    problem_list_done(&problems);
-}
-
-static void loads_a_file(void **state) {
-    (void)state;
-    char *document = case_document("vaults: {v: \"file:s\"}");
-    struct problem_list problems = {0};
-    write_file(document, strlen(document), 0644);
-    struct config *config = config_load(file, &problems);
-    assert_non_null(config);
-    assert_string_equal(config->path, file);
-    char directory[sizeof folder + 16];
-    snprintf(directory, sizeof directory, "%s/s", folder);
-    assert_string_equal(config->vaults[0].directory, directory);
-    config_unref(config);
-    problem_list_done(&problems);
-    free(document);
-}
-
-static void refuses_files_that_are_not_there_or_none(void **state) {
-    (void)state;
-    assert_refused("/nonexistent/barkeep.yaml", "cannot be opened: No such file or directory");
-    assert_refused(folder, "is not a file");
-    assert_refused("/dev/null", "is not a file");
-    unlink(file);
-    assert_int_equal(mkfifo(file, 0600), 0);
-    assert_refused(file, "is not a file");
-    unlink(file);
-}
-
-static void refuses_empty_and_huge_files(void **state) {
-    (void)state;
-    write_file("", 0, 0600);
-    assert_refused(file, "is empty");
-    size_t size = (1u << 20) + 1;
-    char *comment = malloc(size);
-    memset(comment, '#', size);
-    write_file(comment, size, 0600);
-    assert_refused(file, "is larger than 1 MiB");
-    struct problem_list problems = {0};
-    assert_null(config_parse(file, slice_of(comment, size), &problems));
-    assert_non_null(strstr(problems.items[0].text, "is larger than 1 MiB"));
-    problem_list_done(&problems);
-    write_file(comment, size - 1, 0600);
-    assert_refused(file, "is empty");
-    free(comment);
-}
-
-static void refuses_files_that_everyone_may_write(void **state) {
-    (void)state;
-    char *document = case_document("");
-    write_file(document, strlen(document), 0646);
-    assert_refused(file, "everyone may write to the file");
-    free(document);
-}
-
-static void warns_of_files_that_the_group_may_write(void **state) {
-    (void)state;
-    char *document = case_document("");
-    struct problem_list problems = {0};
-    write_file(document, strlen(document), 0664);
-    struct config *config = config_load(file, &problems);
-    assert_non_null(config);
-    assert_true(case_has_only(&problems, PROBLEM_WARNING, "0:0: ", "the file's group may write"));
-    config_unref(config);
-    problem_list_done(&problems);
-    free(document);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_listeners),
@@ -834,13 +724,5 @@ int main(void) {
         cmocka_unit_test(lives_as_long_as_its_last_reference),
         cmocka_unit_test(knows_guids),
     };
-    const struct CMUnitTest file_tests[] = {
-        cmocka_unit_test(loads_a_file),
-        cmocka_unit_test(refuses_files_that_are_not_there_or_none),
-        cmocka_unit_test(refuses_empty_and_huge_files),
-        cmocka_unit_test(refuses_files_that_everyone_may_write),
-        cmocka_unit_test(warns_of_files_that_the_group_may_write),
-    };
-    int failed = cmocka_run_group_tests_name("values", tests, load_full, drop_full);
-    return failed + cmocka_run_group_tests_name("files", file_tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, load_full, drop_full);
 }

@@ -24,6 +24,8 @@ enum { LIMIT_MS = 20000, CATCH_UP_MS = 9990 };
 
 /* The address that "scripted.test" has now: the last byte of 10.0.0.x, 0 for none. */
 static _Atomic unsigned scripted_address;
+/* Its other bytes. */
+static _Atomic unsigned scripted_network = 0x0a000000u;
 static _Atomic unsigned look_ups;
 /* Lets the resolver's ten seconds be over in ten milliseconds. */
 static _Atomic bool time_is_short;
@@ -36,7 +38,7 @@ static struct addrinfo *new_item(unsigned last_byte, uint16_t port) {
     if (!item || !address)
         abort();
     address->sin_family = AF_INET;
-    address->sin_addr.s_addr = htonl(0x0a000000u + last_byte);
+    address->sin_addr.s_addr = htonl(atomic_load(&scripted_network) + last_byte);
     address->sin_port = htons(port);
     item->ai_family = AF_INET;
     item->ai_addr = (struct sockaddr *)address;
@@ -343,6 +345,48 @@ static void keeps_the_last_address_through_an_outage(void **state) {
     scene_close(&scene);
 }
 
+static void wait_for_look_ups(struct scene *scene, unsigned count) {
+    unsigned before = atomic_load(&look_ups);
+    DELIVER_UNTIL(scene, atomic_load(&look_ups) > before + count);
+}
+
+/* Whoever answers for the name turns it to this machine, then to its platform's metadata. */
+static void loses_a_name_that_leads_where_it_must_not(void **state) {
+    (void)state;
+    static const unsigned traps[] = {0x7f000000u, 0xa9fea900u};
+    struct scene scene;
+    atomic_store(&scripted_address, 254);
+    for (size_t i = 0; i < sizeof traps / sizeof *traps; i++) {
+        atomic_store(&time_is_short, true);
+        scene_open(&scene, scripted);
+        assert_v4(&scene.receiver.book->upstreams[0], 0, "10.0.0.254", 81);
+        atomic_store(&scripted_network, traps[i]);
+        DELIVER_UNTIL(&scene, scene.receiver.books > 0);
+        assert_int_equal(scene.receiver.book->upstreams[0].count, 0);
+        assert_true(scene.receiver.book->upstreams[0].is_barred);
+        wait_for_look_ups(&scene, 3);
+        assert_int_equal(scene.receiver.books, 1);
+        atomic_store(&scripted_network, 0x0a000000u);
+        DELIVER_UNTIL(&scene, scene.receiver.books > 1);
+        assert_v4(&scene.receiver.book->upstreams[0], 0, "10.0.0.254", 81);
+        assert_false(scene.receiver.book->upstreams[0].is_barred);
+        scene_close(&scene);
+    }
+}
+
+static void looks_each_name_up_once_a_round(void **state) {
+    (void)state;
+    const char *const same[] = {"http://scripted.test:81", "http://scripted.test:81",
+                                "http://scripted.test:81/base", NULL};
+    struct scene scene;
+    atomic_store(&scripted_address, 1);
+    scene_open(&scene, same);
+    assert_int_equal(atomic_load(&look_ups), 1);
+    for (size_t i = 0; i < 3; i++)
+        assert_v4(&scene.receiver.book->upstreams[i], 0, "10.0.0.1", 81);
+    scene_close(&scene);
+}
+
 static void takes_over_what_a_former_one_looked_up(void **state) {
     (void)state;
     const char *const two[] = {"['http://127.0.0.9:80', 'http://nowhere.test:80']",
@@ -437,6 +481,8 @@ int main(void) {
         cmocka_unit_test(keeps_no_more_addresses_than_it_has_room_for),
         cmocka_unit_test(follows_a_name_to_its_new_address),
         cmocka_unit_test(keeps_the_last_address_through_an_outage),
+        cmocka_unit_test(loses_a_name_that_leads_where_it_must_not),
+        cmocka_unit_test(looks_each_name_up_once_a_round),
         cmocka_unit_test(takes_over_what_a_former_one_looked_up),
         cmocka_unit_test(looks_up_a_name_that_is_new),
         cmocka_unit_test(looks_again_when_the_former_would_have),
