@@ -20,7 +20,7 @@ def figures_of(rounds, bounds):
     yield from (Figure(f"{name}, CPU per request", column(rounds, name, "cpu_us"), "us") for name in rounds[0])
     yield from (Figure(f"{name}, requests a second on its core", column(rounds, name, "rate"), "/s") for name in rounds[0])
     first = next(iter(rounds[0]))
-    yield from (Figure(f"{first} over {name}", ratios(rounds, first, name, "cpu_us"), at_most=bounds.get(name))
+    yield from (Figure(f"CPU per request, {first} over {name}", ratios(rounds, first, name, "cpu_us"), at_most=bounds.get(name))
                 for name in rounds[0] if name != first)
 
 

@@ -12,7 +12,7 @@ BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 def cell(figure):
     unit = "" if figure["unit"] == "times" else f" {figure['unit']}"
-    return f"{figure['median']:.2f}{unit}" if figure["median"] < 10 else f"{figure['median']:.0f}{unit}"
+    return f"{figure['median']:.{2 if figure['median'] < 10 else 1}f}{unit}"
 
 
 def bound(figure):
@@ -21,8 +21,8 @@ def bound(figure):
 
 
 def lines_of(document):
-    yield f"One run, {document['at'][:10]}: medians of {document['rounds']} rounds, {document['cores']} cores, kernel "
-    yield f"{document['kernel'].split('-')[0]}, {document['haproxy'].split(' - ')[0]}, {document['apache']}, {document['nginx']}."
+    yield f"One run, {document['at'][:10]}: medians of {document['rounds']} rounds, {document['cores']} cores,"
+    yield f"Linux {document['kernel'].split('-')[0]}, {document['haproxy'].split(' - ')[0]}, {document['apache'].removeprefix('Server version: ')}, {document['nginx'].removeprefix('nginx version: ')}."
     yield ""
     yield "| work | figure | measured | bound | |"
     yield "|---|---|---|---|---|"
