@@ -449,7 +449,7 @@ void client_exchange_done(struct client *client, bool keep_alive) {
 }
 
 /* False without memory. */
-static bool client_start_tls(struct client *client, const struct tls_server *server) {
+static bool client_start_tls(struct client *client, struct tls_server *server) {
     if (!server) {
         client->state = CLIENT_READING;
         return true;
@@ -478,7 +478,7 @@ static void client_count_peer(struct client *client) {
 }
 
 struct client *client_open(struct worker *worker, int fd, const struct client_address *address,
-                           const struct tls_server *server) {
+                           struct tls_server *server) {
     struct client *client = calloc(1, sizeof *client);
     if (!client || loop_reserve_timers(worker->loop, TIMERS_PER_CLIENT) != STATUS_OK) {
         free(client);

@@ -45,7 +45,7 @@ struct client {
  * returns NULL. Whether there is room for it is asked afterwards: client_is_crowding(),
  * client_make_room(). */
 struct client *client_open(struct worker *worker, int fd, const struct client_address *address,
-                           const struct tls_server *server);
+                           struct tls_server *server);
 /* One answer, 503 overloaded, without reading a request; when too many are being told so already,
  * none: closed. `detail` lives for ever. */
 void client_refuse_overload(struct client *client, enum worker_limit limit, const char *detail);

@@ -8,6 +8,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <time.h>
@@ -24,33 +25,25 @@ static const unsigned char http_1_1[] = "\x08http/1.1";
 /* TICKETS: callers that open connections side by side need one for each. */
 enum { SECURITY_LEVEL = 2, TICKETS = 2, HOST_BYTES_MAX = 255 };
 
-/* Lives as long as its SSL_CTX, whose references are its own: sessions hold one, and their
- * callbacks come here. */
+/* Sessions hold a reference, since their callbacks come here. */
 struct tls_server {
+    atomic_size_t refs;
     SSL_CTX *ssl_ctx;
     char *address; /* as written */
     size_t count;
     struct server_certificate certificates[];
 };
 
-static int server_slot = -1;
+static int server_slot = -1; /* of an SSL: the reference it holds */
 
-static void server_free(struct tls_server *server) {
-    for (size_t i = 0; server && i < server->count; i++) {
-        server_certificate_done(&server->certificates[i]);
-    }
-    free(server ? server->address : NULL);
-    free(server);
-}
-
-static void on_ssl_ctx_freed(void *parent, void *server, CRYPTO_EX_DATA *slots, int index,
-                             long number, void *pointer) {
+static void on_ssl_freed(void *parent, void *server, CRYPTO_EX_DATA *slots, int index, long number,
+                         void *pointer) {
     (void)parent, (void)slots, (void)index, (void)number, (void)pointer;
-    server_free(server);
+    tls_server_unref(server);
 }
 
 static void make_slot(void) {
-    server_slot = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, on_ssl_ctx_freed);
+    server_slot = SSL_get_ex_new_index(0, NULL, NULL, NULL, on_ssl_freed);
 }
 
 size_t tls_server_choose(const struct tls_server *server, const char *name) {
@@ -97,7 +90,7 @@ bool tls_server_answers_for(const struct tls_session *session, struct slice host
     if (strlen(named) == host.len && strncasecmp(named, host.ptr, host.len) == 0) {
         return true;
     }
-    const struct tls_server *server = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), server_slot);
+    const struct tls_server *server = SSL_get_ex_data(ssl, server_slot);
     const struct server_certificate *shown =
         &server->certificates[tls_server_choose(server, named)];
     char text[HOST_BYTES_MAX + 1];
@@ -330,13 +323,14 @@ static struct tls_server *server_new(const struct config_address *address, struc
         calloc(1, sizeof *server + address->tls->certificate_count * sizeof *server->certificates);
     SSL_CTX *ssl_ctx = SSL_CTX_new(TLS_server_method());
     char *copy = slice_strdup(slice_of_str(address->text));
-    if (!server || !ssl_ctx || !copy || SSL_CTX_set_ex_data(ssl_ctx, server_slot, server) != 1) {
+    if (!server || !ssl_ctx || !copy || server_slot < 0) {
         error_set(err, STATUS_NO_MEMORY, "listener %s: out of memory", address->text);
         SSL_CTX_free(ssl_ctx);
         free(copy);
         free(server);
         return NULL;
     }
+    atomic_init(&server->refs, 1);
     server->ssl_ctx = ssl_ctx;
     server->address = copy;
     struct error why = {""};
@@ -376,15 +370,21 @@ void tls_servers_free(struct tls_server **servers, size_t count) {
 
 struct tls_server *tls_server_ref(struct tls_server *server) {
     if (server) {
-        SSL_CTX_up_ref(server->ssl_ctx);
+        atomic_fetch_add_explicit(&server->refs, 1, memory_order_relaxed);
     }
     return server;
 }
 
 void tls_server_unref(struct tls_server *server) {
-    if (server) {
-        SSL_CTX_free(server->ssl_ctx);
+    if (!server || atomic_fetch_sub_explicit(&server->refs, 1, memory_order_acq_rel) != 1) {
+        return;
     }
+    SSL_CTX_free(server->ssl_ctx);
+    for (size_t i = 0; i < server->count; i++) {
+        server_certificate_done(&server->certificates[i]);
+    }
+    free(server->address);
+    free(server);
 }
 
 void tls_server_renew(struct tls_server **server, struct tls_server *const *servers, size_t count) {
@@ -398,9 +398,15 @@ void tls_server_renew(struct tls_server **server, struct tls_server *const *serv
     }
 }
 
-struct tls_session *tls_server_accept(const struct tls_server *server, int fd) {
+struct tls_session *tls_server_accept(struct tls_server *server, int fd) {
     SSL *ssl = SSL_new(server->ssl_ctx);
     if (!ssl) {
+        ERR_clear_error();
+        return NULL;
+    }
+    if (SSL_set_ex_data(ssl, server_slot, tls_server_ref(server)) != 1) {
+        tls_server_unref(server);
+        SSL_free(ssl);
         ERR_clear_error();
         return NULL;
     }

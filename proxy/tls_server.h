@@ -27,7 +27,7 @@ size_t tls_server_choose(const struct tls_server *server, const char *name);
  * host, or this one, or one whose certificate names this one too (RFC 9110 7.4). */
 bool tls_server_answers_for(const struct tls_session *session, struct slice host);
 /* The server's side of a connection over the accepted socket `fd`. NULL without memory. */
-struct tls_session *tls_server_accept(const struct tls_server *server, int fd);
+struct tls_session *tls_server_accept(struct tls_server *server, int fd);
 
 /* As it is read to be shown, key included, which takes secret memory: what is wrong with it.
  * STATUS_LIMIT when that is its time alone. */
