@@ -49,7 +49,7 @@ static void write_scopes(struct json_out *out, const struct caller_view *view) {
     struct buf words;
     caller_view_join_scopes(view, &words);
     write_claim(out, MICROSOFT_CLAIM "scope", buf_slice(&words));
-    out->buf->failed |= !buf_ok(&words);
+    buf_fail(out->buf, buf_status(&words));
     buf_done(&words);
 }
 
