@@ -13,6 +13,7 @@ BARKEEP = os.environ.get("BARKEEP", str(ROOT / "build/barkeep"))
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 AUTHORITIES = re.compile(r"(\bca: )/etc/[^ ,}\n]+")
 SYSTEM_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+LISTENER_FILE = re.compile(r"/etc/barkeep/([\w-]+\.(?:pem|key))\b")
 YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```|^cat > \S+\.yaml <<'END'\n(.*?)^END$", re.M | re.S)
 TOP_LEVEL_KEY = re.compile(r"^(\w+):", re.M)
 # what the parts of a configuration that READMEs show are shown without
@@ -52,6 +53,23 @@ def with_files_of_here(path, folder):
     copy = pathlib.Path(folder, path.name)
     copy.write_text(text)
     return copy
+
+
+def with_certificates_of_here(text, folder):
+    """The text with the files of listeners' certificates, keys and authorities being there."""
+    pair = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                           "-subj", "/", "-addext", "subjectAltName=DNS:gw.example", "-days", "2", "-keyout", "-"],
+                          capture_output=True, timeout=60, check=True).stdout
+    key, end, certificate = pair.partition(b"-----END PRIVATE KEY-----\n")
+    named = set(LISTENER_FILE.findall(text))
+    for name in named:
+        stem, _, kind = name.rpartition(".")
+        has_own_key = kind == "pem" and f"{stem}.key" not in named
+        data = key + end if kind == "key" else pair if has_own_key else certificate
+        path = pathlib.Path(folder, name)
+        path.write_bytes(data)
+        path.chmod(0o600)
+    return LISTENER_FILE.sub(rf"{folder}/\1", text)
 
 
 def check(path, text):
@@ -100,7 +118,7 @@ class Examples(unittest.TestCase):
                 pathlib.Path(folder, "secrets").mkdir(mode=0o700)
                 pathlib.Path(folder, "secrets", "backend").write_text("the backend password")
                 path = pathlib.Path(folder, "readme.yaml")
-                path.write_text(text)
+                path.write_text(with_certificates_of_here(text, folder))
                 status, output = check(path, text)
                 self.assertEqual(0, status, output)
 
