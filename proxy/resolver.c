@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/un.h>
+
 #include <time.h>
 
 #include "core/clock.h"
@@ -57,10 +57,7 @@ size_t address_book_index(const struct config *config, size_t route, size_t upst
 }
 
 static void resolve_unix(const struct config_upstream *upstream, struct upstream_addresses *out) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", upstream->unix_path);
-    memcpy(&out->items[0], &address, sizeof address);
-    out->lengths[0] = sizeof address;
+    out->unix_path = upstream->unix_path;
     out->count = 1;
 }
 
@@ -75,8 +72,9 @@ static struct addrinfo *look_up(const struct config_upstream *upstream, int flag
 }
 
 static void add_address(struct upstream_addresses *out, const struct addrinfo *item) {
-    memcpy(&out->items[out->count], item->ai_addr, item->ai_addrlen);
-    out->lengths[out->count++] = item->ai_addrlen;
+    if (item->ai_addrlen <= sizeof *out->items) {
+        memcpy(&out->items[out->count++], item->ai_addr, item->ai_addrlen);
+    }
 }
 
 /* False when the host is a name. */
@@ -212,7 +210,7 @@ static void book_keep_old_addresses(struct address_book *fresh, const struct add
 }
 
 static bool holds_address(const struct upstream_addresses *set,
-                          const struct sockaddr_storage *address) {
+                          const union upstream_address *address) {
     for (size_t i = 0; i < set->count; i++) {
         if (memcmp(&set->items[i], address, sizeof *address) == 0) {
             return true;

@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "proxy/exchange.h"
@@ -145,18 +147,38 @@ struct upstream *upstream_take_idle(struct upstream_pool *pool, uint64_t generat
     return NULL;
 }
 
+union socket_name {
+    struct sockaddr any;
+    struct sockaddr_un local;
+    union upstream_address remote;
+};
+
+/* The address to connect to, and its length. */
+static socklen_t name_of(const struct upstream_addresses *addresses, size_t index,
+                         union socket_name *out_name) {
+    if (addresses->unix_path) {
+        out_name->local = (struct sockaddr_un){.sun_family = AF_UNIX};
+        snprintf(out_name->local.sun_path, sizeof out_name->local.sun_path, "%s",
+                 addresses->unix_path);
+        return sizeof out_name->local;
+    }
+    out_name->remote = addresses->items[index];
+    return out_name->any.sa_family == AF_INET6 ? sizeof out_name->remote.v6
+                                               : sizeof out_name->remote.v4;
+}
+
 static int start_connecting(const struct upstream_addresses *addresses, size_t index) {
-    const struct sockaddr_storage *address = &addresses->items[index];
-    int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    union socket_name name;
+    socklen_t name_len = name_of(addresses, index, &name);
+    int fd = socket(name.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return -1;
     }
-    if (address->ss_family != AF_UNIX) {
+    if (name.any.sa_family != AF_UNIX) {
         int on = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     }
-    if (connect(fd, (const struct sockaddr *)address, addresses->lengths[index]) != 0 &&
-        errno != EINPROGRESS) {
+    if (connect(fd, &name.any, name_len) != 0 && errno != EINPROGRESS) {
         close(fd);
         return -1;
     }

@@ -72,7 +72,6 @@ static void scene_open(struct scene *scene) {
     loop_set_after_turn(scene->worker.loop, after_turn, &scene->worker);
     scene->listener = listen_on_loopback(&address);
     memcpy(&scene->addresses.items[0], &address, sizeof address);
-    scene->addresses.lengths[0] = sizeof address;
     scene->addresses.count = 1;
 }
 
