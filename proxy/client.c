@@ -443,7 +443,7 @@ void client_exchange_done(struct client *client, bool keep_alive) {
     loop_timer_set(client->worker->loop, &client->timer,
                    worker_config(client->worker)->limits.idle_timeout_ms);
     client_read(client);
-    if (client->worker->is_draining) {
+    if (client->worker->is_draining && !loop_timer_is_set(&client->worker->idle_timer)) {
         client_close_if_idle(client);
     }
 }

@@ -4,6 +4,7 @@
 #include "proxy/listener.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -168,6 +169,23 @@ void listener_resume(struct listener *listener) {
     if (listener->watch.is_watched) {
         loop_watch_change(listener->worker->loop, &listener->watch, EPOLLIN);
         listener_accept(listener);
+    }
+}
+
+/* A filter on a listening socket sees segments from their TCP header on. Connections inherit it;
+ * theirs all carry ACK. */
+void listener_ebb(struct listener *listener) {
+    enum { FLAGS_AT = 13, SYN = 0x02, ACK = 0x10, ALL_OF_IT = 0x7fffffff };
+    static struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN | ACK),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, ALL_OF_IT),
+    };
+    const struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
+    if (listener->watch.is_watched && !listener->is_unix) {
+        setsockopt(listener->watch.fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
     }
 }
 

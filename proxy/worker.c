@@ -27,6 +27,8 @@ enum {
     AUDIT_TYPICAL_HEAD = 2048, /* what a request's own bytes add to its audit line's reservation */
     AUDIT_FLUSH_MS = 20,
     RULE_SWEEP_MS = 800, /* for an answer under way, and between two looks at it */
+    EBB_MS = 100,        /* a handshake's round trip */
+    LAST_REQUEST_MS = 500,
 };
 
 struct snapshot_message {
@@ -37,6 +39,7 @@ struct snapshot_message {
 struct drain_message {
     struct message message;
     uint32_t limit_ms;
+    bool is_shared;
 };
 
 void worker_bury(struct worker *worker, struct grave *grave) {
@@ -93,13 +96,34 @@ static void on_trim_timer(struct loop_timer *timer) {
 }
 
 void worker_check_drained(struct worker *worker) {
-    if (worker->is_draining && worker->client_count == 0) {
+    if (worker->is_draining && worker->client_count == 0 &&
+        !loop_timer_is_set(&worker->ebb_timer)) {
         loop_stop(worker->loop);
     }
 }
 
+static void worker_stop_listening(struct worker *worker) {
+    loop_timer_cancel(worker->loop, &worker->ebb_timer);
+    for (size_t i = 0; i < worker->listener_count; i++) {
+        listener_stop(&worker->listeners[i]);
+    }
+}
+
+static void on_ebb_timer(struct loop_timer *timer) {
+    worker_stop_listening(timer->owner);
+    worker_check_drained(timer->owner);
+}
+
+static void on_idle_timer(struct loop_timer *timer) {
+    struct worker *worker = timer->owner;
+    upstream_pools_retire(worker->pools);
+    client_close_all_idle(worker);
+    worker_check_drained(worker);
+}
+
 static void on_drain_limit(struct loop_timer *timer) {
     struct worker *worker = timer->owner;
+    worker_stop_listening(worker);
     struct client *client = worker->clients;
     while (client) {
         struct client *next = client->next;
@@ -114,21 +138,28 @@ static void on_drain_limit(struct loop_timer *timer) {
     loop_stop(worker->loop);
 }
 
+/* What a listening socket still holds when it is closed is reset: first the kernel is told to begin
+ * no more connections, then those that it has begun are taken, and only then it is closed. */
 static void deliver_drain(struct message *message, void *receiver) {
     struct worker *worker = receiver;
     uint32_t limit_ms = ((struct drain_message *)message)->limit_ms;
+    bool is_shared = ((struct drain_message *)message)->is_shared;
     free(message);
     if (worker->is_draining) {
         loop_timer_set(worker->loop, &worker->drain_timer, limit_ms);
         return;
     }
     worker->is_draining = true;
-    for (size_t i = 0; i < worker->listener_count; i++) {
-        listener_stop(&worker->listeners[i]);
-    }
-    upstream_pools_retire(worker->pools);
     loop_timer_set(worker->loop, &worker->drain_timer, limit_ms);
-    client_close_all_idle(worker);
+    loop_timer_set(worker->loop, &worker->idle_timer, LAST_REQUEST_MS);
+    if (is_shared) {
+        worker_stop_listening(worker);
+    } else {
+        loop_timer_set(worker->loop, &worker->ebb_timer, EBB_MS);
+        for (size_t i = 0; i < worker->listener_count; i++) {
+            listener_ebb(&worker->listeners[i]);
+        }
+    }
     worker_check_drained(worker);
 }
 
@@ -230,11 +261,12 @@ void worker_post_snapshot(struct worker *worker, struct snapshot *snapshot) {
     }
 }
 
-void worker_post_drain(struct worker *worker, uint32_t limit_ms) {
+void worker_post_drain(struct worker *worker, uint32_t limit_ms, bool is_shared) {
     struct drain_message *letter = calloc(1, sizeof *letter);
     if (letter) {
         letter->message.on_deliver = deliver_drain;
         letter->limit_ms = limit_ms;
+        letter->is_shared = is_shared;
         mailbox_post(worker->mailbox, &letter->message);
     }
 }
@@ -289,14 +321,15 @@ static void worker_set_limits(struct worker *worker, const struct descriptor_pla
 
 static enum status worker_listen(struct worker *worker, const struct worker_options *options) {
     const struct config *config = worker_config(worker);
-    worker->listeners = calloc(options->listen_count + 1, sizeof *worker->listeners);
+    worker->listeners = calloc(options->socket_count + 1, sizeof *worker->listeners);
     if (!worker->listeners) {
         return STATUS_NO_MEMORY;
     }
-    for (size_t i = 0; i < options->listen_count; i++) {
-        enum status status =
-            listener_start(&worker->listeners[i], worker, options->listen_fds[i],
-                           config->listen[i].is_unix, worker->snapshot->rules->servers[i]);
+    for (size_t i = 0; i < options->socket_count; i++) {
+        size_t address = options->sockets[i].address;
+        enum status status = listener_start(&worker->listeners[i], worker, options->sockets[i].fd,
+                                            config->listen[address].is_unix,
+                                            worker->snapshot->rules->servers[address]);
         if (status != STATUS_OK) {
             return status;
         }
@@ -348,6 +381,8 @@ static enum status worker_fill(struct worker *worker, const struct worker_option
     loop_set_after_turn(worker->loop, after_turn, worker);
     loop_timer_init(&worker->accept_pause, on_accept_pause, worker);
     loop_timer_init(&worker->drain_timer, on_drain_limit, worker);
+    loop_timer_init(&worker->ebb_timer, on_ebb_timer, worker);
+    loop_timer_init(&worker->idle_timer, on_idle_timer, worker);
     loop_timer_init(&worker->audit_timer, on_audit_timer, worker);
     loop_timer_init(&worker->rule_sweep, on_rule_sweep, worker);
     loop_timer_init(&worker->trim_timer, on_trim_timer, worker);

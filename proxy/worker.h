@@ -96,6 +96,8 @@ struct worker {
     bool is_draining;
     struct message end_message;
     struct loop_timer drain_timer;
+    struct loop_timer ebb_timer;  /* until then what the kernel has begun to connect is taken */
+    struct loop_timer idle_timer; /* until then connections without a request may yet bring one */
 
     struct h1_limits request_limits;
     struct h1_limits response_limits;
@@ -111,6 +113,12 @@ struct worker {
     uint64_t audit_flushed_ms;
 };
 
+/* A listening descriptor and the entry of `listen` that it is for. */
+struct worker_socket {
+    int fd;
+    size_t address;
+};
+
 /* Listening descriptors are bound before any worker starts, so that a taken port is found by the
  * main thread. */
 struct worker_options {
@@ -123,8 +131,8 @@ struct worker_options {
     struct peer_counts *peers;  /* outlives the worker */
     struct audit_writer *audit_writer;
     struct descriptor_plan plan;
-    const int *listen_fds; /* one per configured address; owned by the worker from then on */
-    size_t listen_count;
+    const struct worker_socket *sockets; /* owned by the worker from then on */
+    size_t socket_count;
     void (*on_end)(struct message *message,
                    void *keeper); /* delivered to the keeper when the thread has ended its loop */
 };
@@ -137,9 +145,10 @@ void worker_free(struct worker *worker);
 
 /* From the keeper's thread. */
 void worker_post_snapshot(struct worker *worker, struct snapshot *snapshot);
-/* Stops accepting, lets exchanges finish within `limit_ms`, then ends the loop.
- * Again while draining: the new limit counts from now. */
-void worker_post_drain(struct worker *worker, uint32_t limit_ms);
+/* Stops accepting, lets exchanges finish within `limit_ms`, then ends the loop. `is_shared`:
+ * another process goes on accepting from the same sockets. Again while draining: the new limit
+ * counts from now. */
+void worker_post_drain(struct worker *worker, uint32_t limit_ms, bool is_shared);
 
 /* On the worker's thread. */
 void worker_bury(struct worker *worker, struct grave *grave);
