@@ -72,7 +72,7 @@ help:
 	@echo 'make run        install what is missing, build, show barkeep at work (ONCE=1: check and exit)'
 	@echo 'make test       install what is missing, run every test (MODE=asan|tsan: under that sanitizer)'
 	@echo 'make interop    real clients and upstreams from npm against barkeep'
-	@echo 'make bench      CPU per request beside HAProxy, nginx and Apache'
+	@echo 'make bench      every figure that has a bound, beside HAProxy, nginx and Apache'
 	@echo 'make fuzz       every fuzz target for FUZZ_SECONDS (60)'
 	@echo 'make lint       clang-format, clang-tidy, cppcheck, both compilers with -Werror'
 	@echo 'make sanitize   make test under ASan+UBSan, then under TSan'

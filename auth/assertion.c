@@ -88,7 +88,7 @@ static void write_scopes(struct json_out *out, const struct caller_view *view) {
     caller_view_join_scopes(view, &words);
     if (view->identity->scope_count > 0)
         json_out_str(out, "scp", buf_slice(&words));
-    out->buf->failed |= !buf_ok(&words);
+    buf_fail(out->buf, buf_status(&words));
     buf_done(&words);
 }
 
@@ -138,7 +138,7 @@ static void write_claims(struct buf *json, const struct assertion_signer *signer
     json_out_i64(&out, "iat", now_sec);
     json_out_i64(&out, "nbf", now_sec);
     json_out_i64(&out, "exp", expires_sec);
-    json->failed |= !make_id(id);
+    buf_fail(json, make_id(id) ? STATUS_OK : STATUS_NO_MEMORY);
     if (buf_ok(json))
         json_out_cstr(&out, "jti", id);
     json_out_object_end(&out);
@@ -189,7 +189,9 @@ enum status assertion_append(struct buf *out, const struct assertion_signer *sig
     struct buf claims;
     buf_init(&claims, CALLER_VIEW_MAX_HEADER_BYTES);
     write_claims(&claims, signer, view, now_sec, expires_sec);
-    enum status status = buf_ok(&claims) ? append_signed(out, signer, claims.ptr) : STATUS_LIMIT;
+    enum status status = buf_status(&claims);
+    if (status == STATUS_OK)
+        status = append_signed(out, signer, claims.ptr);
     buf_done(&claims);
     if (status == STATUS_OK)
         *out_expires_sec = expires_sec;

@@ -49,7 +49,7 @@ static void write_scopes(struct json_out *out, const struct caller_view *view) {
     struct buf words;
     caller_view_join_scopes(view, &words);
     write_claim(out, MICROSOFT_CLAIM "scope", buf_slice(&words));
-    out->buf->failed |= !buf_ok(&words);
+    buf_fail(out->buf, buf_status(&words));
     buf_done(&words);
 }
 
@@ -102,7 +102,7 @@ enum status easyauth_append(struct buf *out, const struct caller_view *view) {
     struct buf json;
     buf_init(&json, CALLER_VIEW_MAX_HEADER_BYTES);
     write_principal(&json, view);
-    enum status status = buf_ok(&json) ? STATUS_OK : STATUS_LIMIT;
+    enum status status = buf_status(&json);
     buf_append_str(out, "X-MS-CLIENT-PRINCIPAL-ID: ");
     buf_append_slice(out, view->identity->oid);
     buf_append_str(out, "\r\nX-MS-CLIENT-PRINCIPAL-NAME: ");

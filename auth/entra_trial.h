@@ -1,5 +1,6 @@
-/* A token before the judge, for the files of the judge: entra.c judges, entra_words.c says what was
- * compared with what. */
+/* A token before the judge, for the files of the judge: entra.c judges, entra_issuer.c as to whose
+ * token it is, entra_identity.c makes the caller, entra_words.c says what was compared with what.
+ */
 #ifndef BARKEEP_AUTH_ENTRA_TRIAL_H
 #define BARKEEP_AUTH_ENTRA_TRIAL_H
 
@@ -40,6 +41,19 @@ static inline bool trial_has_no_times(const struct trial *trial) {
     return trial->is_claims_only && !claims->exp.is_present && !claims->nbf.is_present &&
            !claims->iat.is_present;
 }
+
+/* Ends the trial: writes reason and detail, gives TOKEN_REFUSED. */
+enum token_outcome trial_refuse(struct trial *trial, enum reason reason, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* TOKEN_ACCEPTED from a check means: go on with the next one. */
+typedef enum token_outcome trial_check(struct trial *trial);
+
+/* Those that find the issuer and its key, in the order in which they run. */
+trial_check trial_check_static_issuer, trial_check_tenant, trial_check_issuer, trial_check_key,
+    trial_check_key_issuer;
+/* The last one: result->identity. */
+trial_check trial_build_identity;
 
 /* What a check compared, once it has run. */
 typedef void trial_words(const struct trial *trial, char out_text[TOKEN_STEP_TEXT_SIZE]);

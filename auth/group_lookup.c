@@ -9,6 +9,7 @@
 
 #include "auth/metadata.h"
 #include "core/json_out.h"
+#include "vault/bearer_header.h"
 
 #define TIMEOUT_MS 5000
 /* checkMemberGroups takes no more; beyond ALL_BEYOND the whole list is the cheaper question. */
@@ -87,24 +88,10 @@ static void write_body(const struct group_lookup *lookup, struct buf *body) {
     json_out_object_end(&out);
 }
 
-/* Built in secret memory, the terminating NUL included. */
-static struct secret *authorization_header(const struct secret *token) {
-    static const char prefix[] = "Authorization: Bearer ";
-    const struct slice bytes = secret_bytes(token);
-    struct secret *header = secret_new_blank(sizeof prefix - 1 + bytes.len + 1);
-    if (!header)
-        return NULL;
-    char *at = secret_writable(header);
-    memcpy(at, prefix, sizeof prefix - 1);
-    memcpy(at + sizeof prefix - 1, bytes.ptr, bytes.len);
-    at[sizeof prefix - 1 + bytes.len] = '\0';
-    return header;
-}
-
 static void on_answer(void *owner, const struct http_client_response *response);
 
 static enum status send_question(struct group_lookup *lookup, struct error *err) {
-    struct secret *header = authorization_header(lookup->token);
+    struct secret *header = bearer_header_new(lookup->token);
     struct buf url, body;
     buf_init(&url, GRAPH_URL_SIZE + 200);
     buf_init(&body, MAX_BODY_BYTES);

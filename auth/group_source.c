@@ -12,12 +12,10 @@
 #include <stdlib.h>
 
 #include "auth/group_source_pace.h"
+#include "auth/principal_table.h"
 #include "core/clock.h"
 #include "core/log.h"
-#include "vault/backoff.h"
 
-#define MAX_PRINCIPALS 10000
-#define BUCKET_COUNT 16384 /* a power of two */
 #define MAX_WAITING 4096
 #define MAX_LOOKING 32
 #define REMEMBERED_MS (5 * 60 * 1000)
@@ -31,43 +29,11 @@
 #define RETRY_AFTER_MAX_SEC 600
 #define LOG_GAP_MS 10000
 
-enum principal_phase { PRINCIPAL_IDLE, PRINCIPAL_QUEUED, PRINCIPAL_LOOKING };
-
-struct source_tenant {
-    struct graph_tenant graph;
-    struct backoff backoff; /* failures in a row */
-    uint64_t pause_until_ms;
-    enum group_result logged; /* last, GROUPS_OK at first */
-    uint64_t logged_ms;
-};
-
-struct principal {
-    struct principal *chain;
-    struct principal *newer;
-    struct principal *older;
-    struct principal *next_queued;
-    struct group_source *source;
-    struct source_tenant *tenant;
-    char oid[37];
-    enum principal_phase phase;
-    struct group_lookup lookup;
-    struct group_want *wants;
-    int64_t expires_sec;
-    /* what is known while idle */
-    enum group_result result;
-    struct group_list *groups;
-    uint64_t until_ms;
-    struct backoff backoff;
-};
-
 struct group_source {
     struct graph graph;
     struct source_tenant *tenants;
     size_t tenant_count;
-    struct principal **buckets;
-    struct principal *newest;
-    struct principal *oldest;
-    size_t count;
+    struct principal_table principals;
     struct principal *queue; /* oldest first */
     struct principal **queue_end;
     size_t looking;
@@ -90,67 +56,6 @@ const char *group_result_label(enum group_result result) {
 
 static uint64_t scale_ms(const struct group_source *source, uint64_t ms) {
     return backoff_scale_ms(source->second_ms, ms);
-}
-
-static struct principal **bucket_of(const struct group_source *source, const char *tenant,
-                                    const char *oid) {
-    uint32_t hash = 2166136261u; /* FNV-1a; Entra chose the ids */
-    for (const char *at = oid; *at; at++)
-        hash = (hash ^ (unsigned char)*at) * 16777619u;
-    for (const char *at = tenant; *at; at++)
-        hash = (hash ^ (unsigned char)*at) * 16777619u;
-    return &source->buckets[hash & (BUCKET_COUNT - 1)];
-}
-
-static void recency_push(struct group_source *source, struct principal *principal) {
-    principal->newer = NULL;
-    principal->older = source->newest;
-    if (source->newest)
-        source->newest->newer = principal;
-    else
-        source->oldest = principal;
-    source->newest = principal;
-}
-
-static void recency_remove(struct group_source *source, struct principal *principal) {
-    if (principal->newer)
-        principal->newer->older = principal->older;
-    else
-        source->newest = principal->older;
-    if (principal->older)
-        principal->older->newer = principal->newer;
-    else
-        source->oldest = principal->newer;
-}
-
-static void drop(struct group_source *source, struct principal *principal) {
-    struct principal **link = bucket_of(source, principal->tenant->graph.id, principal->oid);
-    while (*link != principal)
-        link = &(*link)->chain;
-    *link = principal->chain;
-    recency_remove(source, principal);
-    source->count--;
-    group_list_unref(principal->groups);
-    free(principal);
-}
-
-static struct principal *find(const struct group_source *source, const struct group_want *want) {
-    struct principal *principal = *bucket_of(source, want->tenant, want->oid);
-    while (principal && (strcmp(principal->oid, want->oid) != 0 ||
-                         strcmp(principal->tenant->graph.id, want->tenant) != 0 ||
-                         principal->lookup.is_app != want->is_app))
-        principal = principal->chain;
-    return principal;
-}
-
-/* Makes room. False when every entry is being looked up, which MAX_WAITING prevents. */
-static bool drop_oldest_idle(struct group_source *source) {
-    struct principal *principal = source->oldest;
-    while (principal && principal->phase != PRINCIPAL_IDLE)
-        principal = principal->newer;
-    if (principal)
-        drop(source, principal);
-    return principal != NULL;
 }
 
 static void answer(struct group_want *want, enum group_result result, struct group_list *groups,
@@ -297,14 +202,10 @@ static struct source_tenant *find_tenant(struct group_source *source, const char
 
 static struct principal *add(struct group_source *source, struct source_tenant *tenant,
                              const struct group_want *want) {
-    if (source->count >= MAX_PRINCIPALS && !drop_oldest_idle(source))
-        return NULL;
-    struct principal *principal = calloc(1, sizeof *principal);
+    struct principal *principal = principal_table_add(&source->principals, tenant, want);
     if (!principal)
         return NULL;
     principal->source = source;
-    principal->tenant = tenant;
-    memcpy(principal->oid, want->oid, sizeof principal->oid);
     principal->lookup = (struct group_lookup){
         .graph = &source->graph,
         .tenant = &tenant->graph,
@@ -312,11 +213,6 @@ static struct principal *add(struct group_source *source, struct source_tenant *
         .is_app = want->is_app,
         .on_done = on_looked_up,
     };
-    struct principal **bucket = bucket_of(source, want->tenant, want->oid);
-    principal->chain = *bucket;
-    *bucket = principal;
-    recency_push(source, principal);
-    source->count++;
     return principal;
 }
 
@@ -328,8 +224,7 @@ static void answer_from_memory(struct principal *principal, struct group_want *w
     struct group_source *source = principal->source;
     enum group_result result = principal->groups ? GROUPS_CACHED : principal->result;
     source->counts[principal->groups ? GROUPS_CACHED : GROUPS_PAUSED]++;
-    recency_remove(source, principal);
-    recency_push(source, principal);
+    principal_table_touch(&source->principals, principal);
     answer(want, result, principal->groups, principal->until_ms);
 }
 
@@ -358,7 +253,7 @@ static void join(struct principal *principal, struct group_want *want) {
 
 void group_source_want(struct group_source *source, struct group_want *want) {
     struct source_tenant *tenant = find_tenant(source, want->tenant);
-    struct principal *principal = tenant ? find(source, want) : NULL;
+    struct principal *principal = tenant ? principal_table_find(&source->principals, want) : NULL;
     bool is_busy = principal && principal->phase != PRINCIPAL_IDLE;
     if (source->is_closing || !tenant) {
         refuse(source, want, GROUPS_FAILED);
@@ -428,7 +323,7 @@ void group_source_adopt(struct group_source *source, const struct group_source *
     }
     if (!asks_about_same_groups(&source->graph, &former->graph))
         return;
-    for (const struct principal *oldest = former->oldest; oldest; oldest = oldest->newer)
+    for (const struct principal *oldest = former->principals.oldest; oldest; oldest = oldest->newer)
         adopt_principal(source, oldest);
 }
 
@@ -460,8 +355,7 @@ struct group_source *group_source_new(struct http_client *client, struct azure_i
     source->graph.entra = &config->entra;
     source->graph.groups = policy_groups(policy, &source->graph.group_count);
     source->tenants = calloc(tenants->count + 1, sizeof *source->tenants);
-    source->buckets = calloc(BUCKET_COUNT, sizeof *source->buckets);
-    if (!source->tenants || !source->buckets)
+    if (!source->tenants || principal_table_init(&source->principals) != STATUS_OK)
         goto no_memory;
     source->tenant_count = tenants->count;
     for (size_t i = 0; i < tenants->count; i++)
@@ -478,17 +372,17 @@ void group_source_free(struct group_source *source) {
     if (!source)
         return;
     source->is_closing = true;
-    while (source->oldest) {
-        struct principal *principal = source->oldest;
+    while (source->principals.oldest) {
+        struct principal *principal = source->principals.oldest;
         if (principal->phase == PRINCIPAL_LOOKING)
             group_lookup_cancel(&principal->lookup);
         principal->result = GROUPS_FAILED;
         group_list_unref(principal->groups);
         principal->groups = NULL;
         answer_all(principal);
-        drop(source, principal);
+        principal_table_drop(&source->principals, principal);
     }
-    free(source->buckets);
+    principal_table_done(&source->principals);
     free(source->tenants);
     free(source);
 }

@@ -12,8 +12,8 @@ struct token_cache;
 struct token_cache *token_cache_new(size_t max_entries, size_t max_bytes);
 void token_cache_free(struct token_cache *cache);
 
-/* Digest of the whole token. */
-void token_cache_digest(struct token_cache *cache, struct slice token,
+/* Digest of the whole token. False without memory. */
+bool token_cache_digest(struct token_cache *cache, struct slice token,
                         unsigned char out_digest[32]);
 /* A reference for the caller, or NULL. Expired entries (exp + skew passed, or groups that were
  * looked up too long ago) are dropped on sight. */

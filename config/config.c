@@ -16,7 +16,7 @@
 #include "config/yaml_tree.h"
 #include "core/buf.h"
 
-/* Well above what the largest file that is accepted needs: about 20 MiB for its tree. */
+/* Well above what the largest file that is accepted needs: about 25 MiB for its tree. */
 #define ARENA_LIMIT_BYTES ((size_t)64 << 20)
 
 struct config_holder {
@@ -59,18 +59,20 @@ static void loader_done(struct loader *loader) {
 }
 
 static void read_root(struct config_holder *holder, const struct node *root, const char *name,
-                      struct problem_list *problems) {
+                      unsigned extras, struct problem_list *problems) {
     static const struct node NO_ROLES = {.kind = NODE_MAPPING};
     struct loader loader = {.config = &holder->config,
                             .arena = &holder->arena,
                             .problems = problems,
                             .root = root,
+                            .wants_warnings = extras & CONFIG_WARNINGS,
                             .directory = directory_of(name)};
     if (root->kind == NODE_MAPPING && !node_find(root, SLICE("roles")))
         config_read_roles(&loader, &NO_ROLES, &holder->config);
     if (schema_read(&loader, &CONFIG_SCHEMA, root, &holder->config))
         config_check(&loader);
-    if (problems->error_count == 0 && !loader.is_out_of_memory)
+    bool is_good = problems->error_count == 0 && !loader.is_out_of_memory;
+    if (is_good && (extras & CONFIG_PARTS))
         config_digest_parts(&loader);
     config_secrets_finish(&loader);
     if (loader.is_out_of_memory)
@@ -78,11 +80,16 @@ static void read_root(struct config_holder *holder, const struct node *root, con
     loader_done(&loader);
 }
 
+/* Double quotes let `$` be written as an escape. */
+static bool may_name_variables(struct slice yaml) {
+    return slice_index(yaml, '$') != yaml.len || slice_index(yaml, '\\') != yaml.len;
+}
+
 static void read_yaml(struct config_holder *holder, const char *name, struct slice yaml,
-                      struct problem_list *problems) {
+                      unsigned extras, struct problem_list *problems) {
     struct arena tree;
     if (yaml.len > YAML_MAX_BYTES) {
-        report_file(problems, "is larger than 1 MiB; a configuration must be smaller");
+        report_file(problems, "is larger than 4 MiB; a configuration must be smaller");
         return;
     }
     holder->config.path = arena_strdup(&holder->arena, name);
@@ -96,13 +103,14 @@ static void read_yaml(struct config_holder *holder, const char *name, struct sli
     if (is_empty) {
         report_file(problems, "is empty; write at least `listen`, `entra` and `routes`");
     } else if (root) {
-        interpolate_tree(root, &tree, problems);
-        read_root(holder, root, name, problems);
+        if (may_name_variables(yaml))
+            interpolate_tree(root, &tree, problems);
+        read_root(holder, root, name, extras, problems);
     }
     arena_done(&tree);
 }
 
-struct config *config_parse(const char *name, struct slice yaml,
+static struct config *parse(const char *name, struct slice yaml, unsigned extras,
                             struct problem_list *out_problems) {
     struct config_holder *holder = calloc(1, sizeof *holder);
     if (!holder) {
@@ -111,12 +119,17 @@ struct config *config_parse(const char *name, struct slice yaml,
     }
     arena_init(&holder->arena, ARENA_LIMIT_BYTES);
     atomic_init(&holder->references, 1);
-    read_yaml(holder, name, yaml, out_problems);
+    read_yaml(holder, name, yaml, extras, out_problems);
     problem_list_sort(out_problems);
     if (out_problems->error_count == 0)
         return &holder->config;
     config_unref(&holder->config);
     return NULL;
+}
+
+struct config *config_parse(const char *name, struct slice yaml,
+                            struct problem_list *out_problems) {
+    return parse(name, yaml, CONFIG_ALL, out_problems);
 }
 
 /* A file that others may write is a file in which others grant themselves access. */
@@ -129,8 +142,11 @@ static void check_mode(mode_t mode, struct problem_list *problems) {
                     "the file's group may write to it; run chmod g-w on it unless that is meant");
 }
 
-static bool read_all(int fd, struct buf *out) {
+/* Not even begun when the file is too large already; it may grow while it is read. */
+static bool read_all(int fd, size_t expected, struct buf *out) {
     char chunk[16384];
+    if (!buf_reserve(out, expected))
+        return true;
     for (;;) {
         ssize_t len = read(fd, chunk, sizeof chunk);
         if (len < 0 && errno == EINTR)
@@ -151,18 +167,19 @@ static bool read_file(int fd, struct buf *out, struct problem_list *problems) {
         return false;
     }
     check_mode(stat.st_mode, problems);
-    if (!read_all(fd, out)) {
+    if (!read_all(fd, (size_t)stat.st_size, out)) {
         problem_add(problems, PROBLEM_ERROR, WHOLE_FILE, "", "cannot be read: %s", strerror(errno));
         return false;
     }
     if (!buf_ok(out)) {
-        report_file(problems, "is larger than 1 MiB; a configuration must be smaller");
+        report_file(problems, "is larger than 4 MiB; a configuration must be smaller");
         return false;
     }
     return true;
 }
 
-struct config *config_load(const char *path, struct problem_list *out_problems) {
+struct config *config_load_with(const char *path, unsigned extras,
+                                struct problem_list *out_problems) {
     struct config *config = NULL;
     /* O_NONBLOCK: a pipe without a writer must not hold the program up. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -175,10 +192,14 @@ struct config *config_load(const char *path, struct problem_list *out_problems) 
     struct buf bytes;
     buf_init(&bytes, YAML_MAX_BYTES);
     if (read_file(fd, &bytes, out_problems))
-        config = config_parse(path, buf_slice(&bytes), out_problems);
+        config = parse(path, buf_slice(&bytes), extras, out_problems);
     buf_done(&bytes);
     close(fd);
     return config;
+}
+
+struct config *config_load(const char *path, struct problem_list *out_problems) {
+    return config_load_with(path, CONFIG_ALL, out_problems);
 }
 
 struct config *config_ref(struct config *config) {

@@ -301,6 +301,18 @@ struct config_assertion {
     const char *issuer;
 };
 
+enum { CONFIG_UPSTREAMS_MAX = 64 }; /* of a route */
+
+/* Which of a route's upstreams is next. */
+enum config_balance { BALANCE_ROUND_ROBIN, BALANCE_LEAST_CONNECTIONS };
+
+/* When an upstream is left alone. */
+struct config_health {
+    uint32_t failures; /* on end, until it is ejected; UINT32_MAX: never */
+    uint32_t pause_ms; /* doubles up to max_pause_ms while it keeps failing */
+    uint32_t max_pause_ms;
+};
+
 /* How a route speaks to its https upstreams. */
 struct config_upstream_tls {
     const char *ca_file; /* PEM; NULL: the system's */
@@ -359,6 +371,10 @@ struct config_route {
     const char *path; /* canonical prefix without trailing slash, or "/" */
     struct config_upstream *upstreams;
     size_t upstream_count;
+    enum config_balance balance;
+    struct config_health health;
+    struct config_networks upstream_networks; /* where names may lead; none: see the resolver */
+    uint32_t requests_limit; /* of each upstream, by all workers together; UINT32_MAX: none */
     bool pass_encoded_slashes;
     struct config_entries access;
     struct config_entries deny;
@@ -381,7 +397,9 @@ struct config_route {
 };
 
 struct config_limits {
+    uint64_t buffer_bytes; /* UINT64_MAX: no limit */
     uint32_t connections;
+    uint32_t connections_per_client; /* UINT32_MAX: no limit */
     uint32_t header_bytes;
     uint32_t headers;
     uint32_t token_bytes;
@@ -462,7 +480,17 @@ void problem_format(const char *file, const struct problem *problem, char *out_t
  * why, warnings included. `out_problems` must be zeroed by the caller and is done with
  * problem_list_done() in every case. */
 struct config *config_load(const char *path, struct problem_list *out_problems);
-/* The same from memory; `name` stands for the file in messages. */
+/* What config_load() makes of a file beside what decides requests. Takes half of its time. */
+enum config_extra {
+    CONFIG_PARTS = 1,    /* config->parts */
+    CONFIG_WARNINGS = 2, /* all of them; without it those that come up on the way */
+    CONFIG_ALL = CONFIG_PARTS | CONFIG_WARNINGS,
+};
+/* The same with some of the extras, or none (0). The same files are refused, with the same errors.
+ */
+struct config *config_load_with(const char *path, unsigned extras,
+                                struct problem_list *out_problems);
+/* config_load() from memory; `name` stands for the file in messages. */
 struct config *config_parse(const char *name, struct slice yaml, struct problem_list *out_problems);
 
 struct config *config_ref(struct config *config); /* thread-safe */

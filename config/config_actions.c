@@ -48,17 +48,25 @@ static bool refuse_method(struct loader *loader, const struct node *node, struct
     return false;
 }
 
+static bool is_registered(struct slice method) {
+    for (struct slice rest = SLICE(REGISTERED_METHODS); rest.len > 0;) {
+        struct slice known = slice_of(rest.ptr, slice_index(rest, ' '));
+        if (slice_eq(method, known))
+            return true;
+        rest = slice_skip(rest, known.len + 1);
+    }
+    return false;
+}
+
 /* In `deny` and `not_actions` a mistyped method lets pass what was to be refused. */
 static void warn_of_unknown_method(struct loader *loader, const struct node *node,
                                    struct slice method) {
     struct suggestion suggestion;
-    if (problem_list_is_full(loader->problems))
+    if (problem_list_is_full(loader->problems) || is_registered(method))
         return;
     suggestion_init(&suggestion, method);
     for (struct slice rest = SLICE(REGISTERED_METHODS); rest.len > 0;) {
         struct slice known = slice_of(rest.ptr, slice_index(rest, ' '));
-        if (slice_eq(method, known))
-            return;
         suggestion_try(&suggestion, known);
         rest = slice_skip(rest, known.len + 1);
     }

@@ -98,7 +98,8 @@ void config_check(struct loader *loader) {
     config_check_routes(loader);
     settle_overage(loader);
     /* What is unused or shared is known only once every name was understood. */
-    if (loader->problems->error_count > 0 || loader->is_out_of_memory)
+    bool is_good = loader->problems->error_count == 0 && !loader->is_out_of_memory;
+    if (!is_good || !loader->wants_warnings)
         return;
     config_check_sharing(loader);
     config_check_rules(loader);

@@ -9,7 +9,7 @@
 #include "config/scalar.h"
 #include "core/buf.h"
 
-/* The file is at most 1 MiB, its variables as much again; each value is written with its length. */
+/* The file is at most 4 MiB, its variables 1 MiB; each value is written with its length. */
 #define CANONICAL_MAX_BYTES ((size_t)16 << 20)
 
 struct digestion {
@@ -22,9 +22,8 @@ static void write_value(struct digestion *digestion, const struct schema_row *ro
                         const struct node *node);
 
 static void write_text(struct digestion *digestion, struct slice text) {
-    char length[32];
-    snprintf(length, sizeof length, "%zu:", text.len);
-    buf_append_str(&digestion->text, length);
+    buf_append_u64(&digestion->text, text.len);
+    buf_append_char(&digestion->text, ':');
     buf_append_slice(&digestion->text, text);
 }
 

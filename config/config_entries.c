@@ -1,6 +1,11 @@
 /* `access` and `deny`: who may do what, with which credential, and who may not. */
 #include "config/config_parts.h"
 
+#include "core/buf.h"
+
+/* A route's name has at most 128 bytes. */
+#define LABEL_MAX_BYTES 256
+
 static void read_entry_actions(struct loader *loader, const struct node *node, void *target) {
     struct config_entry *entry = target;
     struct config_action_list list = {0};
@@ -103,9 +108,27 @@ static void check_entry(struct loader *loader, const struct node *node) {
         loader_error(loader, node, "needs `role` or `actions`: what is allowed?");
 }
 
-static const char *label_of(struct loader *loader, const char *scope, const struct node *list,
-                            size_t index) {
-    return LOADER_FORMAT(loader, "%s%.*s[%zu]", scope, SLICE_ARGS(list->key), index);
+/* What the labels of a list's entries begin with, and room for the rest: "routes.r.access". */
+struct label {
+    struct buf text;
+    size_t start_len;
+};
+
+static void label_init(struct label *label, const char *scope, const struct node *list) {
+    buf_init(&label->text, LABEL_MAX_BYTES);
+    buf_append_str(&label->text, scope);
+    buf_append_slice(&label->text, list->key);
+    label->start_len = label->text.len;
+}
+
+static const char *label_of(struct loader *loader, struct label *label, size_t index) {
+    label->text.len = label->start_len;
+    buf_append_char(&label->text, '[');
+    buf_append_u64(&label->text, index);
+    buf_append_char(&label->text, ']');
+    if (!buf_ok(&label->text))
+        loader->is_out_of_memory = true;
+    return loader_copy(loader, buf_slice(&label->text));
 }
 
 void config_read_entries(struct loader *loader, const struct node *node,
@@ -116,10 +139,12 @@ void config_read_entries(struct loader *loader, const struct node *node,
         return;
     }
     struct config_entries entries = {0};
+    struct label label;
+    label_init(&label, scope, node);
     entries.items = loader_array(loader, node->count, sizeof *entries.items);
     for (const struct node *item = node->first; entries.items && item; item = item->next) {
         struct config_entry *entry = &entries.items[entries.count++];
-        *entry = (struct config_entry){.label = label_of(loader, scope, node, item->index),
+        *entry = (struct config_entry){.label = label_of(loader, &label, item->index),
                                        .role = CONFIG_NONE,
                                        .credential = CONFIG_NONE,
                                        .position = item->position};
@@ -127,5 +152,6 @@ void config_read_entries(struct loader *loader, const struct node *node,
         if (is_mapping && schema == &ACCESS_SCHEMA)
             check_entry(loader, item);
     }
+    buf_done(&label.text);
     *out_entries = entries;
 }

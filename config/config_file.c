@@ -76,6 +76,12 @@ static const struct schema LOG_SCHEMA = {"log", LOG_ROWS};
 static const struct schema_row LIMIT_ROWS[] = {
     LIMIT_ROW("connections", SCHEMA_COUNT, connections, "10000", 1, 1000000,
               "client connections at once"),
+    LIMIT_ROW("connections_per_client", SCHEMA_COUNT_NONE, connections_per_client, "none", 1,
+              1000000,
+              "client connections at once from one address (IPv6: from one /64), or none; "
+              "trusted_proxies may have any number"),
+    LIMIT_ROW("buffer_memory", SCHEMA_BYTES_NONE, buffer_bytes, "1GiB", 4u << 20, UINT64_C(1) << 40,
+              "memory for what is on its way between callers and upstreams, or none"),
     LIMIT_ROW("header_bytes", SCHEMA_BYTES, header_bytes, "32KiB", 1024, 1u << 20,
               "the longest request head"),
     LIMIT_ROW("headers", SCHEMA_COUNT, headers, "100", 1, 10000, "header lines of a request"),

@@ -138,6 +138,7 @@ void config_read_entries(struct loader *loader, const struct node *node,
 schema_read_value config_read_upstreams; /* into struct config_route */
 
 /* config_upstream_tls.c */
+extern const struct schema HEALTH_SCHEMA;       /* into struct config_health */
 extern const struct schema UPSTREAM_TLS_SCHEMA; /* into struct config_upstream_tls */
 
 /* config_mcp.c */

@@ -51,8 +51,11 @@ static const struct config_route *overtaking(const struct config *config,
     for (size_t i = 0; i<config->route_count && * budget> 0; i++) {
         const struct config_route *other = &config->routes[i];
         --*budget;
-        bool is_wider = strlen(other->path) < path.len && is_below(path, slice_of_str(other->path));
-        if (is_wider && host_comes_first(other, route) && share_an_upstream(other, route))
+        if (!other->host) /* comes before nobody */
+            continue;
+        struct slice wider = slice_of_str(other->path);
+        if (wider.len < path.len && is_below(path, wider) && host_comes_first(other, route) &&
+            share_an_upstream(other, route))
             return other;
     }
     return NULL;

@@ -231,6 +231,7 @@ static void check_exchanges(struct loader *loader, const struct node *access,
 
 void config_check_routes(struct loader *loader) {
     const struct config *config = loader->config;
+    bool has_exchanges = config_uses_on_behalf_of(config);
     const struct node *routes = node_find(loader->root, SLICE("routes"));
     const struct node *node = routes ? routes->first : NULL;
     for (size_t i = 0; node && i < config->route_count; i++, node = node->next) {
@@ -247,8 +248,11 @@ void config_check_routes(struct loader *loader) {
         check_reach(loader, node, route);
         check_shadow(loader, node, route);
         check_gaps(loader, node, route);
-        check_exchanges(loader, node_find(node, SLICE("access")), &route->access,
-                        route->credential);
+        if (has_exchanges)
+            check_exchanges(loader, node_find(node, SLICE("access")), &route->access,
+                            route->credential);
     }
-    check_exchanges(loader, node_find(loader->root, SLICE("access")), &config->access, CONFIG_NONE);
+    if (has_exchanges)
+        check_exchanges(loader, node_find(loader->root, SLICE("access")), &config->access,
+                        CONFIG_NONE);
 }

@@ -82,6 +82,11 @@ void config_read_upstreams(struct loader *loader, const struct node *node, void 
         loader_error(loader, node, "is an empty list; name at least one upstream");
         return;
     }
+    if (node_item_count(node) > CONFIG_UPSTREAMS_MAX) {
+        loader_error(loader, node, "holds %zu upstreams; a route has at most %d",
+                     node_item_count(node), CONFIG_UPSTREAMS_MAX);
+        return;
+    }
     route->upstreams = loader_array(loader, node_item_count(node), sizeof *route->upstreams);
     if (!route->upstreams)
         return;

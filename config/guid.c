@@ -9,7 +9,8 @@
 #define GUID_LEN 36
 
 static bool is_hex(char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+    char lower = (char)(c | 0x20);
+    return (c >= '0' && c <= '9') || (lower >= 'a' && lower <= 'f');
 }
 
 static bool is_dash_place(size_t at) {

@@ -196,6 +196,10 @@ static void write_alternatives(struct writer *writer, const struct schema_row *r
         write_number(writer, row->min, row->max);
         write_variable(writer);
         return;
+    case SCHEMA_COUNT_NONE:
+        write_number(writer, row->min, row->max);
+        write_quantity(writer, "^none$");
+        return;
     case SCHEMA_SECONDS:
     case SCHEMA_MS:
         write_quantity(writer, row->min == 0 ? "^(0|[1-9][0-9]*)(ms|s|m|h)$|^0$"

@@ -9,13 +9,35 @@
 #include "config/problem.h"
 #include "config/url.h"
 
+static bool is_item_of_routes(const struct loader *loader, const struct node *node) {
+    const struct node *list = node->parent;
+    return list && list->kind == NODE_LIST && list->parent == loader->root &&
+           slice_eq(list->key, SLICE("routes"));
+}
+
+/* Paths number the routes; audit lines, explanations and metrics know them by name. */
+static void append_route(const struct loader *loader, const struct node *node, char *out_text,
+                         size_t size) {
+    const struct node *route = node;
+    size_t len = strlen(out_text);
+    while (route && !is_item_of_routes(loader, route))
+        route = route->parent;
+    const struct node *name =
+        route && route->kind == NODE_MAPPING ? node_find(route, SLICE("name")) : NULL;
+    if (name && name != node && node_is_text(name))
+        snprintf(out_text + len, size - len, " (route %s)", QUOTE(name->text));
+}
+
 __attribute__((format(printf, 5, 0))) static void
 report(struct loader *loader, enum problem_severity severity, const struct node *node,
        struct config_position position, const char *format, va_list arguments) {
-    char path[sizeof((struct problem *)NULL)->path] = "";
-    if (!problem_list_is_full(loader->problems))
-        node_path(node, path, sizeof path);
-    problem_vadd(loader->problems, severity, position, path, format, arguments);
+    struct problem problem = {0};
+    vsnprintf(problem.text, sizeof problem.text, format, arguments);
+    if (!problem_list_is_full(loader->problems)) {
+        node_path(node, problem.path, sizeof problem.path);
+        append_route(loader, node, problem.text, sizeof problem.text);
+    }
+    problem_add(loader->problems, severity, position, problem.path, "%s", problem.text);
 }
 
 void loader_error(struct loader *loader, const struct node *node, const char *format, ...) {

@@ -25,6 +25,7 @@ struct loader {
     bool *credential_is_used; /* by index, in the arena */
     bool *role_is_used;
     bool *vault_is_used;
+    bool wants_warnings; /* false: none has to be looked for */
     bool is_out_of_memory;
 };
 

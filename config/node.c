@@ -59,7 +59,7 @@ static size_t path_append(const struct node *node, char *out_path, size_t size) 
     if (len + 1 >= size)
         return len;
     if (node->parent->kind == NODE_LIST) {
-        int written = snprintf(out_path + len, size - len, "[%zu]", node->index);
+        int written = snprintf(out_path + len, size - len, "[%u]", node->index);
         len += (size_t)written;
         return len < size ? len : size - 1;
     }

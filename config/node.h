@@ -25,13 +25,13 @@ struct node {
     struct config_position key_position; /* of the key, in mappings */
     struct node *parent;                 /* NULL for the root */
     struct slice key;                    /* in mappings */
-    size_t index;                        /* in lists */
+    uint32_t index;                      /* in lists */
+    uint32_t count;                      /* of what is in a list or mapping */
     struct slice text;                   /* scalars, without quotes; NUL-terminated */
     struct slice source;                 /* scalars as written, before variables were put in */
     struct node *first;                  /* lists and mappings, in file order */
     struct node *last;
     struct node *next;
-    size_t count;
 };
 
 /* Links `child` as the last one of its parent. */

@@ -1,46 +1,49 @@
-/* Escaping for messages. C0 and C1 controls and DEL are escaped, for a terminal obeys them; bytes
- * above 127 stay, so that names in any language are readable. */
+/* Escaping for messages. Whatever a terminal obeys instead of showing it is escaped: C0 and C1
+ * controls, DEL, what turns the direction of writing or ends a line, and bytes that are no UTF-8.
+ * Other characters stay, so that names in any language are readable. */
 #include "config/quote.h"
 
-#include <stdio.h>
+#include "core/utf8.h"
 
-static bool is_control_at(struct slice text, size_t at) {
-    unsigned char c = (unsigned char)text.ptr[at];
-    if (c < 0x20 || c == 0x7f)
-        return true;
-    bool is_c1_lead = c == 0xc2 && at + 1 < text.len;
-    return is_c1_lead && (unsigned char)text.ptr[at + 1] < 0xa0;
+enum { SEQUENCE_MAX = 4, ESCAPED_MAX = SEQUENCE_MAX * 4 + 1, PRINTED_MAX = 4096 };
+
+static bool turns_direction(uint32_t c) {
+    return c == 0x061c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
+           (c >= 0x2066 && c <= 0x2069);
 }
 
-/* Writes one character (with all its continuation bytes) and returns how many bytes of `text` it
- * was made of. */
-static size_t escape_one(struct slice text, size_t at, char out_one[16], size_t *out_len) {
-    if ((unsigned char)text.ptr[at] == 0xc2 && is_control_at(text, at)) {
-        *out_len = (size_t)snprintf(out_one, 16, "\\xc2\\x%02x",
-                                    (unsigned)(unsigned char)text.ptr[at + 1]);
-        return 2;
+static bool ends_line(uint32_t c) {
+    return c == 0x2028 || c == 0x2029;
+}
+
+static bool is_obeyed(uint32_t c) {
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || turns_direction(c) || ends_line(c);
+}
+
+/* Writes the character at the start of `text`, with all its bytes, and returns how many bytes of
+ * `text` it was made of. */
+static size_t escape_one(struct slice text, char out_one[ESCAPED_MAX], size_t *out_len) {
+    uint32_t c = 0;
+    size_t taken = utf8_decode(text, &c);
+    if (taken > 0 && !is_obeyed(c)) {
+        memcpy(out_one, text.ptr, taken);
+        *out_len = taken;
+        return taken;
     }
-    if (is_control_at(text, at)) {
-        *out_len = (size_t)snprintf(out_one, 16, "\\x%02x", (unsigned)(unsigned char)text.ptr[at]);
-        return 1;
-    }
-    size_t n = 1;
-    while (n < 4 && at + n < text.len && ((unsigned char)text.ptr[at + n] & 0xc0) == 0x80)
-        n++;
-    if ((unsigned char)text.ptr[at] < 0xc0)
-        n = 1;
-    memcpy(out_one, text.ptr + at, n);
-    *out_len = n;
-    return n;
+    taken += taken == 0;
+    for (size_t i = 0; i < taken; i++)
+        snprintf(out_one + 4 * i, 5, "\\x%02x", (unsigned)(unsigned char)text.ptr[i]);
+    *out_len = 4 * taken;
+    return taken;
 }
 
 size_t quote_escape(struct slice text, char *out_text, size_t size) {
     size_t len = 0;
     size_t cut = 0; /* where "..." still fits */
     for (size_t at = 0; at < text.len;) {
-        char one[16];
+        char one[ESCAPED_MAX];
         size_t one_len = 0;
-        size_t taken = escape_one(text, at, one, &one_len);
+        size_t taken = escape_one(slice_skip(text, at), one, &one_len);
         if (len + one_len + 1 > size) {
             len = cut;
             for (size_t dots = 0; dots < 3 && len + 1 < size; dots++)
@@ -63,4 +66,15 @@ const char *quote_of(struct slice text, struct quote *out_quote) {
     out_quote->text[len] = '`';
     out_quote->text[len + 1] = '\0';
     return out_quote->text;
+}
+
+const char *quote_field(struct slice text, struct quoted_field *out_field) {
+    quote_escape(text, out_field->text, sizeof out_field->text);
+    return out_field->text;
+}
+
+void quote_print(FILE *out, struct slice text) {
+    char shown[PRINTED_MAX];
+    size_t len = quote_escape(text, shown, sizeof shown);
+    fwrite(shown, 1, len, out);
 }

@@ -3,7 +3,7 @@
 
 static bool is_one_of(struct slice text, const char *const *words, size_t count) {
     for (size_t i = 0; i < count; i++) {
-        if (slice_eq_str(text, words[i]))
+        if (text.len > 0 && text.ptr[0] == words[i][0] && slice_eq_str(text, words[i]))
             return true;
     }
     return false;
@@ -74,7 +74,14 @@ static bool is_float(struct slice text) {
     return whole + fraction > 0 && is_exponent(text);
 }
 
+/* Nearly all text begins as nothing else does. */
+static bool may_be_other_than_text(char first) {
+    return is_digit(first) || strchr("nNtTfF~.+-", first);
+}
+
 enum node_kind scalar_kind(struct slice plain) {
+    if (plain.len > 0 && !may_be_other_than_text(plain.ptr[0]))
+        return NODE_STRING;
     if (plain.len == 0 || IS_ONE_OF(plain, "null", "Null", "NULL", "~"))
         return NODE_NULL;
     if (IS_ONE_OF(plain, "true", "True", "TRUE", "false", "False", "FALSE"))

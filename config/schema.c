@@ -2,18 +2,24 @@
  * through, so the table's text is the default in force and not a copy of it. */
 #include "config/schema.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "config/duration.h"
 #include "config/problem.h"
 #include "config/scalar.h"
 
-/* Unknown keys looked at for a missing one: nobody mistypes more of one mapping. */
-enum { COMPARED_MAX = 16 };
+enum {
+    COMPARED_MAX = 16, /* unknown keys looked at for a missing one: nobody mistypes more of one
+                          mapping */
+    ROWS_MAX = 32,     /* of one table */
+};
 
 const struct schema_row *schema_find(const struct schema *schema, struct slice key) {
+    if (key.len == 0)
+        return NULL;
     for (const struct schema_row *row = schema->rows; row->key; row++) {
-        if (slice_eq_str(key, row->key))
+        if (row->key[0] == key.ptr[0] && slice_eq_str(key, row->key))
             return row;
     }
     return NULL;
@@ -167,18 +173,12 @@ static void read_bytes_or_none(struct loader *loader, const struct schema_row *r
         read_size(loader, row, node, target);
 }
 
-/* The position of the word among the choices. False after a problem. */
-static bool read_word(struct loader *loader, const struct schema_row *row, const struct node *node,
-                      unsigned *out_position) {
+static void refuse_word(struct loader *loader, const struct schema_row *row,
+                        const struct node *node) {
     struct suggestion suggestion;
     suggestion_init(&suggestion, node->text);
-    struct slice rest = slice_of_str(row->choices);
-    for (unsigned position = 0; rest.len > 0; position++) {
+    for (struct slice rest = slice_of_str(row->choices); rest.len > 0;) {
         struct slice choice = slice_of(rest.ptr, slice_index(rest, '|'));
-        if (slice_eq(choice, node->text) && node_is_text(node)) {
-            *out_position = position;
-            return true;
-        }
         suggestion_try(&suggestion, choice);
         rest = slice_skip(rest, choice.len + 1);
     }
@@ -188,6 +188,21 @@ static bool read_word(struct loader *loader, const struct schema_row *row, const
     else
         loader_error(loader, node, "must be one of %s%s%s", row->choices,
                      node->source.len ? ", got " : "", node->source.len ? QUOTE(node->source) : "");
+}
+
+/* The position of the word among the choices. False after a problem. */
+static bool read_word(struct loader *loader, const struct schema_row *row, const struct node *node,
+                      unsigned *out_position) {
+    struct slice rest = slice_of_str(row->choices);
+    for (unsigned position = 0; rest.len > 0; position++) {
+        struct slice choice = slice_of(rest.ptr, slice_index(rest, '|'));
+        if (slice_eq(choice, node->text) && node_is_text(node)) {
+            *out_position = position;
+            return true;
+        }
+        rest = slice_skip(rest, choice.len + 1);
+    }
+    refuse_word(loader, row, node);
     return false;
 }
 
@@ -207,6 +222,12 @@ static void read_row(struct loader *loader, const struct schema_row *row, const 
         return;
     case SCHEMA_COUNT:
         read_count(loader, row, node, target);
+        return;
+    case SCHEMA_COUNT_NONE:
+        if (slice_eq_str(node->text, "none"))
+            *(uint32_t *)target = UINT32_MAX;
+        else
+            read_count(loader, row, node, target);
         return;
     case SCHEMA_SECONDS:
         read_seconds(loader, row, node, target);
@@ -265,9 +286,10 @@ static void read_absent(struct loader *loader, const struct schema_row *row,
     read_row(loader, row, &node, target);
 }
 
+/* `node` is what stands under the row's key, or NULL. */
 static void read_key(struct loader *loader, const struct schema *schema,
-                     const struct schema_row *row, const struct node *mapping, void *target) {
-    const struct node *node = node_find(mapping, slice_of_str(row->key));
+                     const struct schema_row *row, const struct node *mapping,
+                     const struct node *node, void *target) {
     if (!node && row->is_required) {
         if (!is_mistyped(loader, schema, mapping, row->key))
             loader_missing(loader, mapping, row->key, row->summary);
@@ -278,6 +300,22 @@ static void read_key(struct loader *loader, const struct schema *schema,
                          row->summary);
     else
         read_row(loader, row, node, target);
+}
+
+/* The value of each row, NULL where there is none. False when there are keys without a row. */
+static bool sort_values(const struct schema *schema, const struct node *mapping,
+                        const struct node *out_values[ROWS_MAX]) {
+    bool are_known = true;
+    memset(out_values, 0, ROWS_MAX * sizeof *out_values);
+    for (const struct node *node = mapping->first; node; node = node->next) {
+        const struct schema_row *row = schema_find(schema, node->key);
+        assert(!row || row - schema->rows < ROWS_MAX);
+        if (row)
+            out_values[row - schema->rows] = node;
+        else
+            are_known = false;
+    }
+    return are_known;
 }
 
 bool schema_read(struct loader *loader, const struct schema *schema, const struct node *mapping,
@@ -291,8 +329,13 @@ bool schema_read(struct loader *loader, const struct schema *schema, const struc
                      keys, node_kind_name(mapping));
         return false;
     }
-    for (const struct schema_row *row = schema->rows; row->key; row++)
-        read_key(loader, schema, row, mapping, (char *)target + row->offset);
-    refuse_unknown_keys(loader, schema, mapping);
+    const struct node *values[ROWS_MAX];
+    bool are_known = sort_values(schema, mapping, values);
+    for (size_t i = 0; schema->rows[i].key; i++) {
+        const struct schema_row *row = &schema->rows[i];
+        read_key(loader, schema, row, mapping, values[i], (char *)target + row->offset);
+    }
+    if (!are_known)
+        refuse_unknown_keys(loader, schema, mapping);
     return true;
 }

@@ -10,6 +10,7 @@ enum schema_type {
     SCHEMA_TEXT,       /* const char *: any text */
     SCHEMA_BOOL,       /* bool */
     SCHEMA_COUNT,      /* uint32_t */
+    SCHEMA_COUNT_NONE, /* uint32_t: a count, or "none" for UINT32_MAX */
     SCHEMA_SECONDS,    /* uint32_t: a duration of whole seconds; min and max in ms */
     SCHEMA_MS,         /* uint32_t: a duration; min and max in ms */
     SCHEMA_BYTES,      /* uint32_t: a size */

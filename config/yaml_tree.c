@@ -10,13 +10,16 @@
 #include "config/quote.h"
 #include "config/scalar.h"
 
+/* Smaller mappings, which is nearly all of them, are looked through: an index would cost more. */
+enum { KEYS_INDEXED_FROM = 12 };
+
 struct builder {
     yaml_parser_t parser;
     struct arena *arena;
     struct problem_list *problems;
     struct node *root;
     struct node *open;                      /* the innermost list or mapping not yet closed */
-    struct name_index keys[YAML_MAX_DEPTH]; /* seen in each open mapping */
+    struct name_index keys[YAML_MAX_DEPTH]; /* seen in each open mapping that is large */
     size_t depth;
     size_t node_count;
     size_t document_count;
@@ -119,6 +122,26 @@ static bool has_control_bytes(struct slice text) {
     return false;
 }
 
+static bool has_key(const struct builder *builder, const struct node *mapping, struct slice key) {
+    if (mapping->count < KEYS_INDEXED_FROM)
+        return node_find(mapping, key) != NULL;
+    return name_index_find(&builder->keys[builder->depth - 1], key) != NAME_INDEX_ABSENT;
+}
+
+/* After `node` became the last of its mapping. */
+static enum status note_key(struct builder *builder, const struct node *node) {
+    struct name_index *keys = &builder->keys[builder->depth - 1];
+    const struct node *mapping = node->parent;
+    if (mapping->count < KEYS_INDEXED_FROM)
+        return STATUS_OK;
+    if (mapping->count == KEYS_INDEXED_FROM)
+        node = mapping->first;
+    for (; node; node = node->next)
+        if (name_index_add(keys, node->key, 0) != STATUS_OK)
+            return report_no_memory(builder);
+    return STATUS_OK;
+}
+
 /* Links a node where it belongs. A second value for a key is read but hangs nowhere. */
 static enum status attach(struct builder *builder, struct node *node) {
     struct node *parent = builder->open;
@@ -129,22 +152,19 @@ static enum status attach(struct builder *builder, struct node *node) {
     }
     node->index = parent->count;
     if (parent->kind == NODE_MAPPING) {
-        struct name_index *keys = &builder->keys[builder->depth - 1];
         node->key = builder->key;
         node->key_position = builder->key_position;
         builder->has_key = false;
-        if (name_index_find(keys, node->key) != NAME_INDEX_ABSENT) {
+        if (has_key(builder, parent, node->key)) {
             char path[160];
             node_path(node, path, sizeof path);
             problem_add(builder->problems, PROBLEM_ERROR, node->key_position, path,
                         "the key is there twice; keep one of them");
             return STATUS_OK;
         }
-        if (name_index_add(keys, node->key, 0) != STATUS_OK)
-            return report_no_memory(builder);
     }
     node_append(node);
-    return STATUS_OK;
+    return parent->kind == NODE_MAPPING ? note_key(builder, node) : STATUS_OK;
 }
 
 static enum status add_node(struct builder *builder, enum node_kind kind, const yaml_event_t *event,
@@ -172,6 +192,8 @@ static void report_node(struct builder *builder, struct node *node, const char *
 /* Reported, but no reason to pass over the value itself. */
 static void refuse_decoration(struct builder *builder, const struct node *node, bool has_anchor,
                               bool has_tag) {
+    if (!has_anchor && !has_tag)
+        return;
     struct node copy = *node;
     if (has_anchor && !builder->has_sharing)
         report_node(builder, &copy,

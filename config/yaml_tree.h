@@ -7,7 +7,7 @@
 #include "config/node.h"
 #include "core/arena.h"
 
-#define YAML_MAX_BYTES (1u << 20)
+#define YAML_MAX_BYTES (4u << 20)
 #define YAML_MAX_DEPTH 64
 #define YAML_MAX_NODES 100000
 

@@ -76,7 +76,8 @@ void arena_reset(struct arena *arena) {
     arena->used_bytes = 0;
 }
 
-void *arena_alloc(struct arena *arena, size_t size) {
+/* arena_alloc() whose bytes are not zeroed. */
+static void *take(struct arena *arena, size_t size) {
     size_t used = arena->used_bytes;
     if (used > arena->limit_bytes || size > arena->limit_bytes - used)
         return NULL;
@@ -92,7 +93,12 @@ void *arena_alloc(struct arena *arena, size_t size) {
     void *bytes = block->bytes + block->used;
     block->used += rounded;
     arena->used_bytes += rounded;
-    return memset(bytes, 0, rounded);
+    return bytes;
+}
+
+void *arena_alloc(struct arena *arena, size_t size) {
+    void *bytes = take(arena, size);
+    return bytes ? memset(bytes, 0, size) : NULL;
 }
 
 void *arena_array(struct arena *arena, size_t count, size_t size) {
@@ -109,9 +115,12 @@ char *arena_strdup(struct arena *arena, const char *text) {
 char *arena_strdup_slice(struct arena *arena, struct slice text) {
     if (text.len == SIZE_MAX)
         return NULL;
-    char *copy = arena_alloc(arena, text.len + 1);
-    if (copy && text.len)
+    char *copy = take(arena, text.len + 1);
+    if (!copy)
+        return NULL;
+    if (text.len)
         memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
     return copy;
 }
 
@@ -120,10 +129,13 @@ char *arena_printf(struct arena *arena, const char *format, ...) {
     va_start(args, format);
     va_list again;
     va_copy(again, args);
-    int len = vsnprintf(NULL, 0, format, args);
+    char shorter[128]; /* what most texts are: they are formatted once */
+    int len = vsnprintf(shorter, sizeof shorter, format, args);
     va_end(args);
-    char *text = len < 0 ? NULL : arena_alloc(arena, (size_t)len + 1);
-    if (text)
+    char *text = len < 0 ? NULL : take(arena, (size_t)len + 1);
+    if (text && (size_t)len < sizeof shorter)
+        memcpy(text, shorter, (size_t)len + 1);
+    else if (text)
         vsnprintf(text, (size_t)len + 1, format, again);
     va_end(again);
     return text;

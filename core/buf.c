@@ -42,6 +42,7 @@ void buf_wipe(struct buf *buf) {
 void buf_clear(struct buf *buf) {
     buf->len = 0;
     buf->failed = false;
+    buf->lacked_memory = false;
 }
 
 bool buf_reserve(struct buf *buf, size_t extra) {
@@ -49,8 +50,10 @@ bool buf_reserve(struct buf *buf, size_t extra) {
         return false;
     if (extra <= buf->cap - buf->len)
         return true;
-    if (extra > buf->limit - buf->len || !grow(buf, buf->len + extra)) {
+    bool fits = extra <= buf->limit - buf->len;
+    if (!fits || !grow(buf, buf->len + extra)) {
         buf->failed = true;
+        buf->lacked_memory = fits;
         return false;
     }
     return true;

@@ -4,6 +4,7 @@
 #define BARKEEP_CORE_BUF_H
 
 #include "core/slice.h"
+#include "core/status.h"
 
 struct buf {
     char *ptr;
@@ -11,6 +12,7 @@ struct buf {
     size_t cap;
     size_t limit;
     bool failed; /* the limit was hit or memory ran out; contents are incomplete */
+    bool lacked_memory;
 };
 
 void buf_init(struct buf *buf, size_t limit);
@@ -34,6 +36,17 @@ void buf_consume(struct buf *buf, size_t n);
 
 static inline bool buf_ok(const struct buf *buf) {
     return !buf->failed;
+}
+
+/* Fails for `why`, unless that is STATUS_OK. */
+static inline void buf_fail(struct buf *buf, enum status why) {
+    buf->failed |= why != STATUS_OK;
+    buf->lacked_memory |= why == STATUS_NO_MEMORY;
+}
+
+/* STATUS_LIMIT or STATUS_NO_MEMORY when it has failed. */
+static inline enum status buf_status(const struct buf *buf) {
+    return !buf->failed ? STATUS_OK : buf->lacked_memory ? STATUS_NO_MEMORY : STATUS_LIMIT;
 }
 
 static inline struct slice buf_slice(const struct buf *buf) {

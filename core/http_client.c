@@ -1,4 +1,4 @@
-/* libcurl driven by the loop, and the only file that knows libcurl.
+/* libcurl driven by the loop; besides, http_destination.c alone knows libcurl.
  *
  * libcurl's callbacks only store: a watch, a deadline, received bytes. Users are called afterwards,
  * from deliver_finished(), when no libcurl function is on the stack; so an on_done may start and
@@ -12,7 +12,6 @@
  * never comes here. */
 #include "core/http_client.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
@@ -22,6 +21,7 @@
 #include <unistd.h>
 
 #include "core/http_answer.h"
+#include "core/http_destination.h"
 #include "core/wiping_memory.h"
 
 #define DEFAULT_TIMEOUT_MS 10000
@@ -30,7 +30,6 @@
 #define IDLE_CONNECTION_SEC 60L
 #define DNS_CACHE_SEC 60L
 #define SYSTEM_CA_FILE "/etc/ssl/certs/ca-certificates.crt"
-#define METADATA_SERVICE_HOST "169.254.169.254"
 
 struct http_client {
     struct loop *loop;
@@ -250,83 +249,6 @@ static int on_socket_wish(CURL *easy, curl_socket_t fd, int what, void *owner, v
     return socket_watch_new(client, fd, wanted_events(what)) ? 0 : -1;
 }
 
-/* libcurl reads "0xa9fea9fe" as the same address, so the text of the URL is looked at too. */
-static bool is_written_out(const char *url, struct slice host) {
-    struct slice text = slice_of_str(url);
-    if (!slice_starts_with(text, SLICE("http://")))
-        return false;
-    text = slice_skip(text, 7);
-    if (!slice_starts_with(text, host))
-        return false;
-    struct slice rest = slice_skip(text, host.len);
-    return rest.len == 0 || strchr("/:?", rest.ptr[0]);
-}
-
-/* 169.254.0.0/16 in inet_ntop()'s own spelling. */
-static bool is_link_local(struct slice host) {
-    char text[INET_ADDRSTRLEN];
-    struct in_addr address;
-    if (host.len >= sizeof text)
-        return false;
-    memcpy(text, host.ptr, host.len);
-    text[host.len] = '\0';
-    return inet_pton(AF_INET, text, &address) == 1 && ntohl(address.s_addr) >> 16 == 0xA9FE &&
-           inet_ntop(AF_INET, &address, text, sizeof text) && slice_eq_str(host, text);
-}
-
-static bool is_allowed_link_local(const struct http_client_request *request, struct slice host) {
-    const bool is_allowed =
-        (request->allow_link_local && slice_eq_str(host, METADATA_SERVICE_HOST)) ||
-        (request->allow_any_link_local && is_link_local(host));
-    return is_allowed && is_written_out(request->url, host);
-}
-
-static enum status check_destination(const struct http_client_request *request, const char *scheme,
-                                     const char *host, struct error *err) {
-    if (strcmp(scheme, "https") == 0)
-        return STATUS_OK;
-    if (strcmp(scheme, "http") != 0)
-        return error_set(err, STATUS_INVALID, "scheme %s is not accepted", scheme);
-    if (http_host_is_loopback(slice_of_str(host)))
-        return STATUS_OK;
-    if (is_allowed_link_local(request, slice_of_str(host)))
-        return STATUS_OK;
-    return error_set(err, STATUS_INVALID, "plain http is accepted for loopback hosts only, not %s",
-                     host);
-}
-
-/* Judges the URL as libcurl's own parser reads it. out_host is the caller's to free(). */
-static enum status check_url(const struct http_client_request *request, char **out_host,
-                             struct error *err) {
-    enum status status = STATUS_NO_MEMORY;
-    char *scheme = NULL;
-    char *host = NULL;
-    CURLU *url = curl_url();
-    if (!url)
-        goto out;
-    CURLUcode parsed = curl_url_set(url, CURLUPART_URL, request->url, CURLU_DISALLOW_USER);
-    if (parsed != CURLUE_OK) {
-        status = error_set(err, STATUS_INVALID, "bad URL: %s", curl_url_strerror(parsed));
-        goto out;
-    }
-    if (curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-        curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK) {
-        status = error_set(err, STATUS_INVALID, "bad URL: no scheme or host");
-        goto out;
-    }
-    status = check_destination(request, scheme, host, err);
-    if (status != STATUS_OK)
-        goto out;
-    *out_host = strdup(host);
-    if (!*out_host)
-        status = error_set(err, STATUS_NO_MEMORY, "no memory for an HTTP call");
-out:
-    curl_free(scheme);
-    curl_free(host);
-    curl_url_cleanup(url);
-    return status;
-}
-
 static bool add_header(struct http_call *call, const char *header) {
     struct curl_slist *longer = curl_slist_append(call->headers, header);
     if (longer)
@@ -443,7 +365,7 @@ static CURLcode set_request(CURL *easy, struct http_call *call,
 
 static enum status prepare_call(struct http_call *call, const struct http_client_request *request,
                                 struct error *err) {
-    enum status status = check_url(request, &call->host, err);
+    enum status status = http_destination_check(request, &call->host, err);
     if (status == STATUS_OK)
         status = copy_headers(call, request, err);
     if (status == STATUS_OK)

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -30,6 +31,7 @@ struct loop {
     struct loop_timer **heap; /* ordered by heap_ms; slot 0 is not used */
     uint32_t heap_len;
     uint32_t heap_slots;
+    uint32_t reserved; /* slots beyond HEAP_FIRST_SLOTS that are spoken for */
 
     void (*after_turn)(void *owner);
     void *after_turn_owner;
@@ -65,10 +67,11 @@ static void heap_sift_down(struct loop *loop, struct loop_timer *timer) {
     heap_put(loop, index, timer);
 }
 
-static bool heap_has_room(struct loop *loop) {
-    if (loop->heap_len + 1 < loop->heap_slots)
+static bool heap_has_room(struct loop *loop, uint32_t needed) {
+    if (needed <= loop->heap_slots)
         return true;
     uint32_t slots = loop->heap_slots ? loop->heap_slots * 2 : HEAP_FIRST_SLOTS;
+    slots = needed > slots ? needed : slots;
     struct loop_timer **heap = realloc(loop->heap, slots * sizeof *heap);
     if (!heap)
         return false;
@@ -127,9 +130,16 @@ static int wait_ms(const struct loop *loop, uint32_t max_wait_ms) {
     return wait > INT_MAX ? INT_MAX : (int)wait;
 }
 
+/* The system does not say why it cannot tell now: not a reason to end, nor to spin. */
+static void pause_after_failure(void) {
+    const struct timespec pause = {.tv_nsec = 1000000L};
+    nanosleep(&pause, NULL);
+}
+
 static void collect_events(struct loop *loop, uint32_t max_wait_ms) {
     int count = epoll_wait(loop->epoll_fd, loop->batch, LOOP_BATCH, wait_ms(loop, max_wait_ms));
-    assert(count >= 0 || errno == EINTR);
+    if (count < 0 && errno != EINTR)
+        pause_after_failure();
     loop->batch_len = count > 0 ? count : 0;
     loop->batch_next = 0;
     loop->now_ms = clock_monotonic_ms();
@@ -232,6 +242,18 @@ void loop_watch_stop(struct loop *loop, struct loop_watch *watch) {
             loop->batch[i].data.ptr = NULL;
 }
 
+enum status loop_reserve_timers(struct loop *loop, uint32_t count) {
+    if (!heap_has_room(loop, HEAP_FIRST_SLOTS + loop->reserved + count))
+        return STATUS_NO_MEMORY;
+    loop->reserved += count;
+    return STATUS_OK;
+}
+
+void loop_release_timers(struct loop *loop, uint32_t count) {
+    assert(loop->reserved >= count);
+    loop->reserved -= count;
+}
+
 void loop_timer_init(struct loop_timer *timer, loop_on_timer *on_timer, void *owner) {
     *timer = (struct loop_timer){.on_timer = on_timer, .owner = owner};
 }
@@ -240,7 +262,7 @@ enum status loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t
     uint64_t now_ms = loop_now_ms(loop);
     uint64_t due_ms = delay_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + delay_ms;
     if (timer->heap_index == 0) {
-        if (!heap_has_room(loop))
+        if (!heap_has_room(loop, loop->heap_len + 2)) /* slot 0 is not used */
             return STATUS_NO_MEMORY;
         timer->heap_index = ++loop->heap_len;
         timer->heap_ms = due_ms;

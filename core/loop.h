@@ -59,6 +59,10 @@ enum status loop_watch_change(struct loop *loop, struct loop_watch *watch, uint3
  * the fd. Idempotent. */
 void loop_watch_stop(struct loop *loop, struct loop_watch *watch);
 
+/* Room for `count` more timers: those that it was made for can then always be set. Given back by
+ * loop_release_timers(). */
+enum status loop_reserve_timers(struct loop *loop, uint32_t count);
+void loop_release_timers(struct loop *loop, uint32_t count);
 void loop_timer_init(struct loop_timer *timer, loop_on_timer *on_timer, void *owner);
 /* (Re)arms. Moving a deadline further away costs two stores; the heap is corrected when the old
  * time comes. */

@@ -14,6 +14,7 @@
 
 struct mailbox {
     _Atomic(struct message *) newest;
+    _Atomic bool is_unsignalled; /* the last signal failed: the next push tries again */
     int event_fd;
     void *receiver;
     struct loop_watch watch;
@@ -25,6 +26,8 @@ static void signal_receiver(struct mailbox *mailbox) {
     do
         written = write(mailbox->event_fd, &one, sizeof one);
     while (written < 0 && errno == EINTR);
+    atomic_store_explicit(&mailbox->is_unsignalled, written < 0 && errno != EAGAIN,
+                          memory_order_relaxed);
 }
 
 static void clear_signal(struct mailbox *mailbox) {
@@ -85,7 +88,7 @@ void mailbox_post(struct mailbox *mailbox, struct message *message) {
         message->next = newest;
     while (!atomic_compare_exchange_weak_explicit(&mailbox->newest, &newest, message,
                                                   memory_order_release, memory_order_relaxed));
-    if (!newest)
+    if (!newest || atomic_load_explicit(&mailbox->is_unsignalled, memory_order_relaxed))
         signal_receiver(mailbox);
 }
 

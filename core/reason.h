@@ -30,6 +30,7 @@
     X(REASON_HEAD_TIMEOUT, "head_timeout", 408, "The request did not arrive in time")              \
     X(REASON_BODY_TOO_LARGE, "body_too_large", 413, "The request body is too large")               \
     X(REASON_CONTENT_TYPE, "content_type", 415, "The body is of a kind that is not read here")     \
+    X(REASON_WRONG_HOST, "wrong_host", 421, "The connection was made for another host")            \
     X(REASON_RATE_LIMITED, "rate_limited", 429, "Too many requests")                               \
     X(REASON_HEAD_TOO_LARGE, "head_too_large", 431, "The request head is too large")               \
     X(REASON_UPSTREAM_UNREACHABLE, "upstream_unreachable", 502, "The upstream cannot be reached")  \

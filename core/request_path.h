@@ -23,7 +23,8 @@ enum path_verdict {
 
 struct request_path {
     struct slice text;      /* begins with '/' */
-    bool has_encoded_slash; /* holds %2F: only routes with encoded_slashes: pass take it */
+    bool has_encoded_slash; /* came with %2F, even if a ".." took it back: only routes with
+                               encoded_slashes: pass take it */
 };
 
 /* `raw` is the path part of the request target, without query. Writes at most raw.len bytes to

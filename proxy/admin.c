@@ -5,6 +5,7 @@
 
 #include <microhttpd.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "proxy/admin_pages.h"
@@ -150,6 +151,14 @@ struct admin *admin_new(struct loop *loop, struct keeper *keeper, int listen_fd,
     }
     admin_run(admin);
     return admin;
+}
+
+/* MHD_stop_daemon() would shut the socket down, for the other process too. */
+void admin_stop_listening(struct admin *admin) {
+    MHD_socket fd = MHD_quiesce_daemon(admin->daemon);
+    if (fd != MHD_INVALID_SOCKET) {
+        close(fd);
+    }
 }
 
 void admin_free(struct admin *admin) {

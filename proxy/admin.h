@@ -11,6 +11,8 @@ struct keeper;
 
 /* Takes the listening descriptor. NULL on failure. */
 struct admin *admin_new(struct loop *loop, struct keeper *keeper, int listen_fd, struct error *err);
+/* Another process answers at its address from now on. */
+void admin_stop_listening(struct admin *admin);
 void admin_free(struct admin *admin); /* NULL is fine */
 
 #endif

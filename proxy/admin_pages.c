@@ -248,6 +248,28 @@ static uint64_t requests_of(const struct keeper *keeper, size_t route, bool allo
     return total;
 }
 
+static bool is_ejected(const struct keeper *keeper, size_t route, size_t upstream) {
+    struct worker_metrics *workers[256];
+    size_t count = keeper_worker_count(keeper);
+    for (size_t i = 0; i < count; i++) {
+        workers[i] = keeper_worker_metrics(keeper, i);
+    }
+    size_t place = keeper_route_place(keeper, route);
+    return metrics_upstreams_ejected(workers, count, place) >> upstream & 1;
+}
+
+static void write_upstreams(const struct keeper *keeper, size_t route, struct json_out *out) {
+    const struct config_route *from = &keeper_config(keeper)->routes[route];
+    json_out_array_begin(out, "upstreams");
+    for (size_t i = 0; i < from->upstream_count; i++) {
+        json_out_object_begin(out, NULL);
+        json_out_cstr(out, "url", from->upstreams[i].text);
+        json_out_bool(out, "ejected", is_ejected(keeper, route, i));
+        json_out_object_end(out);
+    }
+    json_out_array_end(out);
+}
+
 unsigned admin_write_status_json(const struct keeper *keeper, struct buf *page) {
     const struct config *config = keeper_config(keeper);
     struct json_out out;
@@ -266,6 +288,7 @@ unsigned admin_write_status_json(const struct keeper *keeper, struct buf *page) 
         json_out_cstr(&out, "path", config->routes[i].path);
         json_out_u64(&out, "allowed", requests_of(keeper, i, true));
         json_out_u64(&out, "refused", requests_of(keeper, i, false));
+        write_upstreams(keeper, i, &out);
         json_out_object_end(&out);
     }
     json_out_array_end(&out);
@@ -312,10 +335,21 @@ static void html_age(struct buf *page, bool is_ready, int64_t age_sec, const cha
     html_cell(page, error);
 }
 
+static void html_upstreams(const struct keeper *keeper, size_t route, struct buf *page) {
+    const struct config_route *from = &keeper_config(keeper)->routes[route];
+    buf_append_str(page, "<td>");
+    for (size_t i = 0; i < from->upstream_count; i++) {
+        bool is_bad = is_ejected(keeper, route, i);
+        buf_append_str(page, is_bad ? "<div class=bad>" : "<div>");
+        html_text(page, from->upstreams[i].text);
+        buf_append_str(page, is_bad ? " ejected</div>" : "</div>");
+    }
+}
+
 static void html_routes(const struct keeper *keeper, struct buf *page) {
     const struct config *config = keeper_config(keeper);
-    buf_append_str(page,
-                   "<h2>Routes</h2><table><tr><th>name<th>host<th>path<th>allowed<th>refused");
+    buf_append_str(page, "<h2>Routes</h2><table><tr><th>name<th>host<th>path<th>allowed<th>refused"
+                         "<th>upstreams");
     for (size_t i = 0; i < config->route_count; i++) {
         buf_append_str(page, "<tr>");
         html_cell(page, config->routes[i].name);
@@ -323,6 +357,7 @@ static void html_routes(const struct keeper *keeper, struct buf *page) {
         html_cell(page, config->routes[i].path);
         buf_printf(page, "<td>%llu<td>%llu", (unsigned long long)requests_of(keeper, i, true),
                    (unsigned long long)requests_of(keeper, i, false));
+        html_upstreams(keeper, i, page);
     }
     buf_append_str(page, "</table>");
 }

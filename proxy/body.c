@@ -1,5 +1,6 @@
 /* One loop for both directions. Body bytes are decoded in place in the source's buffer and leave it
- * straight to the sink's socket where framing allows; only chunked output is copied once. */
+ * straight to the sink's socket where framing allows; only chunked output is copied once. Long
+ * bodies of known length that nobody searches do not come to us at all: the kernel moves them. */
 #include "proxy/body.h"
 
 #include <stdio.h>
@@ -8,6 +9,10 @@
 enum { PUMP_BUDGET = 8 };
 /* Longest chunk-size line plus the CRLF after the data. */
 enum { CHUNK_OVERHEAD = 16 + 2 + 2 };
+/* Less than this, of a peer that has it to give or to take, is no progress. */
+enum { STRETCH_BYTES = 64 * 1024 };
+/* Body bytes still to come that are worth the calls of splicing. */
+enum { SPLICE_MIN = 128 * 1024 };
 /* Room below which another chunk is not worth its framing. */
 enum { CHUNK_MIN_ROOM = 512 };
 
@@ -23,6 +28,13 @@ void body_init(struct body *body, enum body_kind kind, uint64_t length, bool wri
     }
     if (kind == BODY_NONE) {
         body->is_written = true;
+    }
+}
+
+void body_done(struct body *body) {
+    if (body->pipe) {
+        pipe_give_back(body->pipe, body->pending == 0);
+        body->pipe = NULL;
     }
 }
 
@@ -173,8 +185,23 @@ static size_t body_write_plain(struct conn *sink, struct slice data) {
     return sent;
 }
 
+static bool body_forward_piped(struct body *body, struct conn *sink) {
+    size_t sent = 0;
+    conn_splice_out(sink, body->pipe, body->pending, &sent);
+    body->pending -= sent;
+    body->moved += sent;
+    if (body->pending > 0) {
+        return false;
+    }
+    body_done(body);
+    return true;
+}
+
 /* Forwards pending bytes; false when the sink takes no more for now. */
 static bool body_forward(struct body *body, struct conn *source, struct conn *sink) {
+    if (body->pipe) {
+        return body_forward_piped(body, sink);
+    }
     struct slice data = slice_of(source->in.bytes + source->in.start, body->pending);
     size_t taken =
         body->writes_chunked ? body_write_chunk(sink, data) : body_write_plain(sink, data);
@@ -209,7 +236,30 @@ static enum body_pump_result body_refill(struct body *body, struct conn *source)
     return BODY_PUMP_SOURCE_ENDED;
 }
 
-static enum body_pump_result body_read_on(struct body *body, struct conn *source, int *budget) {
+static bool body_may_splice(const struct body *body, const struct conn *source,
+                            const struct conn *sink) {
+    return body->left >= SPLICE_MIN && body->kind == BODY_LENGTH && !body->scan &&
+           !body->writes_chunked && !source->tls && !sink->tls &&
+           body->left <= body->limit - body->moved && io_buffer_is_empty(&source->in);
+}
+
+/* What the source has goes into a pipe. False when it has to be read instead. */
+static bool body_splice_in(struct body *body, struct conn *source) {
+    body->pipe = pipe_take(io_pool_pipes(source->pool));
+    if (!body->pipe) {
+        return false;
+    }
+    conn_rest(source);
+    body->pending = conn_splice_in(source, body->pipe, body->left);
+    body->left -= body->pending;
+    if (body->pending == 0) {
+        body_done(body);
+    }
+    return body->pending > 0;
+}
+
+/* Finds body bytes, or reads more of them, in the source's `in`. */
+static enum body_pump_result body_read(struct body *body, struct conn *source, int *budget) {
     switch (body_decode(body, &source->in)) {
     case DECODE_DATA:
         return body->pending > body->limit - body->moved ? BODY_PUMP_TOO_LARGE : BODY_PUMP_AGAIN;
@@ -223,6 +273,25 @@ static enum body_pump_result body_read_on(struct body *body, struct conn *source
     }
     *budget -= 1;
     return body_refill(body, source);
+}
+
+static enum body_pump_result body_read_on(struct body *body, struct conn *source, struct conn *sink,
+                                          int *budget) {
+    if (body_may_splice(body, source, sink)) {
+        switch (conn_flush(sink)) { /* the head goes first */
+        case IO_OK:
+            break;
+        case IO_ERROR:
+            return BODY_PUMP_SINK_BROKEN;
+        default:
+            return BODY_PUMP_WAIT_SINK;
+        }
+        if (body_splice_in(body, source)) {
+            *budget -= 1;
+            return BODY_PUMP_AGAIN;
+        }
+    }
+    return body_read(body, source, budget);
 }
 
 /* The terminator found no room. */
@@ -269,7 +338,10 @@ enum body_pump_result body_pump(struct body *body, struct conn *source, struct c
         if (budget == 0) {
             return BODY_PUMP_AGAIN;
         }
-        enum body_pump_result result = body_read_on(body, source, &budget);
+        enum body_pump_result result = body_read_on(body, source, sink, &budget);
+        if (result == BODY_PUMP_WAIT_SOURCE) {
+            conn_rest(source); /* a stream that is silent holds no block */
+        }
         if (result != BODY_PUMP_AGAIN) {
             return result;
         }
@@ -285,7 +357,10 @@ enum body_pump_result body_take(struct body *body, struct conn *source, struct s
         if (budget == 0) {
             return BODY_PUMP_AGAIN;
         }
-        enum body_pump_result result = body_read_on(body, source, &budget);
+        enum body_pump_result result = body_read(body, source, &budget);
+        if (result == BODY_PUMP_WAIT_SOURCE) {
+            conn_rest(source);
+        }
         if (result != BODY_PUMP_AGAIN) {
             return result;
         }
@@ -337,6 +412,14 @@ enum body_pump_result body_pump_bytes(struct body *body, struct slice bytes, str
         }
     }
     return BODY_PUMP_DONE;
+}
+
+bool body_has_come_on(struct body *body, bool is_kept_waiting) {
+    if (body->moved - body->noted < (is_kept_waiting ? STRETCH_BYTES : 1)) {
+        return false;
+    }
+    body->noted = body->moved;
+    return true;
 }
 
 /* Sends what is there and was not sent yet. */

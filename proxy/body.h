@@ -10,8 +10,8 @@
 #include "proxy/websocket_frames.h"
 #include "vault/leak_set.h"
 
-/* What is at the front of the source's `in`: `pending` bytes, then `held` bytes, then what was not
- * decoded yet. */
+/* Unless bytes are in `pipe`: what is at the front of the source's `in`: `pending` bytes, then
+ * `held` bytes, then what was not decoded yet. */
 struct body {
     enum body_kind kind; /* framing of the source */
     bool writes_chunked; /* framing towards the sink */
@@ -19,10 +19,12 @@ struct body {
     bool is_written;     /* the sink has everything, terminator included, in its `out` or beyond */
     uint64_t left;       /* BODY_LENGTH: bytes still to come */
     size_t pending;      /* body bytes decoded and not forwarded yet */
+    struct pipe *pipe;   /* where they are; NULL: at the front of the source's `in` */
     size_t held;         /* body bytes behind them that may be the beginning of a leak */
     struct leak_scan *scan; /* masks what the sink must not see; NULL: nothing is looked for */
     uint64_t moved;         /* body bytes forwarded */
     uint64_t limit;         /* more than this is BODY_PUMP_TOO_LARGE */
+    uint64_t noted;         /* of `moved`, by body_has_come_on() */
     struct chunked_reader chunked;
     struct websocket_frames frames; /* BODY_WEBSOCKET */
 };
@@ -40,6 +42,8 @@ enum body_pump_result {
 
 void body_init(struct body *body, enum body_kind kind, uint64_t length, bool writes_chunked,
                uint64_t limit);
+/* Lets go of what has not gone on. Idempotent; nothing to do for a body of zeros. */
+void body_done(struct body *body);
 /* Moves what can be moved now. */
 enum body_pump_result body_pump(struct body *body, struct conn *source, struct conn *sink);
 /* Takes the body out of its framing instead of forwarding it: BODY_PUMP_AGAIN with the next bytes,
@@ -51,6 +55,9 @@ void body_taken(struct body *body, struct conn *source, size_t n);
 enum body_pump_result body_pump_bytes(struct body *body, struct slice bytes, struct conn *sink);
 /* Puts as much of `bytes` behind `out` as one chunk takes; says how much. */
 size_t body_put_chunk(struct conn *sink, struct slice bytes);
+/* True when it has moved far enough since this was last true to be given more time: by a byte, or
+ * by a good stretch when somebody is keeping it waiting who could do so byte by byte. */
+bool body_has_come_on(struct body *body, bool is_kept_waiting);
 /* The same for a BODY_LENGTH whose bytes stay in the source's `in`, `offset` bytes behind its
  * front, so that they can be sent again. The block must have room for all of them. */
 enum body_pump_result body_pump_keeping(struct body *body, struct conn *source, size_t offset,

@@ -12,6 +12,10 @@
 
 /* Requests of one connection that one turn serves before the others get theirs. */
 enum { REQUESTS_PER_TURN = 16 };
+/* Its own two, and those of its exchange. */
+enum { TIMERS_PER_CLIENT = 4 };
+/* Idle connections looked at for one that can make room. */
+enum { EVICTION_LOOKS = 16, FRESH_MS = 1000 };
 enum { LINGER_MS = 2000, LINGER_BYTES_MAX = 1024 * 1024, HALF_CLOSED_GRACE_MS = 1000 };
 
 static void client_read(struct client *client);
@@ -49,11 +53,18 @@ static void list_remove(struct client *client) {
         client->next->previous = client->previous;
     }
     worker->client_count--;
+    worker->refusal_count -= client->overload != NULL;
+    if (client->is_counted) {
+        peer_counts_remove(worker->peers, &client->place);
+    }
     metric_sub(&worker->metrics.connections, 1);
 }
 
 static void client_bury(struct grave *grave) {
-    free((char *)grave - offsetof(struct client, grave));
+    struct client *client =
+        (struct client *)(void *)((char *)grave - offsetof(struct client, grave));
+    loop_release_timers(client->worker->loop, TIMERS_PER_CLIENT);
+    free(client);
 }
 
 void client_close(struct client *client, bool cut) {
@@ -61,6 +72,9 @@ void client_close(struct client *client, bool cut) {
         return;
     }
     struct worker *worker = client->worker;
+    if (client->conn.tls && tls_session_is_flooded(client->conn.tls)) {
+        metric_add(&worker->metrics.limits_reached[LIMIT_TLS_WORK], 1);
+    }
     client->state = CLIENT_CLOSED;
     idle_list_remove(client);
     list_remove(client);
@@ -232,6 +246,21 @@ static bool client_find_head(struct client *client) {
     return false;
 }
 
+/* A request has come that there is no buffer for. */
+static bool client_is_crowded_out(struct client *client) {
+    struct conn *conn = &client->conn;
+    return !conn->in.bytes && conn->can_read && io_pool_is_scarce(conn->pool) &&
+           !conn_is_quiet(conn) && !conn->peer_finished;
+}
+
+static void client_refuse_for_buffers(struct client *client) {
+    const struct h1_refusal refusal = {.reason = REASON_OVERLOADED,
+                                       .http_status = reason_http_status(REASON_OVERLOADED),
+                                       .detail = "too much is on its way already"};
+    metric_add(&client->worker->metrics.limits_reached[LIMIT_BUFFER_MEMORY], 1);
+    client_refuse_head(client, &refusal);
+}
+
 static void client_read_on(struct client *client) {
     int budget = REQUESTS_PER_TURN;
     while (client->state == CLIENT_READING) {
@@ -244,6 +273,10 @@ static void client_read_on(struct client *client) {
                 continue;
             }
             io_buffer_compact(&client->conn.in);
+        }
+        if (client_is_crowded_out(client)) {
+            client_refuse_for_buffers(client);
+            return;
         }
         switch (conn_fill(&client->conn)) {
         case IO_OK:
@@ -275,25 +308,43 @@ static void on_client_resume(struct loop_timer *timer) {
     client_read(timer->owner);
 }
 
-void client_refuse_overload(struct client *client) {
+static void client_tell_overload(struct client *client) {
     const struct h1_refusal refusal = {.reason = REASON_OVERLOADED,
                                        .http_status = reason_http_status(REASON_OVERLOADED),
-                                       .detail = "too many connections"};
-    if (client->state == CLIENT_HANDSHAKING) {
-        client->is_overload = true;
+                                       .detail = client->overload};
+    client_refuse_head(client, &refusal);
+}
+
+void client_refuse_overload(struct client *client, enum worker_limit limit, const char *detail) {
+    struct worker *worker = client->worker;
+    metric_add(&worker->metrics.limits_reached[limit], 1);
+    if (worker->refusal_count >= worker->refusal_limit) {
+        client_close(client, true);
         return;
     }
-    client->conn.can_write = true; /* a fresh socket takes an answer */
-    client_refuse_head(client, &refusal);
+    worker->refusal_count++;
+    client->overload = detail;
+    idle_list_remove(client);
+    if (client->state == CLIENT_READING) {
+        client->conn.can_write = true; /* a fresh socket takes an answer */
+        client_tell_overload(client);
+    }
+}
+
+bool client_is_crowding(const struct client *client) {
+    return client->is_crowding;
 }
 
 static void client_begin_requests(struct client *client) {
     client->state = CLIENT_READING;
-    if (client->is_overload) {
-        client_refuse_overload(client);
-    } else {
-        client_read(client);
+    if (client->overload) {
+        client_tell_overload(client);
+        return;
     }
+    if (!client->is_idle_listed) {
+        idle_list_add(client);
+    }
+    client_read(client);
 }
 
 /* An alert that says why is lost when bytes that nobody read are met by a close. */
@@ -320,6 +371,9 @@ static void client_handshake(struct client *client) {
         client_begin_requests(client);
         break;
     case IO_WAIT:
+        if (tls_session_has_heard(client->conn.tls)) {
+            idle_list_remove(client); /* under way: its deadline ends it, not the need for room */
+        }
         break;
     default:
         client_fail_handshake(client);
@@ -389,13 +443,13 @@ void client_exchange_done(struct client *client, bool keep_alive) {
     loop_timer_set(client->worker->loop, &client->timer,
                    worker_config(client->worker)->limits.idle_timeout_ms);
     client_read(client);
-    if (client->worker->is_draining) {
+    if (client->worker->is_draining && !loop_timer_is_set(&client->worker->idle_timer)) {
         client_close_if_idle(client);
     }
 }
 
 /* False without memory. */
-static bool client_start_tls(struct client *client, const struct tls_server *server) {
+static bool client_start_tls(struct client *client, struct tls_server *server) {
     if (!server) {
         client->state = CLIENT_READING;
         return true;
@@ -409,10 +463,25 @@ static bool client_start_tls(struct client *client, const struct tls_server *ser
     return true;
 }
 
+/* Trusted proxies speak for many, and behind a unix socket all have one address. */
+static void client_count_peer(struct client *client) {
+    struct worker *worker = client->worker;
+    const struct config *config = worker_config(worker);
+    if (!client->address.is_ip ||
+        config_networks_hold(&config->trusted_proxies, client->address.bytes)) {
+        return;
+    }
+    client->place = peer_counts_place(worker->peers, &client->address);
+    client->is_counted = true;
+    client->is_crowding =
+        peer_counts_add(worker->peers, &client->place) > config->limits.connections_per_client;
+}
+
 struct client *client_open(struct worker *worker, int fd, const struct client_address *address,
-                           const struct tls_server *server) {
+                           struct tls_server *server) {
     struct client *client = calloc(1, sizeof *client);
-    if (!client) {
+    if (!client || loop_reserve_timers(worker->loop, TIMERS_PER_CLIENT) != STATUS_OK) {
+        free(client);
         close(fd);
         return NULL;
     }
@@ -422,12 +491,14 @@ struct client *client_open(struct worker *worker, int fd, const struct client_ad
     client->address = *address;
     if (conn_open(&client->conn, worker->loop, worker->io_pool, fd, on_client_event, client) !=
         STATUS_OK) {
+        loop_release_timers(worker->loop, TIMERS_PER_CLIENT);
         close(fd);
         free(client);
         return NULL;
     }
     if (!client_start_tls(client, server)) {
         conn_close(&client->conn, worker->loop);
+        loop_release_timers(worker->loop, TIMERS_PER_CLIENT);
         free(client);
         return NULL;
     }
@@ -438,18 +509,40 @@ struct client *client_open(struct worker *worker, int fd, const struct client_ad
     worker->clients = client;
     worker->client_count++;
     metric_add(&worker->metrics.connections, 1);
+    client_count_peer(client);
     idle_list_add(client);
     client->head_due_ms = loop_now_ms(worker->loop) + worker_config(worker)->limits.head_timeout_ms;
     loop_timer_set(worker->loop, &client->timer, worker_config(worker)->limits.head_timeout_ms);
     return client;
 }
 
-bool client_evict_idle(struct worker *worker) {
-    if (!worker->idle_first) {
-        return false;
+/* Its first request may be on its way still. */
+static bool client_is_fresh(const struct client *client) {
+    uint32_t head_ms = worker_config(client->worker)->limits.head_timeout_ms;
+    return client->head_due_ms + FRESH_MS > loop_now_ms(client->worker->loop) + head_ms;
+}
+
+/* A request that has arrived, or is about to, is not lost for the sake of another's: newcomers
+ * would drive each other out, and nobody would be served. */
+static bool client_may_be_evicted(struct client *client) {
+    return !client_is_fresh(client) &&
+           (client->state == CLIENT_HANDSHAKING || conn_is_quiet(&client->conn));
+}
+
+bool client_make_room(struct client *client) {
+    struct worker *worker = client->worker;
+    if (worker->client_count - worker->refusal_count <= worker->client_limit) {
+        return true;
     }
-    client_close(worker->idle_first, false);
-    return true;
+    struct client *idle = worker->idle_first;
+    for (int looks = EVICTION_LOOKS; idle && idle != client && looks > 0; looks--) {
+        if (client_may_be_evicted(idle)) {
+            client_close(idle, false);
+            return true;
+        }
+        idle = idle->next_idle;
+    }
+    return false;
 }
 
 /* The last look at what the kernel has of a client: a request that is here is still served, and so

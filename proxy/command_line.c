@@ -8,7 +8,13 @@
 #include <unistd.h>
 
 #include "config/problem.h"
+#include "config/quote.h"
+#include "core/process.h"
+#include "core/secret.h"
 #include "proxy/named_files.h"
+
+/* Secret memory for one listener's key at a time, a power of two. */
+enum { KEY_BYTES_MAX = 1024 * 1024 };
 
 int command_line_misused(const char *command, const char *usage, const char *text) {
     fprintf(stderr, "barkeep: %s%susage: barkeep %s %s\n", text ? text : "", text ? "; " : "",
@@ -113,20 +119,32 @@ static void print_problems(FILE *out, const char *file, const struct problem_lis
         }
     }
     if (problems->dropped) {
-        fprintf(out, "%s: %zu more problems\n", file, problems->dropped);
+        quote_print(out, slice_of_str(file));
+        fprintf(out, ": %zu more problems\n", problems->dropped);
     }
 }
 
-struct config *command_line_load(const char *file, FILE *out, bool with_warnings) {
+static struct config *load(const char *file, FILE *out, unsigned extras, bool reads_keys) {
     struct problem_list problems = {0};
-    struct config *config = config_load(file, &problems);
-    if (config && !named_files_check(config, &problems)) {
+    struct config *config = config_load_with(file, extras, &problems);
+    if (config && !named_files_check(config, reads_keys, &problems)) {
         config_unref(config);
         config = NULL;
     }
-    print_problems(out, file, &problems, with_warnings || !config);
+    print_problems(out, file, &problems, (extras & CONFIG_WARNINGS) || !config);
     problem_list_done(&problems);
     return config;
+}
+
+struct config *command_line_load(const char *file, FILE *out, unsigned extras) {
+    return load(file, out, extras, false);
+}
+
+struct config *command_line_check(const char *file, FILE *out) {
+    bool is_locked;
+    bool may_read_keys = process_harden(NULL) == STATUS_OK &&
+                         secret_memory_init(KEY_BYTES_MAX, &is_locked, NULL) == STATUS_OK;
+    return load(file, out, CONFIG_WARNINGS, may_read_keys);
 }
 
 static bool is_space(char c) {
@@ -167,6 +185,13 @@ fail:
     }
     free(text);
     return NULL;
+}
+
+bool command_line_put(struct buf *text) {
+    buf_append_char(text, '\n');
+    bool is_written = buf_ok(text) && fwrite(text->ptr, 1, text->len, stdout) == text->len;
+    buf_done(text);
+    return is_written;
 }
 
 bool command_line_wants_colour(FILE *out) {

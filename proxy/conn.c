@@ -1,9 +1,11 @@
 /* System calls of the data path live here, and for TLS in tls_session.c, and nowhere else. A read
  * shorter than asked for tells that the socket is drained, which saves the call that would say
  * EAGAIN; the next edge says when there is more. */
+#define _GNU_SOURCE /* splice */
 #include "proxy/conn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -197,6 +199,32 @@ enum io_result conn_flush(struct conn *conn) {
         io_buffer_close(&conn->out, conn->pool);
     }
     return result;
+}
+
+size_t conn_splice_in(struct conn *conn, const struct pipe *pipe, size_t count) {
+    ssize_t got = conn->can_read ? splice(conn->watch.fd, NULL, pipe->write_fd, NULL, count,
+                                          SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
+                                 : 0;
+    return got > 0 ? (size_t)got : 0;
+}
+
+enum io_result conn_splice_out(struct conn *conn, const struct pipe *pipe, size_t count,
+                               size_t *out_sent) {
+    *out_sent = 0;
+    while (conn->can_write && *out_sent < count) {
+        /* No SPLICE_F_MORE: what is here may be all for a long time. */
+        ssize_t sent = splice(pipe->read_fd, NULL, conn->watch.fd, NULL, count - *out_sent,
+                              SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        if (sent > 0) {
+            *out_sent += (size_t)sent;
+        } else if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            conn->can_write = false;
+        } else if (sent == 0 || errno != EINTR) {
+            conn->is_broken = true;
+            return IO_ERROR;
+        }
+    }
+    return *out_sent == count ? IO_OK : IO_WAIT;
 }
 
 enum io_result conn_finish_sending(struct conn *conn) {

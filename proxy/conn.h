@@ -57,6 +57,13 @@ enum io_result conn_flush(struct conn *conn);
 /* Sends straight from `bytes` when `out` is empty; *out_sent says how much went. After IO_WAIT what
  * is sent next must begin with the bytes that did not go: TLS has sealed some of them. */
 enum io_result conn_send_direct(struct conn *conn, struct slice bytes, size_t *out_sent);
+/* Moves up to `count` bytes from a plain connection, none of which is in `in`, into an empty pipe.
+ * Returns how many. After 0 conn_fill() says why: nothing is there, the end, a failure, or an
+ * urgent byte, which splice(2) does not pass and says nothing of. */
+size_t conn_splice_in(struct conn *conn, const struct pipe *pipe, size_t count);
+/* Moves `count` bytes, all that is in the pipe, to a plain connection whose `out` is empty. */
+enum io_result conn_splice_out(struct conn *conn, const struct pipe *pipe, size_t count,
+                               size_t *out_sent);
 /* Says that nothing more will be sent, while reading goes on: FIN, or under TLS close_notify. All
  * of `out` was sent. IO_WAIT: once more when it can write. Idempotent. */
 enum io_result conn_finish_sending(struct conn *conn);

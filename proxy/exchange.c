@@ -15,6 +15,7 @@ enum {
     FREE_EXCHANGES_KEPT = 256,
     PARKED_LIMIT_MS = 15000,
     REFUSE_LIMIT_MS = 10000,
+    BUFFER_WAIT_MS = 10,
 };
 
 #define TO(phase) (1u << (phase))
@@ -47,7 +48,9 @@ void exchange_set_deadline(struct exchange *exchange, uint64_t delay_ms) {
 }
 
 void exchange_resume_soon(struct exchange *exchange) {
-    loop_timer_set(exchange->worker->loop, &exchange->resume, 0);
+    struct worker *worker = exchange->worker;
+    loop_timer_set(worker->loop, &exchange->resume,
+                   io_pool_is_exhausted(worker->io_pool) ? BUFFER_WAIT_MS : 0);
 }
 
 static bool is_parked(enum phase phase) {
@@ -273,7 +276,10 @@ static void exchange_finish(struct exchange *exchange) {
     struct worker *worker = exchange->worker;
     struct client *client = exchange->client;
     exchange_record(exchange);
+    body_done(&exchange->upload);
+    body_done(&exchange->download);
     exchange_let_go_of_upstream(exchange);
+    exchange_leave_target(exchange);
     exchange_stop_waiting(exchange);
     exchange_drop_head(exchange);
     loop_timer_cancel(worker->loop, &exchange->timer);
@@ -321,6 +327,10 @@ void exchange_abort(struct exchange *exchange, enum aborted_by by) {
 void exchange_refuse(struct exchange *exchange, enum reason reason, int http_status,
                      const char *detail) {
     exchange_stop_waiting(exchange);
+    exchange_note_refusal(exchange, reason);
+    if (reason == REASON_OVERLOADED && io_pool_is_exhausted(exchange->worker->io_pool)) {
+        metric_add(&exchange->worker->metrics.limits_reached[LIMIT_BUFFER_MEMORY], 1);
+    }
     exchange->reason = reason;
     exchange->status = http_status ? http_status : reason_http_status(reason);
     if (detail != exchange->verdict.detail) {
@@ -378,6 +388,9 @@ static void exchange_take_request(struct exchange *exchange, struct slice head) 
         return;
     }
     exchange->closes_client = exchange->request.wants_close;
+    if (exchange_is_for_another(exchange)) {
+        return;
+    }
     if (exchange->audit_reserved_bytes) {
         exchange_move(exchange, PHASE_ROUTE);
     } else {

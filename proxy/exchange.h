@@ -7,6 +7,7 @@
 #include "auth/policy.h"
 #include "core/arena.h"
 #include "core/request_path.h"
+#include "proxy/balance.h"
 #include "proxy/body.h"
 #include "proxy/client_address.h"
 #include "proxy/h1_head.h"
@@ -117,7 +118,10 @@ struct exchange {
 
     /* forwarding */
     const struct config_upstream *target; /* the upstream whose turn it is */
-    size_t targets_left;                  /* others that may be tried while nothing was sent */
+    uint64_t tried; /* bits: the route's upstreams that were tried while nothing was sent */
+    struct upstream_standing *standing; /* of the target, while the request counts there */
+    bool awaits_answer;                 /* and whether it counts as unanswered */
+    unsigned connect_timeouts;          /* while nothing was sent */
     size_t pool;                          /* its pool and address row */
     size_t address;                       /* which of its addresses is tried */
     bool found_target;                    /* one that the credential may go to */
@@ -222,6 +226,10 @@ static inline bool exchange_reads_answer(const struct exchange *exchange) {
 /* How long an answer of our own may take to leave. */
 enum { OWN_PAGE_LIMIT_MS = 10000 };
 
+/* exchange_host.c: true when it was refused for naming another scheme or host than its connection
+ * is for. */
+bool exchange_is_for_another(struct exchange *exchange);
+
 /* exchange_caller.c: fills `forwarding` by the configuration it is judged by. False when it was
  * refused. */
 bool exchange_find_caller(struct exchange *exchange);
@@ -251,6 +259,22 @@ bool exchange_client_certificate(const struct exchange *exchange,
                                  const struct rendered_credential **out_source);
 /* TLS with the upstream has failed: keeps and logs why. */
 void exchange_note_tls_problem(struct exchange *exchange);
+/* Connecting takes too long: another address or upstream may do, else it is refused. */
+void exchange_on_connect_timeout(struct exchange *exchange);
+
+/* exchange_target.c */
+/* Another of the route's upstreams, to which the request then counts. With any verdict but
+ * BALANCE_CHOSEN the target stays what it was, and the request counts nowhere. */
+enum balance_verdict exchange_choose_target(struct exchange *exchange);
+/* Counts no longer. Idempotent. */
+void exchange_leave_target(struct exchange *exchange);
+/* It has answered, or will not: the first of the two since it was chosen is what counts. */
+void exchange_note_target_well(struct exchange *exchange);
+void exchange_note_target_failed(struct exchange *exchange);
+/* The same for refusals that are the upstream's fault. */
+void exchange_note_refusal(struct exchange *exchange, enum reason reason);
+/* Takes a retry out of the upstream's budget. */
+bool exchange_may_send_again(struct exchange *exchange);
 
 /* exchange_tunnel.c: the upstream's 101 to a request that opens a WebSocket: from here on bytes go
  * both ways, or it is refused. */

@@ -1,40 +1,12 @@
-/* From a route to a connection: whose turn it is among its upstreams, an idle connection or a new
- * one, the client certificate it presents, the next address or upstream when that fails before
- * anything was sent. Under TLS nothing is sent before the upstream is known to be the one meant. */
-#include <assert.h>
-
+/* From a route to a connection: an idle one or a new one to its target, the client certificate it
+ * presents, the next address or upstream when that fails before anything was sent. Under TLS
+ * nothing is sent before the upstream is known to be the one meant. */
 #include "core/log.h"
 #include "proxy/exchange.h"
 #include "proxy/tls_session.h"
 
-/* Draws the upstream whose turn it is. */
-static void exchange_choose_target(struct exchange *exchange) {
-    const struct config_route *route = exchange_route(exchange);
-    size_t first = exchange->pools->first_pool[exchange->route];
-    size_t turn = 0;
-    assert(route->upstream_count > 0);
-    if (route->upstream_count > 1) {
-        turn = exchange->pools->items[first].turn++ % route->upstream_count;
-    }
-    exchange->target = &route->upstreams[turn];
-    exchange->pool = first + turn;
-    exchange->targets_left = route->upstream_count - 1;
-}
-
-/* Nothing was sent yet: another upstream of the route may do. False when all were tried. */
-static bool exchange_choose_next_target(struct exchange *exchange) {
-    if (exchange->targets_left == 0) {
-        return false;
-    }
-    const struct config_route *route = exchange_route(exchange);
-    size_t first = exchange->pools->first_pool[exchange->route];
-    size_t turn = (exchange->pool - first + 1) % route->upstream_count;
-    exchange->target = &route->upstreams[turn];
-    exchange->pool = first + turn;
-    exchange->address = 0;
-    exchange->targets_left--;
-    return true;
-}
+/* So many addresses and upstreams are given the time to connect that a route has. */
+enum { CONNECT_TIMEOUTS_MAX = 3, LOOK_AGAIN_MS = 5 };
 
 /* How often the log repeats itself about one upstream. */
 enum { COMPLAINT_PAUSE_MS = 10000 };
@@ -110,14 +82,45 @@ static void exchange_refuse_bound(struct exchange *exchange,
     exchange_refuse(exchange, REASON_SECRET_UNAVAILABLE, 0, problem);
 }
 
+/* None was tried: the others may not have the request. */
+static void exchange_refuse_unchosen(struct exchange *exchange, enum balance_verdict verdict) {
+    struct upstream_pools *pools = exchange->pools;
+    struct route_metrics *metrics = pools->items[pools->first_pool[exchange->route]].metrics;
+    if (verdict == BALANCE_FULL) {
+        metric_add(&metrics->refused_full, 1);
+        exchange_refuse(exchange, REASON_OVERLOADED, 0,
+                        "the upstream has as many requests as this route lets it have");
+    } else {
+        metric_add(&metrics->refused_ejected, 1);
+        exchange_refuse(exchange, REASON_UPSTREAM_UNREACHABLE, 0,
+                        "the upstream has failed too often, and other requests try it already");
+    }
+}
+
+/* The newest that are known: a name may have been looked up since. */
+static const struct upstream_addresses *exchange_addresses(const struct exchange *exchange) {
+    const struct snapshot *snapshot =
+        exchange_is_of_former_rules(exchange) ? exchange->snapshot : exchange->worker->snapshot;
+    return &snapshot->addresses->upstreams[exchange->pool];
+}
+
 /* All targets were tried. */
 static void exchange_refuse_unconnected(struct exchange *exchange,
-                                        const struct rendered_credential *certificate) {
-    if (!exchange->found_target) {
+                                        const struct rendered_credential *certificate,
+                                        enum balance_verdict verdict) {
+    if (!exchange->found_target && verdict != BALANCE_NONE) {
+        exchange_refuse_unchosen(exchange, verdict);
+    } else if (!exchange->found_target) {
         exchange_refuse_bound(exchange, certificate);
     } else if (exchange->tls_problem) {
         exchange_refuse(exchange, REASON_UPSTREAM_TLS, 0, exchange->tls_problem);
-    } else if (exchange->snapshot->addresses->upstreams[exchange->pool].count == 0) {
+    } else if (exchange->connect_timeouts > 0) {
+        exchange_refuse(exchange, REASON_UPSTREAM_TIMEOUT, 0,
+                        "the connection to the upstream took too long");
+    } else if (exchange_addresses(exchange)->is_barred) {
+        exchange_refuse(exchange, REASON_UPSTREAM_UNREACHABLE, 0,
+                        "the upstream's name leads to addresses that the route does not allow");
+    } else if (exchange_addresses(exchange)->count == 0) {
         exchange_refuse(exchange, REASON_UPSTREAM_UNREACHABLE, 0,
                         "the upstream's name does not resolve");
     } else {
@@ -126,21 +129,45 @@ static void exchange_refuse_unconnected(struct exchange *exchange,
     }
 }
 
+/* Names of a configuration that has just come into force are being looked up: looks again soon. */
+static bool exchange_waits_for_addresses(struct exchange *exchange) {
+    if (!exchange_addresses(exchange)->is_pending || exchange->address > 0 ||
+        exchange_is_of_former_rules(exchange)) {
+        return false;
+    }
+    if (!loop_timer_is_set(&exchange->timer)) {
+        exchange_set_deadline(exchange, exchange_route(exchange)->connect_timeout_ms);
+    }
+    loop_timer_set(exchange->worker->loop, &exchange->resume, LOOK_AGAIN_MS);
+    return true;
+}
+
+/* By index: the one that worked last comes first. */
+static size_t exchange_address_index(const struct exchange *exchange, size_t count) {
+    return (exchange->pools->items[exchange->pool].good_address + exchange->address) % count;
+}
+
+/* Not the upstream's fault. */
+static void exchange_refuse_without_descriptor(struct exchange *exchange) {
+    metric_add(&exchange->worker->metrics.limits_reached[LIMIT_DESCRIPTORS], 1);
+    exchange_refuse(exchange, REASON_OVERLOADED, 0, "no connection to the upstream is free");
+}
+
 /* An idle connection to the target, or one to the first of its addresses that starts connecting. */
 static struct upstream *exchange_open_target(struct exchange *exchange,
                                              const struct rendered_credential *certificate) {
     struct worker *worker = exchange->worker;
     struct upstream_pool *pool = &exchange->pools->items[exchange->pool];
-    const struct upstream_addresses *addresses =
-        &exchange->snapshot->addresses->upstreams[exchange->pool];
+    const struct upstream_addresses *addresses = exchange_addresses(exchange);
     uint64_t generation = certificate && exchange->target->is_tls ? certificate->generation : 0;
     struct upstream *upstream = NULL;
+    worker->lacks_room = false;
     if (exchange->address == 0 && !exchange->has_retried) {
         upstream = upstream_take_idle(pool, generation, exchange);
     }
     while (!upstream && exchange->address < addresses->count) {
-        upstream =
-            upstream_connect(worker, pool, generation, addresses, exchange->address, exchange);
+        size_t index = exchange_address_index(exchange, addresses->count);
+        upstream = upstream_connect(worker, pool, generation, addresses, index, exchange);
         if (!upstream) {
             exchange->address++;
         }
@@ -149,17 +176,34 @@ static struct upstream *exchange_open_target(struct exchange *exchange,
 }
 
 /* Tries addresses, then the other upstreams, until one starts connecting. False when the exchange
- * was refused. */
+ * waits or was refused. */
 static bool exchange_open_upstream(struct exchange *exchange,
                                    const struct rendered_credential *certificate) {
-    do {
+    enum balance_verdict verdict = BALANCE_CHOSEN;
+    if (!exchange->target) {
+        exchange->tried = 0;
+        verdict = exchange_choose_target(exchange);
+    }
+    while (verdict == BALANCE_CHOSEN) {
         if (exchange_bound_credential(exchange, certificate) == CONFIG_NONE) {
             exchange->found_target = true;
+            if (exchange_waits_for_addresses(exchange)) {
+                return false;
+            }
             exchange->upstream = exchange_open_target(exchange, certificate);
+            if (!exchange->upstream && exchange->worker->lacks_room) {
+                exchange_refuse_without_descriptor(exchange);
+                return false;
+            }
+            if (exchange->upstream) {
+                break;
+            }
+            exchange_note_target_failed(exchange);
         }
-    } while (!exchange->upstream && exchange_choose_next_target(exchange));
+        verdict = exchange_choose_target(exchange);
+    }
     if (!exchange->upstream) {
-        exchange_refuse_unconnected(exchange, certificate);
+        exchange_refuse_unconnected(exchange, certificate, verdict);
         return false;
     }
     if (!exchange->upstream->is_connected) {
@@ -210,15 +254,38 @@ static enum io_result exchange_go_on_connecting(struct exchange *exchange,
     return exchange_handshake(exchange);
 }
 
+static void exchange_give_address_up(struct exchange *exchange) {
+    if (exchange->upstream) {
+        upstream_close(exchange->upstream);
+        exchange->upstream = NULL;
+    }
+    exchange->address++;
+}
+
+void exchange_on_connect_timeout(struct exchange *exchange) {
+    exchange_give_address_up(exchange);
+    if (++exchange->connect_timeouts >= CONNECT_TIMEOUTS_MAX) {
+        exchange_refuse(exchange, REASON_UPSTREAM_TIMEOUT, 0,
+                        "the connection to the upstream took too long");
+    }
+}
+
+/* The address that the connection was made to is where the next one begins. */
+static void exchange_remember_address(struct exchange *exchange) {
+    size_t count = exchange_addresses(exchange)->count;
+    if (exchange->address > 0 && count > 0) {
+        exchange->pools->items[exchange->pool].good_address =
+            exchange_address_index(exchange, count);
+        exchange->address = 0;
+    }
+}
+
 void exchange_step_connect(struct exchange *exchange) {
     const struct rendered_credential *certificate;
     if (!exchange_client_certificate(exchange, &certificate)) {
         exchange_refuse(exchange, REASON_SECRET_UNAVAILABLE, 0,
                         "the client certificate for the upstream cannot be read now");
         return;
-    }
-    if (!exchange->target) {
-        exchange_choose_target(exchange);
     }
     for (;;) {
         if (!exchange->upstream && !exchange_open_upstream(exchange, certificate)) {
@@ -231,9 +298,8 @@ void exchange_step_connect(struct exchange *exchange) {
         if (result == IO_OK) {
             break;
         }
-        upstream_close(exchange->upstream);
-        exchange->upstream = NULL;
-        exchange->address++;
+        exchange_give_address_up(exchange);
     }
+    exchange_remember_address(exchange);
     exchange_move(exchange, PHASE_REQUEST);
 }

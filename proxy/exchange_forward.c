@@ -119,7 +119,7 @@ static bool exchange_upload(struct exchange *exchange) {
     struct conn *upstream = &exchange->upstream->conn;
     const struct config_route *route = exchange_route(exchange);
     bool was_written = exchange->upload.is_written;
-    uint64_t moved = exchange->upload.moved;
+    bool is_awaited = exchange->phase == PHASE_REQUEST; /* later it may be half of a stream */
     switch (exchange_pump_upload(exchange)) {
     case BODY_PUMP_DONE:
         if (!was_written && exchange->phase == PHASE_REQUEST) {
@@ -147,7 +147,7 @@ static bool exchange_upload(struct exchange *exchange) {
         exchange->upload_is_over = true; /* it may have answered before it stopped listening */
         break;
     }
-    if (!exchange->upload.is_written && exchange->upload.moved != moved) {
+    if (!exchange->upload.is_written && body_has_come_on(&exchange->upload, is_awaited)) {
         exchange_set_deadline(exchange, route->idle_timeout_ms);
     }
     if (conn_flush(upstream) == IO_ERROR) {
@@ -173,7 +173,7 @@ static void exchange_on_upstream_gone(struct exchange *exchange) {
         io_buffer_is_empty(&exchange->upstream->conn.in) && exchange->informational_count == 0;
     bool may_retry = is_untouched && exchange->upstream->is_reused && !exchange->has_retried &&
                      exchange->kept_head_bytes > 0 && exchange_route(exchange)->retry_safe &&
-                     method_is_idempotent(exchange->method);
+                     method_is_idempotent(exchange->method) && exchange_may_send_again(exchange);
     const struct tls_session *tls = exchange->upstream->conn.tls;
     if (!may_retry && is_untouched && tls && tls_session_was_refused(tls)) {
         /* TLS 1.3 judges the client certificate when the request is on its way already */
@@ -285,6 +285,7 @@ static bool exchange_take_response(struct exchange *exchange, size_t head_len) {
     exchange->upstream_status = exchange->response.status;
     exchange_scrub_head(exchange, head_len);
     if (exchange->response.status == 101 && exchange->opens_websocket) {
+        exchange_note_target_well(exchange);
         exchange_begin_tunnel(exchange, head_len);
         return false;
     }
@@ -301,6 +302,7 @@ static bool exchange_take_response(struct exchange *exchange, size_t head_len) {
         return true;
     }
     exchange->upstream_head_us = clock_monotonic_us();
+    exchange_note_target_well(exchange);
     if (exchange->credential && exchange->response.status == 401) {
         exchange_on_credential_refused(exchange);
         return false;
@@ -342,8 +344,13 @@ static void exchange_read_response(struct exchange *exchange) {
         case IO_OK:
             break;
         case IO_WAIT:
+            conn_rest(upstream);
             return;
         case IO_FULL:
+            if (!upstream->in.bytes) {
+                exchange_refuse(exchange, REASON_OVERLOADED, 0, "no buffer is free");
+                return;
+            }
             exchange_refuse(exchange, REASON_UPSTREAM_PROTOCOL, 0,
                             "the upstream's head is too large");
             return;
@@ -372,7 +379,6 @@ void exchange_step_response(struct exchange *exchange) {
     }
     struct conn *client = &exchange->client->conn;
     struct conn *upstream = &exchange->upstream->conn;
-    uint64_t moved = exchange->download.moved;
     bool has_more_to_send = !exchange->upload.is_written || !io_buffer_is_empty(&upstream->out);
     if (has_more_to_send && !exchange->upload_is_over && !exchange_upload(exchange)) {
         return;
@@ -402,16 +408,19 @@ void exchange_step_response(struct exchange *exchange) {
     default:
         break;
     }
-    if (exchange->download.moved != moved) {
+    if (body_has_come_on(&exchange->download, result == BODY_PUMP_WAIT_SINK)) {
         exchange_set_deadline(exchange, exchange_route(exchange)->idle_timeout_ms);
     }
+}
+
+static bool exchange_is_blocked_by_client(const struct exchange *exchange) {
+    return exchange->download.pending > 0 || !io_buffer_is_empty(&exchange->client->conn.out);
 }
 
 void exchange_on_forward_timeout(struct exchange *exchange) {
     switch (exchange->phase) {
     case PHASE_CONNECT:
-        exchange_refuse(exchange, REASON_UPSTREAM_TIMEOUT, 0,
-                        "the connection to the upstream took too long");
+        exchange_on_connect_timeout(exchange);
         break;
     case PHASE_MCP_MESSAGE:
         exchange_refuse(exchange, REASON_HEAD_TIMEOUT, 0, "the message stopped arriving");
@@ -431,7 +440,8 @@ void exchange_on_forward_timeout(struct exchange *exchange) {
         break;
     default: /* a stream went silent: on the upstream's side, or because the client stopped reading
               */
-        exchange->reason = exchange->download.pending > 0 ? REASON_NONE : REASON_UPSTREAM_TIMEOUT;
+        exchange->reason =
+            exchange_is_blocked_by_client(exchange) ? REASON_NONE : REASON_UPSTREAM_TIMEOUT;
         exchange_abort(exchange, ABORTED_BY_TIMEOUT);
         break;
     }

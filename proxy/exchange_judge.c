@@ -163,7 +163,10 @@ void exchange_step_authenticate(struct exchange *exchange) {
     int64_t now_sec = clock_wall_sec();
     unsigned char *digest = exchange->token_digest;
     if (token.len <= config->limits.token_bytes) {
-        token_cache_digest(exchange->worker->tokens, token, digest);
+        if (!token_cache_digest(exchange->worker->tokens, token, digest)) {
+            exchange_refuse(exchange, REASON_OVERLOADED, 0, "out of memory");
+            return;
+        }
         exchange->identity = token_cache_find(exchange->worker->tokens, digest, now_sec,
                                               config->entra.clock_skew_sec);
     }

@@ -63,16 +63,13 @@ static char *read_token(const struct explain_options *options, size_t *out_len) 
                              TOKEN_BYTES_MAX, out_len);
 }
 
-static int print_json(struct explanation *explanation, struct slice id) {
+static bool print_json(struct explanation *explanation, struct slice id) {
     struct buf text;
     struct json_out out;
     buf_init(&text, JSON_BYTES_MAX);
     json_out_init(&out, &text);
     explanation_write_json(explanation, id, &out);
-    buf_append_char(&text, '\n');
-    bool is_written = buf_ok(&text) && fwrite(text.ptr, 1, text.len, stdout) == text.len;
-    buf_done(&text);
-    return is_written ? EXIT_OK : EXIT_USAGE;
+    return command_line_put(&text);
 }
 
 static int explain_one(const struct explain_ground *ground, const struct explain_question *question,
@@ -85,7 +82,7 @@ static int explain_one(const struct explain_ground *ground, const struct explain
     int code = explanation.reason == REASON_NONE ? EXIT_OK : EXIT_REFUSED;
     if (!as_json) {
         explanation_print(&explanation, stdout, command_line_wants_colour(stdout));
-    } else if (print_json(&explanation, (struct slice){NULL, 0}) != EXIT_OK) {
+    } else if (!print_json(&explanation, (struct slice){NULL, 0})) {
         code = EXIT_USAGE;
     }
     explanation_done(&explanation);
@@ -115,7 +112,7 @@ static bool explain_line(const struct explain_ground *ground, const json_t *line
         !explanation_make(&explanation, ground, &question)) {
         return false;
     }
-    bool is_written = print_json(&explanation, slice_of_str(id)) == EXIT_OK;
+    bool is_written = print_json(&explanation, slice_of_str(id));
     explanation_done(&explanation);
     return is_written;
 }
@@ -223,7 +220,7 @@ static const char *find_misuse(const struct explain_options *options,
 static int explain(const struct explain_options *options, const struct option_values *words) {
     struct explain_ground ground;
     struct error err;
-    struct config *config = command_line_load(options->config, stderr, false);
+    struct config *config = command_line_load(options->config, stderr, 0);
     if (!config) {
         return EXIT_USAGE;
     }

@@ -165,8 +165,7 @@ static void say_why(struct buf *words, const struct explanation *explanation,
         buf_printf(words, " out of %s", actions ? actions : "");
         return;
     case POLICY_GROUPS_UNKNOWN:
-        buf_append_str(words, "would match if the caller's groups, which the token does not hold, "
-                              "were known so");
+        buf_append_str(words, "depends on the caller's groups, which the token does not hold");
         return;
     case POLICY_OTHER_CLIENT:
         buf_printf(words, "wants %s; the client is %s", rule_words_conditions(arena, step->entry),

@@ -5,7 +5,7 @@
 #include "proxy/metrics.h"
 #include "proxy/rule_words.h"
 
-enum { LABEL_WIDTH = 14, NAME_WIDTH_MAX = 40, SHOWN_BYTES = 4096 };
+enum { LABEL_WIDTH = 14, NAME_WIDTH_MAX = 40, ROUTES_SHOWN_MAX = 5 };
 
 enum colour { COLOUR_GOOD, COLOUR_BAD, COLOUR_DIM, COLOUR_STRONG };
 
@@ -30,9 +30,7 @@ static const char *off(const struct page *page) {
 }
 
 static void put_text(const struct page *page, struct slice text) {
-    char shown[SHOWN_BYTES];
-    size_t len = quote_escape(text, shown, sizeof shown);
-    fwrite(shown, 1, len, page->out);
+    quote_print(page->out, text);
 }
 
 static void put_str(const struct page *page, const char *text) {
@@ -72,17 +70,76 @@ static enum colour colour_of_mark(const char *mark) {
     return is_good ? COLOUR_GOOD : strcmp(mark, "skipped") == 0 ? COLOUR_DIM : COLOUR_BAD;
 }
 
+static void put_heading(const struct page *page, const char *label) {
+    fprintf(page->out, "%s%s%s\n", on(page, COLOUR_DIM), label, off(page));
+}
+
+static void put_list_item(const struct page *page, const struct explain_item *item, int width) {
+    put_item(page, item->name, width, item->mark, colour_of_mark(item->mark));
+    put_str(page, item->text);
+    fputc('\n', page->out);
+}
+
 static void put_list(const struct page *page, const char *label, const struct explain_list *list) {
     if (!list->count) {
         return;
     }
-    fprintf(page->out, "%s%s%s\n", on(page, COLOUR_DIM), label, off(page));
+    put_heading(page, label);
     int width = list_width(list);
     for (const struct explain_item *item = list->first; item; item = item->next) {
-        put_item(page, item->name, width, item->mark, colour_of_mark(item->mark));
-        put_str(page, item->text);
-        fputc('\n', page->out);
+        put_list_item(page, item, width);
     }
+}
+
+static bool is_skipped_like(const struct explain_item *check, const struct explain_item *other) {
+    return strcmp(check->mark, "skipped") == 0 && strcmp(check->text, other->text) == 0;
+}
+
+/* The names of all that were skipped for one reason, on the line of the first. */
+static void put_skipped(const struct page *page, const struct explain_list *checks,
+                        const struct explain_item *skipped, int width) {
+    const struct explain_item *check = checks->first;
+    while (!is_skipped_like(check, skipped)) {
+        check = check->next;
+    }
+    if (check != skipped) {
+        return;
+    }
+    fprintf(page->out, "  %s%-*s%s", on(page, COLOUR_DIM), width, "skipped", off(page));
+    for (const char *before = " "; check; check = check->next) {
+        if (is_skipped_like(check, skipped)) {
+            fprintf(page->out, "%s%s", before, check->name);
+            before = ", ";
+        }
+    }
+    fputs(": ", page->out);
+    put_str(page, skipped->text);
+    fputc('\n', page->out);
+}
+
+/* What was compared comes first: of claims, half of the checks have nothing to compare. */
+static void put_checks(const struct page *page, const struct explain_list *checks) {
+    if (!checks->count) {
+        return;
+    }
+    put_heading(page, "token");
+    int width = list_width(checks);
+    for (const struct explain_item *check = checks->first; check; check = check->next) {
+        if (strcmp(check->mark, "skipped") != 0) {
+            put_list_item(page, check, width);
+        }
+    }
+    for (const struct explain_item *check = checks->first; check; check = check->next) {
+        if (strcmp(check->mark, "skipped") == 0) {
+            put_skipped(page, checks, check, width);
+        }
+    }
+}
+
+/* Allowed by no rule. */
+static bool is_trial(const struct explanation *explanation) {
+    return explanation->reason == REASON_NONE && explanation->has_decision &&
+           !explanation->decision.rule;
 }
 
 static void put_answer(const struct page *page, const struct explanation *explanation) {
@@ -93,7 +150,8 @@ static void put_answer(const struct page *page, const struct explanation *explan
         fprintf(page->out, "%sdepends on Microsoft Graph%s: ", on(page, COLOUR_STRONG), off(page));
         put_str(page, explanation->detail);
         fputc('\n', page->out);
-        put_list(page, "if in the groups of", &explanation->with_groups);
+        put_list(page, "if the caller is in no group, or in those of a rule",
+                 &explanation->with_groups);
         return;
     }
     fprintf(page->out, "%s%s%s", on(page, is_allowed ? COLOUR_GOOD : COLOUR_BAD),
@@ -106,9 +164,12 @@ static void put_answer(const struct page *page, const struct explanation *explan
         fputs(" by ", page->out);
         put_str(page, explanation->decision.rule);
     }
-    if (*explanation->detail) {
+    const char *why = is_trial(explanation)
+                          ? "the route is under shadow, where a valid token is enough"
+                          : explanation->detail;
+    if (*why) {
         fputs(": ", page->out);
-        put_str(page, explanation->detail);
+        put_str(page, why);
     }
     fputc('\n', page->out);
 }
@@ -142,11 +203,33 @@ static void put_mcp(const struct page *page, const struct explanation *explanati
     fprintf(page->out, ", gate %s\n", explain_gate_name(asked->gate));
 }
 
+/* Where nothing is close, what there is. */
+static void put_all_routes(const struct page *page, const struct explanation *explanation) {
+    const struct config *config = explanation->ground->config;
+    if (explanation->close_routes.count) {
+        return;
+    }
+    put_heading(page, "routes");
+    for (size_t i = 0; i < config->route_count && i < ROUTES_SHOWN_MAX; i++) {
+        const struct config_route *route = &config->routes[i];
+        fprintf(page->out, "  %s takes host %s, path ", route->name,
+                route->host ? route->host : "any");
+        put_str(page, route->path);
+        fputc('\n', page->out);
+    }
+    if (config->route_count > ROUTES_SHOWN_MAX) {
+        fprintf(page->out, "  and %zu more\n", config->route_count - ROUTES_SHOWN_MAX);
+    }
+}
+
 static void put_route(const struct page *page, struct explanation *explanation) {
     if (explanation->is_own_page) {
         put_line(page, "route", "none: a page of barkeep's own");
+    } else if (!explanation->path) {
+        put_line(page, "route", "not looked for: the request does not come that far");
     } else if (explanation->route == CONFIG_NONE) {
         put_line(page, "route", "none");
+        put_all_routes(page, explanation);
     } else {
         const struct config_route *route = &explanation->ground->config->routes[explanation->route];
         const char *upstreams = rule_words_upstreams(&explanation->arena, route);
@@ -185,11 +268,9 @@ static void put_identity(const struct page *page, const struct explanation *expl
         put_text(page, identity->name);
         fputc(')', page->out);
     }
-    fputs(" of tenant ", page->out);
-    put_text(page, identity->tenant);
-    fputs(", client application ", page->out);
-    put_text(page, identity->app);
     fputc('\n', page->out);
+    put_words(page, "tenant", &identity->tenant, 1);
+    put_words(page, "application", &identity->app, 1);
     put_words(page, "roles", identity->roles, identity->role_count);
     put_words(page, "scopes", identity->scopes, identity->scope_count);
     put_words(page, "groups", identity->groups, identity->group_count);
@@ -229,7 +310,9 @@ static void put_shadows(const struct page *page, const struct decision *decision
     for (size_t i = 0; i < decision->shadow_count; i++) {
         put_label(page, i ? "" : "shadow");
         put_str(page, decision->shadows[i]);
-        fputs(" would have decided\n", page->out);
+        bool is_reason = strcmp(decision->shadows[i], reason_code(REASON_NO_ROLE)) == 0;
+        fputs(is_reason ? ": the route's rules would have refused\n" : " would have decided\n",
+              page->out);
     }
 }
 
@@ -256,12 +339,14 @@ void explanation_print(struct explanation *explanation, FILE *out, bool is_colou
     put_request(&page, explanation);
     put_route(&page, explanation);
     put_mcp(&page, explanation);
-    put_list(&page, "token", &explanation->checks);
+    put_checks(&page, &explanation->checks);
     put_identity(&page, explanation);
     put_rules(&page, explanation);
     put_shadows(&page, &explanation->decision);
     put_credential(&page, explanation);
-    put_list(&page, "rates", &explanation->rates);
+    if (explanation->reason == REASON_NONE) {
+        put_list(&page, "rates", &explanation->rates);
+    }
     put_list(&page, "near misses", &explanation->near_misses);
     put_list(&page, "notes", &explanation->notes);
 }

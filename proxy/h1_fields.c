@@ -4,7 +4,7 @@
 #include "proxy/h1_fields.h"
 
 enum {
-    NAME_BYTES_MAX = 256,
+    NAME_BYTES_MAX = 255, /* others keep the length in a byte */
     CONNECTION_TOKENS_MAX = 100,
 };
 

@@ -61,29 +61,50 @@ static enum h1_outcome request_line_read(const char **in_out_at, const char *end
     return H1_COMPLETE;
 }
 
+static const struct {
+    struct slice prefix;
+    struct slice port; /* when the authority names none */
+} schemes[] = {
+    [H1_SCHEME_HTTP] = {{"http://", 7}, {"80", 2}},
+    [H1_SCHEME_HTTPS] = {{"https://", 8}, {"443", 3}},
+};
+
+static bool has_scheme(struct slice target, enum h1_scheme scheme) {
+    struct slice prefix = schemes[scheme].prefix;
+    return target.len > prefix.len && h1_equal_nocase(slice_of(target.ptr, prefix.len), prefix);
+}
+
+/* What the target says beside the path; all zero unless it is in absolute-form. */
+struct target_origin {
+    enum h1_scheme scheme;
+    struct slice authority;
+};
+
 /* Splits "http://authority/path?query". A query without a path is refused: its origin-form needs a
  * '/' that is nowhere in the head, and nobody sends it. */
-static bool absolute_form_split(struct slice target, struct slice *out_authority,
+static bool absolute_form_split(struct slice target, struct target_origin *out_origin,
                                 struct slice *out_path) {
-    const struct slice scheme = SLICE("http://");
-    if (target.len <= scheme.len || !h1_equal_nocase(slice_of(target.ptr, scheme.len), scheme)) {
+    enum h1_scheme scheme = has_scheme(target, H1_SCHEME_HTTP)    ? H1_SCHEME_HTTP
+                            : has_scheme(target, H1_SCHEME_HTTPS) ? H1_SCHEME_HTTPS
+                                                                  : H1_SCHEME_NONE;
+    if (scheme == H1_SCHEME_NONE) {
         return false;
     }
-    struct slice rest = slice_skip(target, scheme.len);
+    struct slice rest = slice_skip(target, schemes[scheme].prefix.len);
     size_t slash = slice_index(rest, '/');
-    *out_authority = slice_of(rest.ptr, slash);
+    *out_origin = (struct target_origin){scheme, slice_of(rest.ptr, slash)};
     *out_path = slash == rest.len ? SLICE("/") : slice_skip(rest, slash);
     return true;
 }
 
-/* `authority` stays empty unless the target names one. */
 static enum h1_outcome target_read(const struct request_line *line, struct slice *out_target,
-                                   struct slice *out_authority, struct h1_refusal *out_refusal) {
+                                   struct target_origin *out_origin,
+                                   struct h1_refusal *out_refusal) {
     if (slice_eq(line->method, SLICE("CONNECT")) || slice_eq(line->method, SLICE("TRACE")) ||
         slice_eq(line->method, SLICE("TRACK"))) {
         return h1_refuse(out_refusal, REASON_METHOD_REFUSED, 405, "the method is never accepted");
     }
-    *out_authority = (struct slice){NULL, 0};
+    *out_origin = (struct target_origin){0};
     *out_target = line->target;
     if (line->target.ptr[0] == '/') {
         return H1_COMPLETE;
@@ -91,21 +112,23 @@ static enum h1_outcome target_read(const struct request_line *line, struct slice
     if (slice_eq(line->target, SLICE("*")) && slice_eq(line->method, SLICE("OPTIONS"))) {
         return H1_COMPLETE;
     }
-    if (!absolute_form_split(line->target, out_authority, out_target)) {
+    if (!absolute_form_split(line->target, out_origin, out_target)) {
         return h1_bad_request(out_refusal, "the request target is neither a path nor an http URL");
     }
     return H1_COMPLETE;
 }
 
-/* The port of a valid Host value whose name is `name`, without ':'; "80" when there is none. */
-static struct slice port_of(struct slice host, struct slice name) {
-    return host.len == name.len ? SLICE("80") : slice_skip(host, name.len + 1);
+/* The port of a valid Host value whose name is `name`, without ':'. */
+static struct slice port_of(struct slice host, struct slice name, struct slice fallback) {
+    return host.len == name.len ? fallback : slice_skip(host, name.len + 1);
 }
 
-static bool is_same_authority(struct slice authority, struct slice host, struct slice host_name) {
+static bool is_same_authority(const struct target_origin *origin, struct slice host,
+                              struct slice host_name) {
     struct slice name;
-    return h1_host_is_valid(authority, &name) && h1_equal_nocase(name, host_name) &&
-           slice_eq(port_of(authority, name), port_of(host, host_name));
+    struct slice usual = schemes[origin->scheme].port;
+    return h1_host_is_valid(origin->authority, &name) && h1_equal_nocase(name, host_name) &&
+           slice_eq(port_of(origin->authority, name, usual), port_of(host, host_name, usual));
 }
 
 /* RFC 9110 10.1.1. HTTP/1.0 has no interim responses, so that its expectation cannot be met. */
@@ -138,7 +161,7 @@ static void authorization_read(struct h1_request *request, struct slice value) {
 }
 
 /* Looks at the headers that matter in a request only. */
-static enum h1_outcome headers_judge(struct h1_request *request, struct slice authority,
+static enum h1_outcome headers_judge(struct h1_request *request, const struct target_origin *origin,
                                      struct h1_refusal *out_refusal) {
     struct slice host_name = {NULL, 0};
     enum h1_outcome outcome = H1_COMPLETE;
@@ -168,7 +191,7 @@ static enum h1_outcome headers_judge(struct h1_request *request, struct slice au
     if (request->host.ptr == NULL) {
         return h1_bad_request(out_refusal, "Host is missing");
     }
-    if (authority.ptr != NULL && !is_same_authority(authority, request->host, host_name)) {
+    if (origin->scheme != H1_SCHEME_NONE && !is_same_authority(origin, request->host, host_name)) {
         return h1_bad_request(out_refusal, "the request target names another host than Host");
     }
     return H1_COMPLETE;
@@ -194,16 +217,17 @@ enum h1_outcome h1_request_parse(struct slice head, const struct h1_limits *limi
     const char *at = head.ptr + (head.ptr[0] == '\r' && head.ptr[1] == '\n' ? 2 : 0);
     struct request_line line;
     struct slice target;
-    struct slice authority;
+    struct target_origin origin;
     struct h1_fields fields;
     if (request_line_read(&at, end, limits, &line, out_refusal) != H1_COMPLETE ||
-        target_read(&line, &target, &authority, out_refusal) != H1_COMPLETE ||
+        target_read(&line, &target, &origin, out_refusal) != H1_COMPLETE ||
         h1_fields_read(slice_of(at, (size_t)(end - at)), limits, H1_NAME, line.minor_version,
                        headers, &fields, out_refusal) != H1_COMPLETE) {
         return H1_REFUSED;
     }
     struct h1_request request = {
         .method = line.method,
+        .scheme = origin.scheme,
         .target = target,
         .minor_version = line.minor_version,
         .headers = headers,
@@ -212,7 +236,7 @@ enum h1_outcome h1_request_parse(struct slice head, const struct h1_limits *limi
         .content_length = fields.content_length,
         .wants_close = fields.has_close || line.minor_version == 0,
     };
-    if (headers_judge(&request, authority, out_refusal) != H1_COMPLETE) {
+    if (headers_judge(&request, &origin, out_refusal) != H1_COMPLETE) {
         return H1_REFUSED;
     }
     *out_request = request;

@@ -88,8 +88,13 @@ struct h1_limits {
 };
 enum { H1_TARGET_BYTES_MAX = 8192 };
 
+/* What an absolute-form target begins with. */
+enum h1_scheme { H1_SCHEME_NONE, H1_SCHEME_HTTP, H1_SCHEME_HTTPS };
+
 struct h1_request {
     struct slice method;
+    enum h1_scheme scheme; /* of an absolute-form target; whether it is the connection's is judged
+                              elsewhere */
     struct slice target; /* origin-form: begins with '/'; path and query of an absolute-form target,
                             "/" when it has neither (a query without a path is refused); "*" */
     struct slice host;   /* value of Host, validated; may hold a port */

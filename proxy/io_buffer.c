@@ -1,10 +1,15 @@
 /* The pool is a plain free list: last in, first out keeps the hot blocks in the processor's cache.
- */
+ * What a rush has left goes back to the system bit by bit. */
 #include "proxy/io_buffer.h"
 
 #include <stdlib.h>
 
 #include "core/secret.h"
+
+/* Of the blocks, one in so many is for what is under way. */
+enum { RESERVE_SHARE = 4 };
+/* Free blocks that stay, however long they are not used. */
+enum { FREE_BLOCKS_KEPT = 16 };
 
 struct io_block {
     struct io_block *next;
@@ -15,6 +20,9 @@ struct io_pool {
     size_t block_bytes;
     size_t max_blocks;
     size_t out_blocks;
+    size_t free_count;
+    size_t unused; /* the fewest that were free since the last trim */
+    struct pipe_shelf pipes;
 };
 
 struct io_pool *io_pool_new(size_t block_bytes, size_t max_blocks) {
@@ -36,11 +44,35 @@ void io_pool_free(struct io_pool *pool) {
         pool->free_blocks = block->next;
         free(block);
     }
+    pipe_shelf_done(&pool->pipes);
     free(pool);
+}
+
+struct pipe_shelf *io_pool_pipes(struct io_pool *pool) {
+    return &pool->pipes;
 }
 
 size_t io_pool_block_bytes(const struct io_pool *pool) {
     return pool->block_bytes;
+}
+
+bool io_pool_is_scarce(const struct io_pool *pool) {
+    return pool->out_blocks >= pool->max_blocks - pool->max_blocks / RESERVE_SHARE;
+}
+
+bool io_pool_is_exhausted(const struct io_pool *pool) {
+    return pool->out_blocks >= pool->max_blocks;
+}
+
+void io_pool_trim(struct io_pool *pool) {
+    size_t surplus = (pool->unused + 1) / 2;
+    while (surplus-- > 0 && pool->free_count > FREE_BLOCKS_KEPT) {
+        struct io_block *block = pool->free_blocks;
+        pool->free_blocks = block->next;
+        pool->free_count--;
+        free(block);
+    }
+    pool->unused = pool->free_count;
 }
 
 bool io_buffer_open(struct io_buffer *buffer, struct io_pool *pool) {
@@ -53,6 +85,8 @@ bool io_buffer_open(struct io_buffer *buffer, struct io_pool *pool) {
     struct io_block *block = pool->free_blocks;
     if (block) {
         pool->free_blocks = block->next;
+        pool->free_count--;
+        pool->unused = pool->free_count < pool->unused ? pool->free_count : pool->unused;
     } else {
         block = malloc(pool->block_bytes);
         if (!block) {
@@ -72,6 +106,7 @@ void io_buffer_close(struct io_buffer *buffer, struct io_pool *pool) {
     struct io_block *block = (struct io_block *)(void *)buffer->bytes;
     block->next = pool->free_blocks;
     pool->free_blocks = block;
+    pool->free_count++;
     pool->out_blocks--;
     *buffer = (struct io_buffer){0};
 }

@@ -5,13 +5,22 @@
 #define BARKEEP_PROXY_IO_BUFFER_H
 
 #include "core/slice.h"
+#include "proxy/pipe.h"
 
 struct io_pool;
 
 /* Blocks of `block_bytes`; at most `max_blocks` are out at once. Used by one thread. */
 struct io_pool *io_pool_new(size_t block_bytes, size_t max_blocks);
 void io_pool_free(struct io_pool *pool);
+/* What passes by without a block. */
+struct pipe_shelf *io_pool_pipes(struct io_pool *pool);
 size_t io_pool_block_bytes(const struct io_pool *pool);
+/* So little is left that it is kept for what is under way: nothing new is to be begun. */
+bool io_pool_is_scarce(const struct io_pool *pool);
+/* None is left: no edge tells when there is, so who needs one looks again a little later. */
+bool io_pool_is_exhausted(const struct io_pool *pool);
+/* Gives half of what was not used since the last time back to the system. */
+void io_pool_trim(struct io_pool *pool);
 
 struct io_buffer {
     char *bytes; /* NULL while no block is held */

@@ -15,12 +15,15 @@
 #include "core/process.h"
 #include "proxy/admin.h"
 #include "proxy/audit_writer.h"
+#include "proxy/hand_over.h"
 #include "proxy/listener.h"
 #include "proxy/mcp/seal.h"
+#include "proxy/peer_counts.h"
 #include "proxy/rate_limiter.h"
 #include "proxy/reload.h"
 #include "proxy/secret_heap.h"
 #include "proxy/sources.h"
+#include "proxy/take_over.h"
 
 enum { EXIT_CANNOT_START = 3, WORKERS_MAX = 256, LISTENERS_MAX = 64 };
 
@@ -36,13 +39,19 @@ struct keeper {
     struct audit_writer *audit;
     struct rate_limiter *rates;
     struct mcp_seal *seal;
+    struct peer_counts *peers;
+    size_t file_limit; /* descriptors that the process may have */
     struct admin *admin;
 
     struct worker *workers[WORKERS_MAX];
     size_t worker_count;
     size_t workers_running;
-    int listen_fds[WORKERS_MAX][LISTENERS_MAX];
+    struct take_over taken;
+    struct worker_socket *sockets; /* those of a worker beside each other */
+    size_t socket_count;
+    size_t first_socket[WORKERS_MAX + 1]; /* by worker */
     int admin_fd;
+    struct hand_over *hand_over;
     int end_signals; /* SIGTERM and SIGINT so far */
 };
 
@@ -151,10 +160,18 @@ static void on_worker_end(struct message *message, void *receiver) {
     }
 }
 
+/* From here on nobody can take over. The admin side answers until the end, unless another process
+ * does in its place. */
 static void keeper_drain(struct keeper *keeper, uint32_t limit_ms) {
     LOG_EVENT(LOG_INFO, "stop", LOG_STR("what", "draining"), LOG_INT("limit_ms", limit_ms));
+    bool is_shared = keeper->hand_over && hand_over_is_shared(keeper->hand_over);
+    if (is_shared && keeper->admin) {
+        admin_stop_listening(keeper->admin);
+    }
+    hand_over_free(keeper->hand_over);
+    keeper->hand_over = NULL;
     for (size_t i = 0; i < keeper->worker_count; i++) {
-        worker_post_drain(keeper->workers[i], limit_ms);
+        worker_post_drain(keeper->workers[i], limit_ms, is_shared);
     }
 }
 
@@ -162,9 +179,11 @@ static void keeper_drain(struct keeper *keeper, uint32_t limit_ms) {
  * rules. */
 static void keeper_reload(struct keeper *keeper, const char *why) {
     struct sources *former = keeper->sources;
-    struct sources *next = keeper_is_draining(keeper)
-                               ? NULL
-                               : reload_sources(former, keeper->settled, keeper->watch, why);
+    if (keeper_is_draining(keeper)) {
+        LOG_EVENT(LOG_INFO, "reload", LOG_STR("what", "ignored: draining"), LOG_STR("why", why));
+        return;
+    }
+    struct sources *next = reload_sources(former, keeper->settled, keeper->watch, why);
     if (next) {
         keeper_place_routes(keeper, next->rules);
         keeper->sources = next;
@@ -235,26 +254,68 @@ static size_t usable_cores(void) {
     return sched_getaffinity(0, sizeof cores, &cores) == 0 ? (size_t)CPU_COUNT(&cores) : 1;
 }
 
+/* Makes room for one more, and -1 is no socket. */
+static enum status keeper_add_socket(struct keeper *keeper, int fd, size_t address) {
+    struct worker_socket *sockets =
+        realloc(keeper->sockets, (keeper->socket_count + 1) * sizeof *sockets);
+    if (sockets) {
+        keeper->sockets = sockets;
+    }
+    if (fd < 0 || !sockets) {
+        return STATUS_IO;
+    }
+    sockets[keeper->socket_count++] = (struct worker_socket){.fd = fd, .address = address};
+    return STATUS_OK;
+}
+
 /* A unix socket cannot be bound once per worker: the first one's is shared. */
+static int keeper_open(const struct keeper *keeper, const struct config_address *address,
+                       size_t index, size_t worker, struct error *err) {
+    for (size_t i = 0; worker > 0 && address->is_unix && i < keeper->first_socket[1]; i++) {
+        if (keeper->sockets[i].address == index) {
+            return dup(keeper->sockets[i].fd);
+        }
+    }
+    return listener_bind(address, true, err);
+}
+
+/* Where a former process had more workers, one has more sockets than one: none may be left that
+ * nobody accepts from. */
+static size_t taken_share(const struct keeper *keeper, const char *name, size_t worker) {
+    size_t count = 0;
+    for (size_t i = 0; i < keeper->taken.count; i++) {
+        count += strcmp(keeper->taken.items[i].name, name) == 0;
+    }
+    return (count + keeper->worker_count - 1 - worker) / keeper->worker_count;
+}
+
 static enum status keeper_bind_for(struct keeper *keeper, const struct config *config,
                                    size_t worker, struct error *err) {
+    keeper->first_socket[worker] = keeper->socket_count;
     for (size_t i = 0; i < config->listen_count; i++) {
-        const struct config_address *address = &config->listen[i];
-        int fd = address->is_unix && worker > 0 ? dup(keeper->listen_fds[0][i])
-                                                : listener_bind(address, true, err);
-        if (fd < 0) {
-            return STATUS_IO;
+        char name[HAND_OVER_NAME_BYTES];
+        hand_over_name("listen", &config->listen[i], name);
+        size_t share = taken_share(keeper, name, worker);
+        for (size_t j = 0; j < (share ? share : 1); j++) {
+            int fd = share ? take_over_next(&keeper->taken, name)
+                           : keeper_open(keeper, &config->listen[i], i, worker, err);
+            if (keeper_add_socket(keeper, fd, i) != STATUS_OK) {
+                return STATUS_IO;
+            }
         }
-        keeper->listen_fds[worker][i] = fd;
     }
+    keeper->first_socket[worker + 1] = keeper->socket_count;
     return STATUS_OK;
 }
 
 /* SO_REUSEPORT lets every process of the same user in: a first socket without it finds out whether
  * the port is taken. */
-static enum status find_taken_port(const struct config *config, struct error *err) {
+static enum status find_taken_port(const struct keeper *keeper, const struct config *config,
+                                   struct error *err) {
     for (size_t i = 0; i < config->listen_count; i++) {
-        if (config->listen[i].is_unix) {
+        char name[HAND_OVER_NAME_BYTES];
+        hand_over_name("listen", &config->listen[i], name);
+        if (config->listen[i].is_unix || taken_share(keeper, name, 0) > 0) {
             continue;
         }
         int fd = listener_bind(&config->listen[i], false, err);
@@ -266,6 +327,21 @@ static enum status find_taken_port(const struct config *config, struct error *er
     return STATUS_OK;
 }
 
+static enum status keeper_bind_admin(struct keeper *keeper, const struct config *config,
+                                     struct error *err) {
+    char name[HAND_OVER_NAME_BYTES];
+    keeper->admin_fd = -1;
+    if (!config->admin_is_on) {
+        return STATUS_OK;
+    }
+    hand_over_name("admin", &config->admin, name);
+    keeper->admin_fd = take_over_next(&keeper->taken, name);
+    if (keeper->admin_fd < 0) {
+        keeper->admin_fd = listener_bind(&config->admin, false, err);
+    }
+    return keeper->admin_fd < 0 ? STATUS_IO : STATUS_OK;
+}
+
 static enum status keeper_bind(struct keeper *keeper, const struct config *config,
                                struct error *err) {
     size_t count = config->workers ? config->workers : usable_cores();
@@ -273,7 +349,7 @@ static enum status keeper_bind(struct keeper *keeper, const struct config *confi
     if (config->listen_count > LISTENERS_MAX) {
         return error_set(err, STATUS_LIMIT, "more than %d addresses to listen on", LISTENERS_MAX);
     }
-    if (find_taken_port(config, err) != STATUS_OK) {
+    if (find_taken_port(keeper, config, err) != STATUS_OK) {
         return STATUS_IO;
     }
     for (size_t i = 0; i < keeper->worker_count; i++) {
@@ -282,12 +358,23 @@ static enum status keeper_bind(struct keeper *keeper, const struct config *confi
             return status;
         }
     }
-    keeper->admin_fd = -1;
-    if (config->admin_is_on) {
-        keeper->admin_fd = listener_bind(&config->admin, false, err);
-        return keeper->admin_fd < 0 ? STATUS_IO : STATUS_OK;
-    }
-    return STATUS_OK;
+    return keeper_bind_admin(keeper, config, err);
+}
+
+/* Once everything is ready to be served: whoever takes over is not let wait. */
+static enum status keeper_offer(struct keeper *keeper, struct error *err) {
+    const struct hand_over_options options = {
+        .loop = keeper->loop,
+        .config = keeper->settled,
+        .sockets = keeper->sockets,
+        .socket_count = keeper->socket_count,
+        .admin_fd = keeper->admin_fd,
+        .offer_fd = take_over_next(&keeper->taken, HAND_OVER_OFFER),
+        .predecessor_line = take_over_line(&keeper->taken),
+    };
+    take_over_done(&keeper->taken);
+    keeper->hand_over = hand_over_new(&options);
+    return keeper->hand_over ? STATUS_OK : error_set(err, STATUS_NO_MEMORY, "out of memory");
 }
 
 static void warn_unless_locked(bool is_locked) {
@@ -321,8 +408,24 @@ static enum status keeper_make_sources(struct keeper *keeper, struct config *con
 
 static enum status keeper_make_rates(struct keeper *keeper, struct error *err) {
     keeper->rates = rate_limiter_new();
-    return keeper->rates ? STATUS_OK
-                         : error_set(err, STATUS_NO_MEMORY, "no memory, or no random bytes");
+    keeper->peers = peer_counts_new();
+    return keeper->rates && keeper->peers
+               ? STATUS_OK
+               : error_set(err, STATUS_NO_MEMORY, "no memory, or no random bytes");
+}
+
+static struct descriptor_plan keeper_plan_descriptors(const struct keeper *keeper) {
+    size_t wanted = keeper->sources->config->limits.connections;
+    struct descriptor_plan plan = descriptors_share(keeper->file_limit, descriptors_count_open(),
+                                                    keeper->worker_count, wanted);
+    if (plan.clients * keeper->worker_count < wanted) {
+        LOG_EVENT(LOG_WARNING, "start",
+                  LOG_STR("problem", "the limit of open files (ulimit -n) is too low for "
+                                     "limits.connections"),
+                  LOG_INT("files", keeper->file_limit),
+                  LOG_INT("connections", plan.clients * keeper->worker_count));
+    }
+    return plan;
 }
 
 static enum status keeper_make_workers(struct keeper *keeper, struct error *err) {
@@ -331,6 +434,7 @@ static enum status keeper_make_workers(struct keeper *keeper, struct error *err)
     if (!snapshot) {
         return error_set(err, STATUS_NO_MEMORY, "out of memory");
     }
+    const struct descriptor_plan plan = keeper_plan_descriptors(keeper);
     size_t wanted = keeper->worker_count;
     keeper->worker_count = 0;
     for (size_t i = 0; i < wanted; i++) {
@@ -340,10 +444,12 @@ static enum status keeper_make_workers(struct keeper *keeper, struct error *err)
                                                .place_count = keeper->places.count,
                                                .keeper = keeper->mailbox,
                                                .rates = keeper->rates,
+                                               .peers = keeper->peers,
+                                               .plan = plan,
                                                .audit_writer = keeper->audit,
-                                               .listen_fds = keeper->listen_fds[i],
-                                               .listen_count =
-                                                   keeper->sources->config->listen_count,
+                                               .sockets = keeper->sockets + keeper->first_socket[i],
+                                               .socket_count = keeper->first_socket[i + 1] -
+                                                               keeper->first_socket[i],
                                                .on_end = on_worker_end};
         keeper->workers[i] = worker_new(&options, err);
         if (!keeper->workers[i]) {
@@ -357,7 +463,7 @@ static enum status keeper_make_workers(struct keeper *keeper, struct error *err)
 
 /* With the audit log on stdout the line is on the operator's screen already. */
 static bool observe_log(const char *event, struct slice line) {
-    static const char *const audited[] = {"start", "stop", "keys", "secret", "reload"};
+    static const char *const audited[] = {"start", "stop", "keys", "secret", "reload", "hand_over"};
     for (size_t i = 0; i < sizeof audited / sizeof *audited; i++) {
         if (strcmp(event, audited[i]) == 0) {
             audit_writer_event(observed_audit, line);
@@ -367,7 +473,8 @@ static bool observe_log(const char *event, struct slice line) {
     return false;
 }
 
-static enum status keeper_prepare(struct keeper *keeper, struct config *config, struct error *err) {
+static enum status keeper_prepare(struct keeper *keeper, struct config *config, bool takes_over,
+                                  struct error *err) {
     bool is_locked = false;
     log_set_level(config->log_level);
     size_t heap_bytes = secret_heap_bytes(config);
@@ -377,7 +484,7 @@ static enum status keeper_prepare(struct keeper *keeper, struct config *config, 
     if (secret_memory_init(heap_bytes, &is_locked, err) != STATUS_OK) {
         return STATUS_IO;
     }
-    process_raise_file_limit();
+    keeper->file_limit = process_raise_file_limit();
     warn_unless_locked(is_locked);
     if (route_places_init(&keeper->places) != STATUS_OK) {
         return error_set(err, STATUS_NO_MEMORY, "out of memory");
@@ -388,7 +495,9 @@ static enum status keeper_prepare(struct keeper *keeper, struct config *config, 
         mailbox_attach(keeper->mailbox, keeper->loop) != STATUS_OK) {
         return STATUS_IO;
     }
-    if (keeper_bind(keeper, config, err) != STATUS_OK) {
+    keeper->taken = TAKE_OVER_NONE;
+    if ((takes_over && take_over_ask(config, &keeper->taken, err) != STATUS_OK) ||
+        keeper_bind(keeper, config, err) != STATUS_OK) {
         return STATUS_IO;
     }
     keeper->audit = audit_writer_new(config->audit_file, config->audit_full_drops, err);
@@ -399,9 +508,11 @@ static enum status keeper_prepare(struct keeper *keeper, struct config *config, 
     }
     if (keeper->admin_fd >= 0) {
         keeper->admin = admin_new(keeper->loop, keeper, keeper->admin_fd, err);
-        return keeper->admin ? STATUS_OK : STATUS_IO;
+        if (!keeper->admin) {
+            return STATUS_IO;
+        }
     }
-    return STATUS_OK;
+    return keeper_offer(keeper, err);
 }
 
 static enum status keeper_start_workers(struct keeper *keeper, struct error *err) {
@@ -447,6 +558,7 @@ static void keeper_run(struct keeper *keeper) {
 }
 
 static void keeper_done(struct keeper *keeper) {
+    hand_over_free(keeper->hand_over);
     admin_free(keeper->admin);
     sources_free(keeper->sources);
     if (keeper->client) {
@@ -457,6 +569,7 @@ static void keeper_done(struct keeper *keeper) {
     }
     mcp_seal_free(keeper->seal);
     rate_limiter_free(keeper->rates);
+    peer_counts_free(keeper->peers);
     audit_writer_free(keeper->audit);
     if (keeper->mailbox) {
         mailbox_deliver(keeper->mailbox);
@@ -473,7 +586,7 @@ static void keeper_done(struct keeper *keeper) {
     loop_free(keeper->loop);
 }
 
-int keeper_serve(struct config *config) {
+int keeper_serve(struct config *config, bool takes_over) {
     struct error err = {0};
     struct keeper *keeper = calloc(1, sizeof *keeper);
     if (!keeper) {
@@ -481,7 +594,7 @@ int keeper_serve(struct config *config) {
         return EXIT_CANNOT_START;
     }
     keeper->settled = config;
-    enum status status = keeper_prepare(keeper, config, &err);
+    enum status status = keeper_prepare(keeper, config, takes_over, &err);
     if (status == STATUS_OK) {
         status = keeper_start_workers(keeper, &err);
     }
@@ -492,6 +605,7 @@ int keeper_serve(struct config *config) {
     }
     keeper_run(keeper);
     keeper_done(keeper);
+    free(keeper->sockets);
     free(keeper);
     return 0;
 }

@@ -11,9 +11,9 @@
 
 struct keeper;
 
-/* Runs the proxy until it has drained. Returns the process's exit code: 0, or 3 with one line on
- * stderr. */
-int keeper_serve(struct config *config);
+/* Runs the proxy until it has drained; `takes_over`: with the sockets of the one that runs already.
+ * Returns the process's exit code: 0, or 3 with one line on stderr. */
+int keeper_serve(struct config *config, bool takes_over);
 
 /* For the admin listener. */
 const struct config *keeper_config(const struct keeper *keeper);

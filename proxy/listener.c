@@ -4,6 +4,7 @@
 #include "proxy/listener.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -108,12 +109,6 @@ static void listener_pause(struct listener *listener) {
 static void take_connection(struct listener *listener, int fd,
                             const struct sockaddr_storage *peer) {
     struct worker *worker = listener->worker;
-    bool is_full = worker->client_count >= worker->client_limit && !client_evict_idle(worker);
-    if (is_full && worker->client_count >= worker->client_limit + WORKER_REFUSALS_MAX) {
-        close(fd);
-        metric_add(&worker_route_metrics(&worker->metrics, 0)->requests[REASON_OVERLOADED], 1);
-        return;
-    }
     if (!listener->is_unix) {
         int on = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -121,8 +116,13 @@ static void take_connection(struct listener *listener, int fd,
     struct client_address address;
     client_address_of_peer(peer, &address);
     struct client *client = client_open(worker, fd, &address, listener->tls);
-    if (client && is_full) {
-        client_refuse_overload(client);
+    if (!client) {
+        metric_add(&worker->metrics.limits_reached[LIMIT_MEMORY], 1);
+    } else if (client_is_crowding(client)) { /* first: nobody makes room for it */
+        client_refuse_overload(client, LIMIT_CONNECTIONS_PER_CLIENT,
+                               "too many connections from this address");
+    } else if (!client_make_room(client)) {
+        client_refuse_overload(client, LIMIT_CONNECTIONS, "too many connections");
     }
 }
 
@@ -137,6 +137,7 @@ static void listener_accept(struct listener *listener) {
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            metric_add(&listener->worker->metrics.limits_reached[LIMIT_DESCRIPTORS], 1);
             listener_pause(listener);
             return;
         }
@@ -168,6 +169,23 @@ void listener_resume(struct listener *listener) {
     if (listener->watch.is_watched) {
         loop_watch_change(listener->worker->loop, &listener->watch, EPOLLIN);
         listener_accept(listener);
+    }
+}
+
+/* A filter on a listening socket sees segments from their TCP header on. Connections inherit it;
+ * theirs all carry ACK. */
+void listener_ebb(struct listener *listener) {
+    enum { FLAGS_AT = 13, SYN = 0x02, ACK = 0x10, ALL_OF_IT = 0x7fffffff };
+    static struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN | ACK),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, ALL_OF_IT),
+    };
+    const struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
+    if (listener->watch.is_watched && !listener->is_unix) {
+        setsockopt(listener->watch.fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
     }
 }
 

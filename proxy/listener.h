@@ -22,6 +22,10 @@ enum status listener_start(struct listener *listener, struct worker *worker, int
                            struct tls_server *tls);
 /* From now on connections begin with the certificates of these rules. */
 void listener_renew(struct listener *listener, const struct ruleset *rules);
+/* Begins no more connections, and goes on taking those that have begun. What knocks meanwhile is
+ * not answered: the kernel at the other end tries again a second later. Not for a socket that
+ * another process uses as well. */
+void listener_ebb(struct listener *listener);
 /* Takes what is waiting, then closes. */
 void listener_stop(struct listener *listener);
 /* Goes on after a pause forced by exhausted descriptors. */

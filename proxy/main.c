@@ -5,6 +5,7 @@
 #include <microhttpd.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <yaml.h>
 
 #include "config/config.h"
@@ -15,6 +16,8 @@
 #include "proxy/command_line.h"
 #include "proxy/commands.h"
 #include "proxy/keeper.h"
+
+#define SERVE_USAGE "-c FILE [--take-over]"
 
 struct command {
     const char *name;
@@ -30,11 +33,14 @@ static int run_version(int count, char **arguments);
 static int run_help(int count, char **arguments);
 
 static const struct command commands[] = {
-    {"serve", "-c FILE", "run the proxy",
+    {"serve", SERVE_USAGE, "run the proxy",
      "Runs the proxy with the configuration FILE until SIGTERM or SIGINT, which drain it.\n"
      "A second signal ends it at once. SIGHUP, or a change of FILE, has it read again: with an\n"
      "error it changes nothing, and a `reload` event says what became of it. SIGUSR1 reopens the\n"
-     "audit log.\n"
+     "audit log.\n\n"
+     "  --take-over      beside the barkeep of the same user that listens at the first address\n"
+     "                   already: it gives its listening sockets, and both accept until one of\n"
+     "                   them gets SIGTERM. Nobody is there: starts as usual\n\n"
      "Exit codes: 0 drained, 2 the configuration is wrong, 3 could not start (port taken, no "
      "rights).\n",
      run_serve},
@@ -117,9 +123,17 @@ static const char *config_argument(const char *command, int count, char **argume
 }
 
 static int run_serve(int count, char **arguments) {
-    const char *file = config_argument("serve", count, arguments);
-    if (!file) {
+    const char *file = NULL;
+    bool takes_over = false;
+    struct option_values words = {0};
+    const struct option options[] = {{"-c", OPTION_VALUE, &file},
+                                     {"--take-over", OPTION_FLAG, &takes_over}};
+    if (!command_line_parse("serve", SERVE_USAGE, count, arguments, options, 2, &words)) {
         return EXIT_USAGE;
+    }
+    free(words.items);
+    if (!file || words.count > 0) {
+        return command_line_misused("serve", SERVE_USAGE, NULL);
     }
     struct error err;
     if (process_harden(&err) != STATUS_OK) { /* before any library reads the environment */
@@ -127,11 +141,11 @@ static int run_serve(int count, char **arguments) {
         return EXIT_CANNOT_START;
     }
     json_object_seed(0); /* once, before threads would race for it */
-    struct config *config = command_line_load(file, stderr, true);
+    struct config *config = command_line_load(file, stderr, CONFIG_ALL);
     if (!config) {
         return EXIT_USAGE;
     }
-    int code = keeper_serve(config);
+    int code = keeper_serve(config, takes_over);
     config_unref(config);
     return code;
 }
@@ -141,7 +155,7 @@ static int run_check(int count, char **arguments) {
     if (!file) {
         return EXIT_USAGE;
     }
-    struct config *config = command_line_load(file, stdout, true);
+    struct config *config = command_line_check(file, stdout);
     int code = config ? EXIT_OK : EXIT_USAGE;
     config_unref(config);
     return code;

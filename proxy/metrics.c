@@ -215,6 +215,67 @@ static void write_upstream_connections(struct buf *out, const struct route_place
     }
 }
 
+uint64_t metrics_upstreams_ejected(struct worker_metrics *const *workers, size_t worker_count,
+                                   size_t place) {
+    uint64_t ejected = 0;
+    for (size_t i = 0; i < worker_count; i++) {
+        ejected |= metric_get(&worker_route_metrics(workers[i], place)->upstreams_ejected);
+    }
+    return ejected;
+}
+
+static void write_upstreams_ejected(struct buf *out, const struct route_places *places,
+                                    struct worker_metrics *const *workers, size_t worker_count) {
+    buf_append_str(out, "# HELP barkeep_upstreams_ejected Upstreams that some worker leaves alone "
+                        "for now.\n"
+                        "# TYPE barkeep_upstreams_ejected gauge\n");
+    for (size_t place = 1; place < places->count; place++) {
+        uint64_t ejected = metrics_upstreams_ejected(workers, worker_count, place);
+        buf_append_str(out, "barkeep_upstreams_ejected{route=\"");
+        metrics_write_label(out, places->names[place]);
+        buf_printf(out, "\"} %d\n", __builtin_popcountll(ejected));
+    }
+}
+
+/* Counters of upstreams by route; `label` may be "", rows of one name stand together. */
+static const struct upstream_counter {
+    const char *name;
+    const char *help; /* NULL: the row before has said it */
+    const char *label;
+    size_t offset;
+} upstream_counters[] = {
+    {"barkeep_upstream_ejections_total", "Times that a worker found an upstream failing too often.",
+     "", offsetof(struct route_metrics, ejections)},
+    {"barkeep_upstream_refusals_total", "Requests refused because no upstream could have them.",
+     ",cause=\"full\"", offsetof(struct route_metrics, refused_full)},
+    {"barkeep_upstream_refusals_total", NULL, ",cause=\"ejected\"",
+     offsetof(struct route_metrics, refused_ejected)},
+    {"barkeep_upstream_retries_total",
+     "Requests that could be sent a second time, and were or not.", ",result=\"sent\"",
+     offsetof(struct route_metrics, retries_sent)},
+    {"barkeep_upstream_retries_total", NULL, ",result=\"withheld\"",
+     offsetof(struct route_metrics, retries_withheld)},
+};
+
+static void write_upstream_counter(struct buf *out, const struct route_places *places,
+                                   struct worker_metrics *const *workers, size_t worker_count,
+                                   const struct upstream_counter *counter) {
+    if (counter->help) {
+        buf_printf(out, "# HELP %s %s\n# TYPE %s counter\n", counter->name, counter->help,
+                   counter->name);
+    }
+    for (size_t place = 1; place < places->count; place++) {
+        uint64_t total = 0;
+        for (size_t i = 0; i < worker_count; i++) {
+            const char *metrics = (const char *)worker_route_metrics(workers[i], place);
+            total += metric_get((const metric *)(const void *)(metrics + counter->offset));
+        }
+        buf_printf(out, "%s{route=\"", counter->name);
+        metrics_write_label(out, places->names[place]);
+        buf_printf(out, "\"%s} %llu\n", counter->label, (unsigned long long)total);
+    }
+}
+
 static void write_scrubbed(struct buf *out, const struct route_places *places,
                            struct worker_metrics *const *workers, size_t worker_count) {
     buf_append_str(out, "# HELP barkeep_scrubbed_total Forms of injected secrets masked in "
@@ -262,6 +323,23 @@ static void write_tls_handshakes(struct buf *out, struct worker_metrics *const *
     }
 }
 
+static void write_limits_reached(struct buf *out, struct worker_metrics *const *workers,
+                                 size_t worker_count) {
+    static const char *const labels[WORKER_LIMIT_COUNT] = {
+#define X(enumerator, label) [enumerator] = (label),
+        WORKER_LIMITS(X)
+#undef X
+    };
+    buf_append_str(out, "# HELP barkeep_limits_reached_total Connections and requests refused for "
+                        "want of room, by what was full.\n"
+                        "# TYPE barkeep_limits_reached_total counter\n");
+    for (size_t i = 0; i < WORKER_LIMIT_COUNT; i++) {
+        size_t offset = offsetof(struct worker_metrics, limits_reached) + i * sizeof(metric);
+        buf_printf(out, "barkeep_limits_reached_total{limit=\"%s\"} %llu\n", labels[i],
+                   (unsigned long long)total_of(workers, worker_count, offset));
+    }
+}
+
 void metrics_write_workers(struct buf *out, const struct route_places *places,
                            struct worker_metrics *const *workers, size_t worker_count) {
     write_requests(out, places, workers, worker_count);
@@ -283,8 +361,13 @@ void metrics_write_workers(struct buf *out, const struct route_places *places,
                "barkeep_connections %llu\n",
                (unsigned long long)total_of(workers, worker_count,
                                             offsetof(struct worker_metrics, connections)));
+    write_limits_reached(out, workers, worker_count);
     write_tls_handshakes(out, workers, worker_count);
     write_token_metrics(out, workers, worker_count);
     write_upstream_connections(out, places, workers, worker_count);
+    write_upstreams_ejected(out, places, workers, worker_count);
+    for (size_t i = 0; i < sizeof upstream_counters / sizeof *upstream_counters; i++) {
+        write_upstream_counter(out, places, workers, worker_count, &upstream_counters[i]);
+    }
     write_scrubbed(out, places, workers, worker_count);
 }

@@ -71,12 +71,34 @@ enum tls_handshake {
     TLS_HANDSHAKE_COUNT
 };
 
+/* What can be reached so that something is refused for want of room. X(enumerator, label) */
+#define WORKER_LIMITS(X)                                                                           \
+    X(LIMIT_CONNECTIONS, "connections")                                                            \
+    X(LIMIT_CONNECTIONS_PER_CLIENT, "connections_per_client")                                      \
+    X(LIMIT_BUFFER_MEMORY, "buffer_memory")                                                        \
+    X(LIMIT_DESCRIPTORS, "descriptors")                                                            \
+    X(LIMIT_TLS_WORK, "tls_work")                                                                  \
+    X(LIMIT_MEMORY, "memory")
+
+enum worker_limit {
+#define X(enumerator, label) enumerator,
+    WORKER_LIMITS(X)
+#undef X
+        WORKER_LIMIT_COUNT
+};
+
 struct route_metrics {
     metric requests[REASON_COUNT];
     struct histogram seconds;
     metric scrubbed;
     metric upstream_idle;
     metric upstream_busy;
+    metric upstreams_ejected; /* bits: by position among the route's upstreams */
+    metric ejections;
+    metric refused_full;    /* for want of an upstream that may have another request */
+    metric refused_ejected; /* all upstreams being ejected and tried */
+    metric retries_sent;
+    metric retries_withheld;
 };
 
 /* Where each route counts, by name: the same place under every configuration. Place 0 belongs to
@@ -105,6 +127,7 @@ struct worker_metrics {
     metric token_checks[TOKEN_CHECK_COUNT];
     metric token_cache_hits;
     metric tls_handshakes[TLS_HANDSHAKE_COUNT];
+    metric limits_reached[WORKER_LIMIT_COUNT];
 };
 
 void worker_metrics_init(struct worker_metrics *metrics);
@@ -121,6 +144,9 @@ static inline struct route_metrics *worker_route_metrics(struct worker_metrics *
 /* How a reason counts in the audit line and in the `decision` label. */
 const char *decision_label(enum reason reason);
 
+/* Bits: the upstreams of the route at `place` that some worker leaves alone, by position. */
+uint64_t metrics_upstreams_ejected(struct worker_metrics *const *workers, size_t worker_count,
+                                   size_t place);
 /* The data path's metrics of all workers as Prometheus text. */
 void metrics_write_workers(struct buf *out, const struct route_places *places,
                            struct worker_metrics *const *workers, size_t worker_count);

@@ -11,6 +11,7 @@
 
 #include "auth/revocation_source.h"
 #include "config/problem.h"
+#include "config/quote.h"
 #include "proxy/server_certificate.h"
 #include "proxy/tls.h"
 #include "proxy/tls_server.h"
@@ -43,7 +44,8 @@ static bool check_authorities(const struct config *config, struct problem_list *
         }
         char path[PATH_BYTES];
         snprintf(path, sizeof path, "routes[%zu].tls.ca", i);
-        problem_add(problems, PROBLEM_ERROR, route->tls.ca_position, path, "%s", err.text);
+        problem_add(problems, PROBLEM_ERROR, route->tls.ca_position, path, "%s (route %s)",
+                    err.text, QUOTE(slice_of_str(route->name)));
         is_good = false;
     }
     return is_good;
@@ -64,36 +66,77 @@ static enum status check_can_be_read(const char *path, struct error *err) {
     return found.st_size > 0 ? STATUS_OK : error_set(err, STATUS_INVALID, "empty");
 }
 
-/* Keys belong to whoever serves, not to whoever checks: that one cannot be read is a warning. */
-static bool check_certificate(const struct config_listen_certificate *certificate, const char *path,
-                              struct problem_list *problems) {
-    struct error err;
-    enum status status = server_certificate_check(certificate->file, &err);
-    if (status != STATUS_OK) {
-        problem_add(problems, status == STATUS_LIMIT ? PROBLEM_WARNING : PROBLEM_ERROR,
-                    certificate->position, path, "%s", err.text);
-    }
-    if (certificate->key_file && check_can_be_read(certificate->key_file, &err) != STATUS_OK) {
-        problem_add(problems, PROBLEM_WARNING, certificate->position, path, "%s: %s",
-                    certificate->key_file, err.text);
-    }
-    return status == STATUS_OK || status == STATUS_LIMIT;
+/* STATUS_DENIED: a key belongs to whoever serves, who need not be whoever checks. STATUS_LIMIT:
+ * callers would look away, or mind. */
+static bool is_only_warned_about(enum status status) {
+    return status == STATUS_DENIED || status == STATUS_LIMIT;
 }
 
-static bool check_listeners(const struct config *config, struct problem_list *problems) {
+static bool judge_certificate(const struct config_listen_certificate *certificate, const char *path,
+                              enum status status, const struct error *err,
+                              struct problem_list *problems) {
+    if (status == STATUS_OK) {
+        return true;
+    }
+    bool is_good = is_only_warned_about(status);
+    problem_add(problems, is_good ? PROBLEM_WARNING : PROBLEM_ERROR, certificate->position, path,
+                "%s", err->text);
+    return is_good;
+}
+
+static enum status check_key_can_be_read(const struct config_listen_certificate *certificate,
+                                         struct error *err) {
+    struct error why;
+    const char *file = certificate->key_file ? certificate->key_file : certificate->file;
+    enum status status = check_can_be_read(file, &why);
+    return status == STATUS_OK ? STATUS_OK : error_set(err, status, "%s: %s", file, why.text);
+}
+
+static bool check_certificate(const struct config_listen_certificate *certificate, const char *path,
+                              bool reads_keys, struct problem_list *problems) {
+    struct error err;
+    enum status key_status = check_key_can_be_read(certificate, &err);
+    if (key_status == STATUS_OK && reads_keys) {
+        enum status status = tls_server_check_certificate(certificate, &err);
+        return judge_certificate(certificate, path, status, &err, problems);
+    }
+    bool has_key = judge_certificate(certificate, path, key_status, &err, problems);
+    if (key_status != STATUS_OK && !certificate->key_file) {
+        return has_key; /* of the same file nothing else can be said */
+    }
+    enum status status = server_certificate_check(certificate->file, &err);
+    return judge_certificate(certificate, path, status, &err, problems) && has_key;
+}
+
+static bool check_client_authorities(const struct config_listen_tls *tls, size_t listener,
+                                     struct problem_list *problems) {
+    char path[PATH_BYTES];
+    struct error err;
+    enum status status = tls_server_check_authorities(tls, &err);
+    if (status == STATUS_OK) {
+        return true;
+    }
+    bool is_good = is_only_warned_about(status);
+    snprintf(path, sizeof path, "listen[%zu].tls.client_ca", listener);
+    problem_add(problems, is_good ? PROBLEM_WARNING : PROBLEM_ERROR, tls->client_ca_position, path,
+                "%s", err.text);
+    return is_good;
+}
+
+static bool check_listeners(const struct config *config, bool reads_keys,
+                            struct problem_list *problems) {
     bool is_good = true;
     for (size_t i = 0; i < config->listen_count; i++) {
         const struct config_listen_tls *tls = config->listen[i].tls;
-        struct error err;
         char path[PATH_BYTES];
-        if (tls && tls_server_check_authorities(tls, &err) != STATUS_OK) {
-            snprintf(path, sizeof path, "listen[%zu].tls.client_ca", i);
-            problem_add(problems, PROBLEM_ERROR, tls->client_ca_position, path, "%s", err.text);
-            is_good = false;
+        if (!tls) {
+            continue;
         }
+        is_good = check_client_authorities(tls, i, problems) && is_good;
         snprintf(path, sizeof path, "listen[%zu].tls", i);
-        for (size_t j = 0; tls && j < tls->certificate_count; j++) {
-            is_good = check_certificate(&tls->certificates[j], path, problems) && is_good;
+        for (size_t j = 0; j < tls->certificate_count; j++) {
+            is_good =
+                check_certificate(&tls->certificates[j], path, reads_keys, problems) && is_good;
         }
     }
     return is_good;
@@ -173,9 +216,10 @@ static void warn_of_secrets(const struct config *config, struct problem_list *pr
     }
 }
 
-bool named_files_check(const struct config *config, struct problem_list *problems) {
+bool named_files_check(const struct config *config, bool reads_keys,
+                       struct problem_list *problems) {
     bool has_authorities = check_authorities(config, problems);
-    bool has_certificates = check_listeners(config, problems);
+    bool has_certificates = check_listeners(config, reads_keys, problems);
     bool has_revocations = check_revoked(config, problems);
     warn_of_proof(config, problems);
     warn_of_secrets(config, problems);

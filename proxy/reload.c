@@ -3,9 +3,10 @@
 
 #include "config/problem.h"
 #include "core/log.h"
+#include "proxy/named_files.h"
 #include "proxy/secret_heap.h"
 
-enum { LIST_BYTES = 4096, PROBLEM_BYTES = 1024 };
+enum { LIST_BYTES = 4096, PROBLEM_BYTES = 1024, WARNINGS_TOLD = 20 };
 
 static void add_to_list(struct buf *list, const char *text) {
     if (list->len > 0) {
@@ -71,7 +72,8 @@ static void list_restarts(const struct config *settled, const struct config *nex
     }
     if (settled->limits.connections != next->limits.connections ||
         settled->limits.header_bytes != next->limits.header_bytes ||
-        settled->limits.headers != next->limits.headers) {
+        settled->limits.headers != next->limits.headers ||
+        settled->limits.buffer_bytes != next->limits.buffer_bytes) {
         add_to_list(list, "limits");
     }
     if (secret_heap_bytes(settled) < secret_heap_bytes(next)) {
@@ -109,19 +111,33 @@ static const struct problem *first_error(const struct problem_list *problems) {
     return NULL;
 }
 
-static struct config *load(const struct config *current, const char *why) {
-    struct problem_list problems = {0};
-    struct config *config = config_load(current->path, &problems);
-    if (!config) {
-        char text[PROBLEM_BYTES] = "out of memory";
-        const struct problem *problem = first_error(&problems);
-        if (problem) {
-            problem_format(current->path, problem, text, sizeof text);
-        }
-        say_refused(current, why, text, problems.error_count);
+/* Refused for the first error of `problems`. */
+static void say_problem(const struct config *current, const char *why,
+                        const struct problem_list *problems) {
+    char text[PROBLEM_BYTES] = "out of memory";
+    const struct problem *problem = first_error(problems);
+    if (problem) {
+        problem_format(current->path, problem, text, sizeof text);
     }
-    problem_list_done(&problems);
+    say_refused(current, why, text, problems->error_count);
+}
+
+static struct config *load(const struct config *current, const char *why,
+                           struct problem_list *problems) {
+    struct config *config = config_load(current->path, problems);
+    if (!config) {
+        say_problem(current, why, problems);
+    }
     return config;
+}
+
+/* What `barkeep check` would say of the configuration that is in force now. */
+static void say_warnings(const struct config *config, const struct problem_list *problems) {
+    for (size_t i = 0; i < problems->count && i < WARNINGS_TOLD; i++) {
+        char text[PROBLEM_BYTES];
+        problem_format(config->path, &problems->items[i], text, sizeof text);
+        LOG_EVENT(LOG_WARNING, "config", LOG_STR("problem", text));
+    }
 }
 
 /* NULL: there is none. */
@@ -162,9 +178,14 @@ void reload_watch(struct file_watch *watch, const struct config *config) {
 
 /* The files that `config` names are watched from before they are read. */
 static struct sources *take_over(struct sources *current, const struct config *settled,
-                                 struct config *config, struct file_watch *watch, const char *why) {
+                                 struct config *config, struct problem_list *problems,
+                                 struct file_watch *watch, const char *why) {
     struct error err = {""};
     reload_watch(watch, config);
+    if (!named_files_check(config, false, problems)) {
+        say_problem(current->config, why, problems);
+        return NULL;
+    }
     struct sources *next = sources_new(&current->ground, config, current, &err);
     if (!next) {
         say_refused(current->config, why, err.text, 1);
@@ -173,18 +194,21 @@ static struct sources *take_over(struct sources *current, const struct config *s
     sources_adopt(next, current);
     sources_start(next);
     say_applied(settled, current->config, config, why);
+    say_warnings(config, problems);
     return next;
 }
 
 struct sources *reload_sources(struct sources *current, const struct config *settled,
                                struct file_watch *watch, const char *why) {
     struct sources *next = NULL;
+    struct problem_list problems = {0};
     file_watch_begin_reading(watch);
-    struct config *config = load(current->config, why);
+    struct config *config = load(current->config, why, &problems);
     if (config) {
-        next = take_over(current, settled, config, watch, why);
+        next = take_over(current, settled, config, &problems, watch, why);
         config_unref(config);
     }
+    problem_list_done(&problems);
     if (!next) {
         reload_watch(watch, current->config);
     }

@@ -1,5 +1,5 @@
-/* Numeric addresses and unix sockets are settled at start; only when a real name is configured does
- * the thread look again. */
+/* Numeric addresses and unix sockets are settled at start; only when a real name is configured is
+ * there a thread, which looks new names up first of all. */
 #include "proxy/resolver.h"
 
 #include <netdb.h>
@@ -7,10 +7,13 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/un.h>
+
 #include <time.h>
 
-enum { RESOLVE_INTERVAL_SEC = 10 };
+#include "core/clock.h"
+#include "proxy/address_class.h"
+
+enum { RESOLVE_INTERVAL_SEC = 10, TELL_AFTER_MS = 100 };
 
 /* Its thread may be in a look-up when the owner lets go: the last of the two frees it. */
 struct resolver {
@@ -54,28 +57,49 @@ size_t address_book_index(const struct config *config, size_t route, size_t upst
 }
 
 static void resolve_unix(const struct config_upstream *upstream, struct upstream_addresses *out) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", upstream->unix_path);
-    memcpy(&out->items[0], &address, sizeof address);
-    out->lengths[0] = sizeof address;
+    out->unix_path = upstream->unix_path;
     out->count = 1;
 }
 
-static void resolve_name(const struct config_upstream *upstream, struct upstream_addresses *out) {
+/* The addresses of a host that is a name or numeric; numbers alone when `flags` say so. */
+static struct addrinfo *look_up(const struct config_upstream *upstream, int flags) {
     char port[6];
     snprintf(port, sizeof port, "%u", (unsigned)upstream->port);
     struct addrinfo hints = {
-        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | flags};
     struct addrinfo *found = NULL;
-    if (getaddrinfo(upstream->host, port, &hints, &found) != 0) {
-        return;
+    return getaddrinfo(upstream->host, port, &hints, &found) == 0 ? found : NULL;
+}
+
+static void add_address(struct upstream_addresses *out, const struct addrinfo *item) {
+    if (item->ai_addrlen <= sizeof *out->items) {
+        memcpy(&out->items[out->count++], item->ai_addr, item->ai_addrlen);
     }
+}
+
+/* False when the host is a name. */
+static bool resolve_number(const struct config_upstream *upstream, struct upstream_addresses *out) {
+    struct addrinfo *found = look_up(upstream, AI_NUMERICHOST);
+    if (found) {
+        add_address(out, found);
+        freeaddrinfo(found);
+    }
+    return found;
+}
+
+static void resolve_name(const struct config_route *route, const struct config_upstream *upstream,
+                         struct upstream_addresses *out) {
+    struct addrinfo *found = look_up(upstream, 0);
     for (struct addrinfo *item = found; item && out->count < ADDRESS_MAX_PER_UPSTREAM;
          item = item->ai_next) {
-        memcpy(&out->items[out->count], item->ai_addr, item->ai_addrlen);
-        out->lengths[out->count++] = item->ai_addrlen;
+        if (address_is_allowed(item->ai_addr, upstream, &route->upstream_networks)) {
+            add_address(out, item);
+        }
     }
-    freeaddrinfo(found);
+    out->is_barred = found && out->count == 0;
+    if (found) {
+        freeaddrinfo(found);
+    }
 }
 
 /* Addresses that are known already. */
@@ -84,16 +108,33 @@ struct known_addresses {
     const struct address_book *book; /* NULL: none are */
 };
 
+static bool has_same_networks(const struct config_networks *a, const struct config_networks *b) {
+    bool is_same = a->count == b->count;
+    for (size_t i = 0; is_same && i < a->count; i++) {
+        is_same = a->items[i].prefix_bits == b->items[i].prefix_bits &&
+                  memcmp(a->items[i].address, b->items[i].address, sizeof a->items[i].address) == 0;
+    }
+    return is_same;
+}
+
+static bool leads_to_same(const struct config_route *route, const struct config_upstream *upstream,
+                          const struct config_route *other_route,
+                          const struct config_upstream *other) {
+    return !other->is_unix && other->port == upstream->port &&
+           strcmp(other->host, upstream->host) == 0 &&
+           has_same_networks(&route->upstream_networks, &other_route->upstream_networks);
+}
+
 /* NULL when nobody has looked it up: that it does not resolve is known too. */
 static const struct upstream_addresses *find_known(const struct known_addresses *known,
+                                                   const struct config_route *route,
                                                    const struct config_upstream *upstream) {
     size_t row = 0;
     for (size_t i = 0; known->book && i < known->config->route_count; i++) {
-        const struct config_route *route = &known->config->routes[i];
-        for (size_t j = 0; j < route->upstream_count; j++, row++) {
-            const struct config_upstream *other = &route->upstreams[j];
-            if (!other->is_unix && other->port == upstream->port &&
-                strcmp(other->host, upstream->host) == 0) {
+        const struct config_route *other = &known->config->routes[i];
+        for (size_t j = 0; j < other->upstream_count; j++, row++) {
+            if (!known->book->upstreams[row].is_pending &&
+                leads_to_same(route, upstream, other, &other->upstreams[j])) {
                 return &known->book->upstreams[row];
             }
         }
@@ -101,20 +142,25 @@ static const struct upstream_addresses *find_known(const struct known_addresses 
     return NULL;
 }
 
-static void resolve(const struct config_upstream *upstream, const struct known_addresses *known,
-                    struct upstream_addresses *out) {
-    const struct upstream_addresses *found = upstream->is_unix ? NULL : find_known(known, upstream);
+/* What takes no time. */
+static void settle(const struct config_route *route, const struct config_upstream *upstream,
+                   const struct known_addresses *known, struct upstream_addresses *out) {
     if (upstream->is_unix) {
         resolve_unix(upstream, out);
-    } else if (found) {
+        return;
+    }
+    if (resolve_number(upstream, out)) {
+        return;
+    }
+    const struct upstream_addresses *found = find_known(known, route, upstream);
+    if (found) {
         *out = *found;
     } else {
-        resolve_name(upstream, out);
+        out->is_pending = true;
     }
 }
 
-static struct address_book *book_resolve(const struct config *config,
-                                         const struct known_addresses *known) {
+static struct address_book *book_new(const struct config *config) {
     struct address_book *book = calloc(1, sizeof *book);
     if (!book) {
         return NULL;
@@ -126,27 +172,45 @@ static struct address_book *book_resolve(const struct config *config,
         free(book);
         return NULL;
     }
+    return book;
+}
+
+/* Names that are not known are pending. */
+static struct address_book *book_settle(const struct config *config,
+                                        const struct known_addresses *known) {
+    struct address_book *book = book_new(config);
     size_t row = 0;
-    for (size_t i = 0; i < config->route_count; i++) {
-        for (size_t j = 0; j < config->routes[i].upstream_count; j++) {
-            resolve(&config->routes[i].upstreams[j], known, &book->upstreams[row++]);
+    for (size_t i = 0; book && i < config->route_count; i++) {
+        const struct config_route *route = &config->routes[i];
+        for (size_t j = 0; j < route->upstream_count; j++) {
+            settle(route, &route->upstreams[j], known, &book->upstreams[row++]);
         }
     }
     return book;
 }
 
+static struct address_book *book_copy(const struct config *config,
+                                      const struct address_book *source) {
+    struct address_book *book = book_new(config);
+    if (book) {
+        memcpy(book->upstreams, source->upstreams, source->count * sizeof *source->upstreams);
+    }
+    return book;
+}
+
 /* A name that stopped resolving keeps its last addresses: a DNS outage is no reason to lose a
- * working upstream. */
+ * working upstream. One that leads where it must not has lost them. */
 static void book_keep_old_addresses(struct address_book *fresh, const struct address_book *last) {
     for (size_t i = 0; i < fresh->count && i < last->count; i++) {
-        if (fresh->upstreams[i].count == 0) {
+        if (fresh->upstreams[i].count == 0 && !fresh->upstreams[i].is_barred &&
+            !last->upstreams[i].is_pending) {
             fresh->upstreams[i] = last->upstreams[i];
         }
     }
 }
 
 static bool holds_address(const struct upstream_addresses *set,
-                          const struct sockaddr_storage *address) {
+                          const union upstream_address *address) {
     for (size_t i = 0; i < set->count; i++) {
         if (memcmp(&set->items[i], address, sizeof *address) == 0) {
             return true;
@@ -155,10 +219,9 @@ static bool holds_address(const struct upstream_addresses *set,
     return false;
 }
 
-/* DNS rotates its answers: another order of the same addresses is no news. */
-static bool addresses_differ(const struct upstream_addresses *a,
-                             const struct upstream_addresses *b) {
-    bool differ = a->count != b->count;
+bool addresses_differ(const struct upstream_addresses *a, const struct upstream_addresses *b) {
+    bool differ =
+        a->count != b->count || a->is_pending != b->is_pending || a->is_barred != b->is_barred;
     for (size_t i = 0; !differ && i < a->count; i++) {
         differ = !holds_address(b, &a->items[i]);
     }
@@ -174,23 +237,21 @@ static bool book_differs(const struct address_book *a, const struct address_book
     return false;
 }
 
-static bool is_name(const struct config_upstream *upstream) {
-    if (upstream->is_unix) {
-        return false;
+static bool book_has_pending(const struct address_book *book) {
+    for (size_t i = 0; i < book->count; i++) {
+        if (book->upstreams[i].is_pending) {
+            return true;
+        }
     }
-    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST};
-    struct addrinfo *found = NULL;
-    if (getaddrinfo(upstream->host, NULL, &hints, &found) != 0) {
-        return true;
-    }
-    freeaddrinfo(found);
     return false;
 }
 
 static bool config_has_names(const struct config *config) {
     for (size_t i = 0; i < config->route_count; i++) {
         for (size_t j = 0; j < config->routes[i].upstream_count; j++) {
-            if (is_name(&config->routes[i].upstreams[j])) {
+            struct upstream_addresses number = {0};
+            const struct config_upstream *upstream = &config->routes[i].upstreams[j];
+            if (!upstream->is_unix && !resolve_number(upstream, &number)) {
                 return true;
             }
         }
@@ -248,8 +309,8 @@ static bool resolver_wait(struct resolver *resolver) {
     return goes_on;
 }
 
-/* `book` may be NULL: then nothing was found out. */
-static void resolver_end_round(struct resolver *resolver, struct address_book *book) {
+/* Posts what has changed. Takes `book`, which may be NULL: then nothing was found out. */
+static void resolver_tell(struct resolver *resolver, struct address_book *book) {
     pthread_mutex_lock(&resolver->mutex);
     if (book) {
         book_keep_old_addresses(book, resolver->last);
@@ -257,22 +318,87 @@ static void resolver_end_round(struct resolver *resolver, struct address_book *b
     if (book && !resolver->is_ending && book_differs(book, resolver->last)) {
         resolver_post(resolver, book);
     }
-    resolver->next_round = next_round();
     pthread_mutex_unlock(&resolver->mutex);
     address_book_unref(book);
+}
+
+static void resolver_end_round(struct resolver *resolver) {
+    pthread_mutex_lock(&resolver->mutex);
+    resolver->next_round = next_round();
+    pthread_mutex_unlock(&resolver->mutex);
+}
+
+static bool resolver_is_ending(struct resolver *resolver) {
+    pthread_mutex_lock(&resolver->mutex);
+    bool is_ending = resolver->is_ending;
+    pthread_mutex_unlock(&resolver->mutex);
+    return is_ending;
+}
+
+/* Looks up names that are pending in `book`, each once, however many upstreams have it. After each
+ * one that takes long, what was found so far is told. False when the resolver ends. */
+static bool resolver_look_up(struct resolver *resolver, struct address_book *book) {
+    const struct config *config = resolver->config;
+    const struct known_addresses known = {.config = config, .book = book};
+    uint64_t told_ms = clock_monotonic_ms();
+    size_t row = 0;
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct config_route *route = &config->routes[i];
+        for (size_t j = 0; j < route->upstream_count; j++, row++) {
+            if (!book->upstreams[row].is_pending) {
+                continue;
+            }
+            struct upstream_addresses found = {0};
+            const struct upstream_addresses *again =
+                find_known(&known, route, &route->upstreams[j]);
+            if (again) {
+                book->upstreams[row] = *again;
+                continue;
+            }
+            resolve_name(route, &route->upstreams[j], &found);
+            book->upstreams[row] = found;
+            if (resolver_is_ending(resolver)) {
+                return false;
+            }
+            if (clock_monotonic_ms() > told_ms + TELL_AFTER_MS) {
+                resolver_tell(resolver, book_copy(config, book));
+                told_ms = clock_monotonic_ms();
+            }
+        }
+    }
+    return true;
+}
+
+/* What is new, without waiting for the next round. */
+static struct address_book *book_of_pending(struct resolver *resolver) {
+    pthread_mutex_lock(&resolver->mutex);
+    struct address_book *book =
+        book_has_pending(resolver->last) ? book_copy(resolver->config, resolver->last) : NULL;
+    pthread_mutex_unlock(&resolver->mutex);
+    return book;
+}
+
+static void resolver_take_round(struct resolver *resolver, struct address_book *book) {
+    if (book && resolver_look_up(resolver, book)) {
+        resolver_tell(resolver, book);
+    } else {
+        address_book_unref(book);
+    }
 }
 
 static void *resolver_main(void *argument) {
     struct resolver *resolver = argument;
     const struct known_addresses none = {0};
+    resolver_take_round(resolver, book_of_pending(resolver));
     while (resolver_wait(resolver)) {
-        resolver_end_round(resolver, book_resolve(resolver->config, &none));
+        resolver_take_round(resolver, book_settle(resolver->config, &none));
+        resolver_end_round(resolver);
     }
     resolver_let_go(resolver);
     return NULL;
 }
 
-/* Without a thread the first addresses stay. */
+/* Without a thread the first addresses stay, and what is pending does. */
 static void resolver_start_thread(struct resolver *resolver) {
     pthread_t thread;
     atomic_fetch_add_explicit(&resolver->holders, 1, memory_order_relaxed);
@@ -300,7 +426,7 @@ struct resolver *resolver_new(struct config *config, struct resolver *former,
     struct address_book *former_book = former ? book_of_former(former, &first_round) : NULL;
     const struct known_addresses known = {.config = former ? former->config : NULL,
                                           .book = former_book};
-    struct address_book *book = book_resolve(config, &known);
+    struct address_book *book = book_settle(config, &known);
     address_book_unref(former_book);
     if (!resolver || !book) {
         address_book_unref(book);

@@ -2,6 +2,7 @@
  * of them on the way is wiped. */
 #include "proxy/server_certificate.h"
 
+#include <arpa/inet.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -24,7 +25,8 @@ static enum status add_file(struct certificate_parts *parts, const char *path, s
         status = certificate_parts_read_pem(parts, secret_bytes(bytes), &why);
         secret_unref(bytes);
     }
-    return status == STATUS_OK ? STATUS_OK : error_set(err, status, "%s: %s", path, why.text);
+    return status == STATUS_OK ? STATUS_OK
+                               : error_set(err, STATUS_INVALID, "%s: %s", path, why.text);
 }
 
 /* Files have the leaf first; those that do not are told by the key. */
@@ -37,9 +39,15 @@ static size_t find_leaf(const struct certificate_parts *parts) {
     return leaf;
 }
 
-static bool has_expired(const X509 *certificate) {
+static enum status check_time(const X509 *certificate, const char *file, struct error *err) {
     time_t now = (time_t)clock_wall_sec();
-    return X509_cmp_time(X509_get0_notAfter(certificate), &now) <= 0;
+    if (X509_cmp_time(X509_get0_notAfter(certificate), &now) <= 0) {
+        return error_set(err, STATUS_LIMIT, "%s: the certificate has expired", file);
+    }
+    if (X509_cmp_time(X509_get0_notBefore(certificate), &now) >= 0) {
+        return error_set(err, STATUS_LIMIT, "%s: the certificate is not valid yet", file);
+    }
+    return STATUS_OK;
 }
 
 static enum status take_parts(struct server_certificate *certificate,
@@ -76,7 +84,8 @@ static enum status read_files(const struct config_listen_certificate *files,
                               struct server_certificate *certificate, struct error *err) {
     struct certificate_parts parts = {0};
     enum status status = add_file(&parts, files->file, err);
-    if (status == STATUS_OK && files->key_file) {
+    bool is_apart = files->key_file && strcmp(files->key_file, files->file) != 0;
+    if (status == STATUS_OK && is_apart) {
         status = add_file(&parts, files->key_file, err);
     }
     if (status == STATUS_OK) {
@@ -97,10 +106,6 @@ enum status server_certificate_read(const struct config_listen_certificate *file
         server_certificate_done(&certificate);
         return status;
     }
-    if (has_expired(certificate.leaf)) {
-        LOG_EVENT(LOG_WARNING, "certificate", LOG_STR("file", files->file),
-                  LOG_STR("problem", "the certificate has expired"));
-    }
     *out_certificate = certificate;
     return STATUS_OK;
 }
@@ -112,11 +117,24 @@ void server_certificate_done(struct server_certificate *certificate) {
     *certificate = (struct server_certificate){0};
 }
 
+static bool names_address(X509 *leaf, const char *host) {
+    char text[INET6_ADDRSTRLEN];
+    size_t len = strlen(host);
+    bool is_bracketed = len > 2 && host[0] == '[' && host[len - 1] == ']';
+    if (is_bracketed && len - 2 < sizeof text) {
+        memcpy(text, host + 1, len - 2);
+        text[len - 2] = '\0';
+        host = text;
+    }
+    return X509_check_ip_asc(leaf, host, 0) == 1;
+}
+
 bool server_certificate_names(const struct server_certificate *certificate, const char *host,
                               bool by_wildcard) {
     unsigned flags = X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
                      (by_wildcard ? 0u : (unsigned)X509_CHECK_FLAG_NO_WILDCARDS);
-    return X509_check_host(certificate->leaf, host, 0, flags, NULL) == 1;
+    return X509_check_host(certificate->leaf, host, 0, flags, NULL) == 1 ||
+           names_address(certificate->leaf, host);
 }
 
 bool server_certificate_use(const struct server_certificate *certificate, SSL *ssl) {
@@ -124,15 +142,17 @@ bool server_certificate_use(const struct server_certificate *certificate, SSL *s
            1;
 }
 
+enum status server_certificate_check_time(const struct server_certificate *certificate,
+                                          const char *file, struct error *err) {
+    return check_time(certificate->leaf, file, err);
+}
+
 enum status server_certificate_check(const char *file, struct error *err) {
     BIO *bio = BIO_new_file(file, "r");
     X509 *leaf = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-    enum status status = STATUS_OK;
-    if (!leaf) {
-        status = error_set(err, STATUS_INVALID, "no certificate can be read from %s", file);
-    } else if (has_expired(leaf)) {
-        status = error_set(err, STATUS_LIMIT, "%s: the certificate has expired", file);
-    }
+    enum status status =
+        leaf ? check_time(leaf, file, err)
+             : error_set(err, STATUS_INVALID, "no certificate can be read from %s", file);
     X509_free(leaf);
     BIO_free(bio);
     ERR_clear_error();

@@ -8,7 +8,9 @@
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <time.h>
 
 #include "core/clock.h"
@@ -20,37 +22,28 @@
 static const char ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 static const unsigned char http_1_1[] = "\x08http/1.1";
 
-/* READ_AHEAD_BYTES: several records come with one call. TICKETS: callers that open connections side
- * by side need one for each. */
-enum { SECURITY_LEVEL = 2, READ_AHEAD_BYTES = 32 * 1024, TICKETS = 2 };
+/* TICKETS: callers that open connections side by side need one for each. */
+enum { SECURITY_LEVEL = 2, TICKETS = 2, HOST_BYTES_MAX = 255 };
 
-/* Lives as long as its SSL_CTX, whose references are its own: sessions hold one, and their
- * callbacks come here. */
+/* Sessions hold a reference, since their callbacks come here. */
 struct tls_server {
+    atomic_size_t refs;
     SSL_CTX *ssl_ctx;
     char *address; /* as written */
     size_t count;
     struct server_certificate certificates[];
 };
 
-static int server_slot = -1;
+static int server_slot = -1; /* of an SSL: the reference it holds */
 
-static void server_free(struct tls_server *server) {
-    for (size_t i = 0; server && i < server->count; i++) {
-        server_certificate_done(&server->certificates[i]);
-    }
-    free(server ? server->address : NULL);
-    free(server);
-}
-
-static void on_ssl_ctx_freed(void *parent, void *server, CRYPTO_EX_DATA *slots, int index,
-                             long number, void *pointer) {
+static void on_ssl_freed(void *parent, void *server, CRYPTO_EX_DATA *slots, int index, long number,
+                         void *pointer) {
     (void)parent, (void)slots, (void)index, (void)number, (void)pointer;
-    server_free(server);
+    tls_server_unref(server);
 }
 
 static void make_slot(void) {
-    server_slot = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, on_ssl_ctx_freed);
+    server_slot = SSL_get_ex_new_index(0, NULL, NULL, NULL, on_ssl_freed);
 }
 
 size_t tls_server_choose(const struct tls_server *server, const char *name) {
@@ -77,6 +70,36 @@ static int on_certificate_wanted(SSL *ssl, void *owner) {
     }
     SSL_certs_clear(ssl);
     return server_certificate_use(&server->certificates[chosen], ssl);
+}
+
+/* OpenSSL keeps a name with the session only when it was acknowledged, and of a TLS 1.2 session
+ * that is resumed the kept one is all it tells. */
+static int on_name(SSL *ssl, int *alert, void *owner) {
+    (void)alert, (void)owner;
+    return SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) ? SSL_TLSEXT_ERR_OK
+                                                              : SSL_TLSEXT_ERR_NOACK;
+}
+
+bool tls_server_answers_for(const struct tls_session *session, struct slice host) {
+    const SSL *ssl = tls_session_ssl(session);
+    const char *named = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    if (!named) {
+        return true;
+    }
+    host.len -= slice_ends_with(host, SLICE("."));
+    if (strlen(named) == host.len && strncasecmp(named, host.ptr, host.len) == 0) {
+        return true;
+    }
+    const struct tls_server *server = SSL_get_ex_data(ssl, server_slot);
+    const struct server_certificate *shown =
+        &server->certificates[tls_server_choose(server, named)];
+    char text[HOST_BYTES_MAX + 1];
+    if (host.len > HOST_BYTES_MAX) {
+        return false;
+    }
+    memcpy(text, host.ptr, host.len);
+    text[host.len] = '\0';
+    return server_certificate_names(shown, text, true);
 }
 
 /* RFC 7301 3.2: none in common is fatal, so that bytes meant for another protocol are not read as
@@ -118,11 +141,12 @@ static bool set_protocol(SSL_CTX *ssl_ctx) {
                                      SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_mode(ssl_ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                   SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
+    /* As much as the smallest buffer has room for: it is wiped whole after every message. */
     SSL_CTX_set_read_ahead(ssl_ctx, 1);
-    SSL_CTX_set_default_read_buffer_len(ssl_ctx, READ_AHEAD_BYTES);
     SSL_CTX_set_session_cache_mode(ssl_ctx, SSL_SESS_CACHE_OFF); /* tickets hold all there is */
     SSL_CTX_set_num_tickets(ssl_ctx, TICKETS);
     SSL_CTX_set_session_ticket_cb(ssl_ctx, NULL, on_ticket_opened, NULL);
+    SSL_CTX_set_tlsext_servername_callback(ssl_ctx, on_name);
     SSL_CTX_set_alpn_select_cb(ssl_ctx, on_protocols, NULL);
     if (SSL_CTX_get_security_level(ssl_ctx) < SECURITY_LEVEL) {
         SSL_CTX_set_security_level(ssl_ctx, SECURITY_LEVEL);
@@ -172,8 +196,21 @@ enum status tls_server_check_authorities(const struct config_listen_tls *tls, st
         return STATUS_OK;
     }
     X509_STORE *store = authorities_load(tls->client_ca_file, err);
+    if (!store) {
+        return STATUS_INVALID;
+    }
+    enum status status = STATUS_OK;
+    time_t now = (time_t)clock_wall_sec();
+    const STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
+    for (int i = 0; status == STATUS_OK && i < sk_X509_OBJECT_num(objects); i++) {
+        const X509 *authority = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+        if (authority && X509_cmp_time(X509_get0_notAfter(authority), &now) <= 0) {
+            status = error_set(err, STATUS_LIMIT, "%s: an authority's certificate has expired",
+                               tls->client_ca_file);
+        }
+    }
     X509_STORE_free(store);
-    return store ? STATUS_OK : STATUS_INVALID;
+    return status;
 }
 
 /* Callers with several certificates pick by the authorities' names. */
@@ -209,20 +246,51 @@ static bool can_be_shown(SSL_CTX *ssl_ctx, const struct server_certificate *cert
     return can_be;
 }
 
+/* What is shown where `ssl_ctx` is used. *out_certificate is the caller's to be done with after
+ * STATUS_OK alone. */
+static enum status read_certificate(SSL_CTX *ssl_ctx, const struct config_listen_certificate *files,
+                                    struct server_certificate *out_certificate, struct error *err) {
+    enum status status = server_certificate_read(files, out_certificate, err);
+    if (status != STATUS_OK || can_be_shown(ssl_ctx, out_certificate)) {
+        return status;
+    }
+    server_certificate_done(out_certificate);
+    return error_set(err, STATUS_INVALID,
+                     "%s: TLS refuses the certificate: its key or signature is too weak, or of a "
+                     "kind it does not use",
+                     files->file);
+}
+
+enum status tls_server_check_certificate(const struct config_listen_certificate *files,
+                                         struct error *err) {
+    struct server_certificate certificate = {0};
+    SSL_CTX *ssl_ctx = SSL_CTX_new(TLS_server_method());
+    enum status status = ssl_ctx && set_protocol(ssl_ctx)
+                             ? read_certificate(ssl_ctx, files, &certificate, err)
+                             : error_set(err, STATUS_NO_MEMORY, "TLS cannot be set up");
+    if (status == STATUS_OK) {
+        status = server_certificate_check_time(&certificate, files->file, err);
+    }
+    server_certificate_done(&certificate);
+    SSL_CTX_free(ssl_ctx);
+    ERR_clear_error();
+    return status;
+}
+
 static enum status read_certificates(struct tls_server *server, const struct config_listen_tls *tls,
                                      struct error *err) {
     for (size_t i = 0; i < tls->certificate_count; i++) {
         struct server_certificate *certificate = &server->certificates[i];
-        enum status status = server_certificate_read(&tls->certificates[i], certificate, err);
+        enum status status =
+            read_certificate(server->ssl_ctx, &tls->certificates[i], certificate, err);
         if (status != STATUS_OK) {
             return status;
         }
         server->count++;
-        if (!can_be_shown(server->ssl_ctx, certificate)) {
-            return error_set(err, STATUS_INVALID,
-                             "%s: TLS refuses the certificate: its key or signature is too weak, "
-                             "or of a kind it does not use",
-                             tls->certificates[i].file);
+        struct error why;
+        if (server_certificate_check_time(certificate, tls->certificates[i].file, &why) !=
+            STATUS_OK) {
+            LOG_EVENT(LOG_WARNING, "certificate", LOG_STR("problem", why.text));
         }
     }
     const struct server_certificate *first = &server->certificates[0];
@@ -255,13 +323,14 @@ static struct tls_server *server_new(const struct config_address *address, struc
         calloc(1, sizeof *server + address->tls->certificate_count * sizeof *server->certificates);
     SSL_CTX *ssl_ctx = SSL_CTX_new(TLS_server_method());
     char *copy = slice_strdup(slice_of_str(address->text));
-    if (!server || !ssl_ctx || !copy || SSL_CTX_set_ex_data(ssl_ctx, server_slot, server) != 1) {
+    if (!server || !ssl_ctx || !copy || server_slot < 0) {
         error_set(err, STATUS_NO_MEMORY, "listener %s: out of memory", address->text);
         SSL_CTX_free(ssl_ctx);
         free(copy);
         free(server);
         return NULL;
     }
+    atomic_init(&server->refs, 1);
     server->ssl_ctx = ssl_ctx;
     server->address = copy;
     struct error why = {""};
@@ -301,15 +370,21 @@ void tls_servers_free(struct tls_server **servers, size_t count) {
 
 struct tls_server *tls_server_ref(struct tls_server *server) {
     if (server) {
-        SSL_CTX_up_ref(server->ssl_ctx);
+        atomic_fetch_add_explicit(&server->refs, 1, memory_order_relaxed);
     }
     return server;
 }
 
 void tls_server_unref(struct tls_server *server) {
-    if (server) {
-        SSL_CTX_free(server->ssl_ctx);
+    if (!server || atomic_fetch_sub_explicit(&server->refs, 1, memory_order_acq_rel) != 1) {
+        return;
     }
+    SSL_CTX_free(server->ssl_ctx);
+    for (size_t i = 0; i < server->count; i++) {
+        server_certificate_done(&server->certificates[i]);
+    }
+    free(server->address);
+    free(server);
 }
 
 void tls_server_renew(struct tls_server **server, struct tls_server *const *servers, size_t count) {
@@ -323,9 +398,15 @@ void tls_server_renew(struct tls_server **server, struct tls_server *const *serv
     }
 }
 
-struct tls_session *tls_server_accept(const struct tls_server *server, int fd) {
+struct tls_session *tls_server_accept(struct tls_server *server, int fd) {
     SSL *ssl = SSL_new(server->ssl_ctx);
     if (!ssl) {
+        ERR_clear_error();
+        return NULL;
+    }
+    if (SSL_set_ex_data(ssl, server_slot, tls_server_ref(server)) != 1) {
+        tls_server_unref(server);
+        SSL_free(ssl);
         ERR_clear_error();
         return NULL;
     }

@@ -23,10 +23,18 @@ void tls_server_renew(struct tls_server **server, struct tls_server *const *serv
 /* Which certificate a caller is shown that asks for `name` (NULL: it does not say): the first that
  * names it, else the first with a wildcard for it, else the first. */
 size_t tls_server_choose(const struct tls_server *server, const char *name);
+/* Whether the caller of `session` may ask for `host`, a valid Host's name, over it: it named no
+ * host, or this one, or one whose certificate names this one too (RFC 9110 7.4). */
+bool tls_server_answers_for(const struct tls_session *session, struct slice host);
 /* The server's side of a connection over the accepted socket `fd`. NULL without memory. */
-struct tls_session *tls_server_accept(const struct tls_server *server, int fd);
+struct tls_session *tls_server_accept(struct tls_server *server, int fd);
 
-/* STATUS_INVALID when nothing can be read from the authorities of `tls`. */
+/* As it is read to be shown, key included, which takes secret memory: what is wrong with it.
+ * STATUS_LIMIT when that is its time alone. */
+enum status tls_server_check_certificate(const struct config_listen_certificate *files,
+                                         struct error *err);
+/* STATUS_INVALID when nothing can be read from the authorities of `tls`, STATUS_LIMIT when one of
+ * them has expired. */
 enum status tls_server_check_authorities(const struct config_listen_tls *tls, struct error *err);
 
 #endif

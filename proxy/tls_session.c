@@ -11,7 +11,16 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "core/clock.h"
 #include "proxy/tls_problem.h"
+
+/* What a peer may have us do without a byte moved for it: what is left of a record when its bytes
+ * are counted is 1, a message of TLS's own (new keys, a ticket, an alert, another handshake) is
+ * ASIDE_COST; each 4 bytes moved either way pay 1, and so do, for streams that drip, 4 ms. */
+enum { ASIDE_COST = 256, FREE_WORK = 8192, BYTES_PER_WORK = 4, MS_PER_WORK = 4 };
+
+static const char talks_of_nothing[] =
+    "the upstream sends TLS messages without end and nothing in them";
 
 enum blocked { BLOCKED_NOT, BLOCKED_ON_READ, BLOCKED_ON_WRITE };
 
@@ -28,6 +37,10 @@ struct tls_session {
     bool has_heard;
     bool has_finished; /* close_notify is out */
     bool met_http;
+    bool is_flooding; /* it had us do more than it may */
+    uint64_t work;
+    uint64_t moved; /* bytes of the application, both ways */
+    uint64_t began_ms;
     enum blocked
         read_blocked; /* what the last read waited for; BLOCKED_NOT: it may have left some */
     enum blocked write_blocked;
@@ -44,9 +57,36 @@ static bool would_block(void) {
     return errno == EAGAIN || errno == EWOULDBLOCK;
 }
 
+/* The clock is asked only of those who are beyond what others ever need. */
+static bool has_earned(const struct tls_session *session) {
+    uint64_t earned = FREE_WORK + session->moved / BYTES_PER_WORK;
+    return session->work <= earned ||
+           session->work - earned <= (clock_monotonic_ms() - session->began_ms) / MS_PER_WORK;
+}
+
+/* Records and messages as OpenSSL meets them. Of a renegotiation that it declines it tells only the
+ * alert that it answers with. */
+static void on_message(int is_ours, int version, int type, const void *bytes, size_t len, SSL *ssl,
+                       void *owner) {
+    (void)version, (void)bytes, (void)len, (void)ssl;
+    struct tls_session *session = owner;
+    bool is_aside = type == SSL3_RT_ALERT || (type == SSL3_RT_HANDSHAKE && !is_ours);
+    if (type == SSL3_RT_HEADER && !is_ours) {
+        session->work++;
+    } else if (is_aside && session->is_established) {
+        session->work += ASIDE_COST;
+    } else {
+        return;
+    }
+    session->is_flooding |= !has_earned(session);
+}
+
 static int bio_read(BIO *bio, char *bytes, int room) {
     struct tls_session *session = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
+    if (session->is_flooding) {
+        return -1;
+    }
     if (!session->socket_can_read) {
         return bio_wait(bio, BIO_FLAGS_READ);
     }
@@ -145,6 +185,9 @@ struct tls_session *tls_session_new(struct ssl_st *ssl, int fd) {
     session->fd = fd;
     session->socket_can_read = true;
     session->socket_can_write = true;
+    session->began_ms = clock_monotonic_ms();
+    SSL_set_msg_callback(ssl, on_message);
+    SSL_set_msg_callback_arg(ssl, session);
     SSL_set_bio(ssl, bio, bio);
     return session;
 }
@@ -198,7 +241,9 @@ static void note_failure(struct tls_session *session, int ssl_error) {
     }
     session->was_refused = tls_problem_is_alert(queued);
     session->met_http = tls_problem_is_http(queued);
-    session->problem = tls_problem_text(queued, SSL_get_verify_result(session->ssl));
+    session->problem = session->is_flooding
+                           ? talks_of_nothing
+                           : tls_problem_text(queued, SSL_get_verify_result(session->ssl));
 }
 
 /* What a call that did not succeed means; `out_blocked` is what it waits for. */
@@ -249,6 +294,11 @@ enum io_result tls_session_handshake(struct tls_session *session) {
     return outcome == IO_WAIT ? IO_WAIT : IO_ERROR;
 }
 
+/* Asking OpenSSL once more would only have it say so. */
+static bool is_drained(const struct tls_session *session) {
+    return !session->socket_can_read && !SSL_has_pending(session->ssl);
+}
+
 enum io_result tls_session_read(struct tls_session *session, char *bytes, size_t room,
                                 size_t *out_got) {
     *out_got = 0;
@@ -265,6 +315,11 @@ enum io_result tls_session_read(struct tls_session *session, char *bytes, size_t
             return *out_got > 0 ? IO_OK : outcome;
         }
         *out_got += got;
+        session->moved += got;
+        if (is_drained(session)) {
+            session->read_blocked = BLOCKED_ON_READ;
+            break;
+        }
     }
     return IO_OK;
 }
@@ -287,6 +342,7 @@ enum io_result tls_session_write(struct tls_session *session, struct slice bytes
             return outcome == IO_WAIT ? IO_WAIT : IO_ERROR;
         }
         *out_sent += sent;
+        session->moved += sent;
     }
     return IO_OK;
 }
@@ -320,8 +376,16 @@ enum io_result tls_session_finish(struct tls_session *session) {
     return waits ? IO_WAIT : IO_OK;
 }
 
+struct ssl_st *tls_session_ssl(const struct tls_session *session) {
+    return session->ssl;
+}
+
 bool tls_session_has_heard(const struct tls_session *session) {
     return session->has_heard;
+}
+
+bool tls_session_is_flooded(const struct tls_session *session) {
+    return session->is_flooding;
 }
 
 bool tls_session_was_resumed(const struct tls_session *session) {

@@ -36,8 +36,13 @@ bool tls_session_is_quiet(struct tls_session *session);
  * when the socket takes nothing now. Reading goes on. */
 enum io_result tls_session_finish(struct tls_session *session);
 
+/* For whoever made it; NULL never. */
+struct ssl_st *tls_session_ssl(const struct tls_session *session);
 /* The peer has sent at least a byte. */
 bool tls_session_has_heard(const struct tls_session *session);
+/* It was ended because the peer kept sending what moves nothing: new keys, empty records, records
+ * of a byte. */
+bool tls_session_is_flooded(const struct tls_session *session);
 /* The handshake was shortened by a ticket. */
 bool tls_session_was_resumed(const struct tls_session *session);
 /* The handshake failed because the peer speaks plain HTTP. */

@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "proxy/exchange.h"
@@ -53,6 +55,7 @@ void upstream_close(struct upstream *upstream) {
         idle_unlink(upstream);
     }
     upstream->shelf->upstream_count--;
+    upstream->worker->upstream_count--;
     loop_timer_cancel(upstream->worker->loop, &upstream->idle_timer);
     conn_close(&upstream->conn, upstream->worker->loop);
     upstream->grave.bury = upstream_bury;
@@ -144,20 +147,78 @@ struct upstream *upstream_take_idle(struct upstream_pool *pool, uint64_t generat
     return NULL;
 }
 
+union socket_name {
+    struct sockaddr any;
+    struct sockaddr_un local;
+    union upstream_address remote;
+};
+
+/* The address to connect to, and its length. */
+static socklen_t name_of(const struct upstream_addresses *addresses, size_t index,
+                         union socket_name *out_name) {
+    if (addresses->unix_path) {
+        out_name->local = (struct sockaddr_un){.sun_family = AF_UNIX};
+        snprintf(out_name->local.sun_path, sizeof out_name->local.sun_path, "%s",
+                 addresses->unix_path);
+        return sizeof out_name->local;
+    }
+    out_name->remote = addresses->items[index];
+    return out_name->any.sa_family == AF_INET6 ? sizeof out_name->remote.v6
+                                               : sizeof out_name->remote.v4;
+}
+
 static int start_connecting(const struct upstream_addresses *addresses, size_t index) {
-    const struct sockaddr_storage *address = &addresses->items[index];
-    int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    union socket_name name;
+    socklen_t name_len = name_of(addresses, index, &name);
+    int fd = socket(name.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return -1;
     }
-    if (address->ss_family != AF_UNIX) {
+    if (name.any.sa_family != AF_UNIX) {
         int on = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     }
-    if (connect(fd, (const struct sockaddr *)address, addresses->lengths[index]) != 0 &&
-        errno != EINPROGRESS) {
+    if (connect(fd, &name.any, name_len) != 0 && errno != EINPROGRESS) {
         close(fd);
         return -1;
+    }
+    return fd;
+}
+
+static bool close_an_idle_one(struct worker *worker) {
+    struct upstream_pools *pools = worker->pools;
+    for (size_t i = 0; pools && i < pools->count; i++) {
+        struct upstream_shelf *shelf = &pools->items[i].shelf;
+        while (shelf && !shelf->idle_first) {
+            shelf = shelf->next;
+        }
+        if (shelf) {
+            upstream_close(shelf->idle_first);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_out_of_descriptors(int failure) {
+    return failure == EMFILE || failure == ENFILE || failure == ENOBUFS || failure == ENOMEM;
+}
+
+/* Takes the place of an idle connection when there is no other. */
+static int connect_within_limits(struct worker *worker, const struct upstream_addresses *addresses,
+                                 size_t index) {
+    worker->lacks_room =
+        worker->upstream_count >= worker->upstream_limit && !close_an_idle_one(worker);
+    if (worker->lacks_room) {
+        return -1;
+    }
+    int fd = start_connecting(addresses, index);
+    while (fd < 0 && is_out_of_descriptors(errno)) {
+        if (!close_an_idle_one(worker)) {
+            worker->lacks_room = true;
+            return -1;
+        }
+        fd = start_connecting(addresses, index);
     }
     return fd;
 }
@@ -166,27 +227,31 @@ struct upstream *upstream_connect(struct worker *worker, struct upstream_pool *p
                                   uint64_t generation, const struct upstream_addresses *addresses,
                                   size_t index, struct exchange *exchange) {
     struct upstream_shelf *shelf = shelf_for(pool, generation);
-    int fd = shelf ? start_connecting(addresses, index) : -1;
-    if (fd < 0) {
+    struct upstream *upstream = shelf ? calloc(1, sizeof *upstream) : NULL;
+    if (!upstream) {
+        worker->lacks_room = true;
         return NULL;
     }
-    struct upstream *upstream = calloc(1, sizeof *upstream);
-    if (!upstream) {
-        close(fd);
+    int fd = connect_within_limits(worker, addresses, index);
+    if (fd < 0) {
+        free(upstream);
         return NULL;
     }
     upstream->worker = worker;
     upstream->pool = pool;
     upstream->shelf = shelf;
     upstream->exchange = exchange;
+    upstream->flips = pool->flips;
     loop_timer_init(&upstream->idle_timer, on_idle_timer, upstream);
     if (conn_open(&upstream->conn, worker->loop, worker->io_pool, fd, on_upstream_event,
                   upstream) != STATUS_OK) {
+        worker->lacks_room = true;
         close(fd);
         free(upstream);
         return NULL;
     }
     shelf->upstream_count++;
+    worker->upstream_count++;
     upstream_pools_ref(pool->owner);
     metric_add(&pool->metrics->upstream_busy, 1);
     return upstream;
@@ -228,6 +293,7 @@ void upstream_release(struct upstream *upstream, uint32_t idle_ms) {
                     io_buffer_is_empty(&conn->in) && io_buffer_is_empty(&conn->out);
     if (!is_clean || idle_ms == 0 || pool->idle_count >= POOL_IDLE_MAX ||
         upstream->worker->is_draining || pool->owner->is_retired ||
+        upstream->flips != pool->flips ||
         loop_timer_set(upstream->worker->loop, &upstream->idle_timer, idle_ms) != STATUS_OK) {
         upstream_close(upstream);
         return;
@@ -259,6 +325,59 @@ static void pool_done(struct upstream_pool *pool) {
         shelf_remove_next(&pool->shelf);
     }
     tls_ticket_done(&pool->shelf.ticket);
+    upstream_standing_unref(pool->standing);
+}
+
+void upstream_pools_follow(struct upstream_pools *pools, const struct address_book *former,
+                           const struct address_book *next) {
+    for (size_t i = 0; i < pools->count; i++) {
+        if (addresses_differ(&former->upstreams[i], &next->upstreams[i])) {
+            pools->items[i].flips++;
+            pool_clear(&pools->items[i]);
+        }
+    }
+}
+
+/* What is known of the same upstream of the same route, looked for at `hint` first; or NULL. */
+static struct upstream_standing *find_standing(const struct upstream_pools *pools, size_t hint,
+                                               const char *text,
+                                               const struct route_metrics *metrics) {
+    for (size_t i = 0; pools && i < pools->count; i++) {
+        struct upstream_standing *standing = pools->items[(hint + i) % pools->count].standing;
+        if (standing->metrics == metrics && strcmp(standing->text, text) == 0) {
+            return standing;
+        }
+    }
+    return NULL;
+}
+
+static bool pools_take_standings(struct upstream_pools *pools, const struct upstream_pools *former,
+                                 const struct config_route *route, size_t first) {
+    for (size_t i = 0; i < route->upstream_count; i++) {
+        struct upstream_pool *pool = &pools->items[first + i];
+        const char *text = route->upstreams[i].text;
+        struct upstream_standing *known = find_standing(former, first + i, text, pool->metrics);
+        pool->standing =
+            known ? upstream_standing_ref(known) : upstream_standing_new(text, pool->metrics);
+        if (!pool->standing) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void pools_show_standings(struct upstream_pools *pools, const struct upstream_pools *former,
+                                 const struct config *config) {
+    for (size_t i = 0; former && i < former->count; i++) {
+        struct upstream_standing *standing = former->items[i].standing;
+        atomic_store_explicit(&standing->metrics->upstreams_ejected, 0, memory_order_relaxed);
+        upstream_standing_move(standing, STANDING_NO_PLACE);
+    }
+    for (size_t i = 0; i < config->route_count; i++) {
+        for (uint32_t j = 0; j < config->routes[i].upstream_count; j++) {
+            upstream_standing_move(pools->items[pools->first_pool[i] + j].standing, j);
+        }
+    }
 }
 
 struct upstream_pools *upstream_pools_new(struct worker *worker, const struct ruleset *rules) {
@@ -280,7 +399,12 @@ struct upstream_pools *upstream_pools_new(struct worker *worker, const struct ru
             pools->items[row].owner = pools;
             pools->items[row].metrics = worker_route_metrics(&worker->metrics, rules->places[i]);
         }
+        if (!pools_take_standings(pools, worker->pools, &config->routes[i], first_pool[i])) {
+            upstream_pools_unref(pools);
+            return NULL;
+        }
     }
+    pools_show_standings(pools, worker->pools, config);
     return pools;
 }
 

@@ -5,6 +5,7 @@
 
 #include "proxy/conn.h"
 #include "proxy/tls.h"
+#include "proxy/upstream_standing.h"
 #include "proxy/worker.h"
 
 struct upstream_shelf;
@@ -19,6 +20,7 @@ struct upstream {
     bool is_connected;         /* and, for https, verified */
     bool is_reused;            /* served an exchange before */
     bool is_closed;
+    uint32_t flips; /* the pool's when it was opened */
     struct upstream *previous_idle, *next_idle;
     struct loop_timer idle_timer;
 };
@@ -40,6 +42,9 @@ struct upstream_pool {
     uint32_t turn; /* of a route's first pool: whose turn it is among the route's upstreams */
     struct upstream_shelf shelf; /* generation 0; the others hang on it */
     size_t idle_count;
+    struct upstream_standing *standing;
+    size_t good_address;   /* the one to begin with: it worked last */
+    uint32_t flips;        /* how often its name has led elsewhere */
     const char *complaint; /* what was logged last about connecting; lives for ever */
     uint64_t complained_ms;
 };
@@ -56,12 +61,17 @@ struct upstream_pools {
     struct upstream_pool items[]; /* by address_book_index() */
 };
 
-/* NULL without memory. */
+/* What the worker's former pools know of the same upstreams goes on. NULL without memory. */
 struct upstream_pools *upstream_pools_new(struct worker *worker, const struct ruleset *rules);
 struct upstream_pools *upstream_pools_ref(struct upstream_pools *pools);
 void upstream_pools_unref(struct upstream_pools *pools); /* NULL is fine */
 /* Closes what is idle and lets nothing become idle again. */
 void upstream_pools_retire(struct upstream_pools *pools);
+
+/* Names lead elsewhere now: no connection to where they led is handed on. Both books are of the
+ * pools' configuration. */
+void upstream_pools_follow(struct upstream_pools *pools, const struct address_book *former,
+                           const struct address_book *next);
 
 /* A clean idle connection of this generation that still lives, or NULL. */
 struct upstream *upstream_take_idle(struct upstream_pool *pool, uint64_t generation,

@@ -20,11 +20,15 @@ enum {
     BLOCK_BYTES_OVER_HEAD =
         64 * 1024, /* a block holds the largest head plus the largest credential */
     BLOCKS_PER_CONNECTION = 4,
+    BLOCKS_MIN = 16,
+    TRIM_MS = 5000,
     IDENTITY_LINES_BYTES = 16 * 1024 * 1024,
     AUDIT_LINE_BYTES = AUDIT_LINE_MAX,
     AUDIT_TYPICAL_HEAD = 2048, /* what a request's own bytes add to its audit line's reservation */
     AUDIT_FLUSH_MS = 20,
     RULE_SWEEP_MS = 800, /* for an answer under way, and between two looks at it */
+    EBB_MS = 100,        /* a handshake's round trip */
+    LAST_REQUEST_MS = 500,
 };
 
 struct snapshot_message {
@@ -35,6 +39,7 @@ struct snapshot_message {
 struct drain_message {
     struct message message;
     uint32_t limit_ms;
+    bool is_shared;
 };
 
 void worker_bury(struct worker *worker, struct grave *grave) {
@@ -84,14 +89,41 @@ static void on_accept_pause(struct loop_timer *timer) {
     }
 }
 
+static void on_trim_timer(struct loop_timer *timer) {
+    struct worker *worker = timer->owner;
+    io_pool_trim(worker->io_pool);
+    loop_timer_set(worker->loop, timer, TRIM_MS);
+}
+
 void worker_check_drained(struct worker *worker) {
-    if (worker->is_draining && worker->client_count == 0) {
+    if (worker->is_draining && worker->client_count == 0 &&
+        !loop_timer_is_set(&worker->ebb_timer)) {
         loop_stop(worker->loop);
     }
 }
 
+static void worker_stop_listening(struct worker *worker) {
+    loop_timer_cancel(worker->loop, &worker->ebb_timer);
+    for (size_t i = 0; i < worker->listener_count; i++) {
+        listener_stop(&worker->listeners[i]);
+    }
+}
+
+static void on_ebb_timer(struct loop_timer *timer) {
+    worker_stop_listening(timer->owner);
+    worker_check_drained(timer->owner);
+}
+
+static void on_idle_timer(struct loop_timer *timer) {
+    struct worker *worker = timer->owner;
+    upstream_pools_retire(worker->pools);
+    client_close_all_idle(worker);
+    worker_check_drained(worker);
+}
+
 static void on_drain_limit(struct loop_timer *timer) {
     struct worker *worker = timer->owner;
+    worker_stop_listening(worker);
     struct client *client = worker->clients;
     while (client) {
         struct client *next = client->next;
@@ -106,21 +138,28 @@ static void on_drain_limit(struct loop_timer *timer) {
     loop_stop(worker->loop);
 }
 
+/* What a listening socket still holds when it is closed is reset: first the kernel is told to begin
+ * no more connections, then those that it has begun are taken, and only then it is closed. */
 static void deliver_drain(struct message *message, void *receiver) {
     struct worker *worker = receiver;
     uint32_t limit_ms = ((struct drain_message *)message)->limit_ms;
+    bool is_shared = ((struct drain_message *)message)->is_shared;
     free(message);
     if (worker->is_draining) {
         loop_timer_set(worker->loop, &worker->drain_timer, limit_ms);
         return;
     }
     worker->is_draining = true;
-    for (size_t i = 0; i < worker->listener_count; i++) {
-        listener_stop(&worker->listeners[i]);
-    }
-    upstream_pools_retire(worker->pools);
     loop_timer_set(worker->loop, &worker->drain_timer, limit_ms);
-    client_close_all_idle(worker);
+    loop_timer_set(worker->loop, &worker->idle_timer, LAST_REQUEST_MS);
+    if (is_shared) {
+        worker_stop_listening(worker);
+    } else {
+        loop_timer_set(worker->loop, &worker->ebb_timer, EBB_MS);
+        for (size_t i = 0; i < worker->listener_count; i++) {
+            listener_ebb(&worker->listeners[i]);
+        }
+    }
     worker_check_drained(worker);
 }
 
@@ -200,6 +239,9 @@ static void deliver_snapshot(struct message *message, void *receiver) {
         return;
     }
     worker->snapshot = snapshot;
+    if (snapshot->rules == old->rules && snapshot->addresses != old->addresses) {
+        upstream_pools_follow(worker->pools, old->addresses, snapshot->addresses);
+    }
     if (worker->snapshot->ring != old->ring &&
         !key_ring_has_same_keys(worker->snapshot->ring, old->ring)) {
         token_cache_apply_ring(worker->tokens, worker->snapshot->ring);
@@ -219,11 +261,12 @@ void worker_post_snapshot(struct worker *worker, struct snapshot *snapshot) {
     }
 }
 
-void worker_post_drain(struct worker *worker, uint32_t limit_ms) {
+void worker_post_drain(struct worker *worker, uint32_t limit_ms, bool is_shared) {
     struct drain_message *letter = calloc(1, sizeof *letter);
     if (letter) {
         letter->message.on_deliver = deliver_drain;
         letter->limit_ms = limit_ms;
+        letter->is_shared = is_shared;
         mailbox_post(worker->mailbox, &letter->message);
     }
 }
@@ -264,9 +307,11 @@ struct slice worker_date(struct worker *worker) {
     return slice_of_str(worker->date);
 }
 
-static void worker_set_limits(struct worker *worker, uint32_t worker_count) {
+static void worker_set_limits(struct worker *worker, const struct descriptor_plan *plan) {
     const struct config_limits *limits = &worker_config(worker)->limits;
-    worker->client_limit = (limits->connections + worker_count - 1) / worker_count;
+    worker->client_limit = plan->clients;
+    worker->refusal_limit = plan->refusals;
+    worker->upstream_limit = plan->upstreams;
     worker->request_limits = (struct h1_limits){.head_bytes = limits->header_bytes,
                                                 .headers = limits->headers,
                                                 .target_bytes = H1_TARGET_BYTES_MAX};
@@ -276,14 +321,15 @@ static void worker_set_limits(struct worker *worker, uint32_t worker_count) {
 
 static enum status worker_listen(struct worker *worker, const struct worker_options *options) {
     const struct config *config = worker_config(worker);
-    worker->listeners = calloc(options->listen_count + 1, sizeof *worker->listeners);
+    worker->listeners = calloc(options->socket_count + 1, sizeof *worker->listeners);
     if (!worker->listeners) {
         return STATUS_NO_MEMORY;
     }
-    for (size_t i = 0; i < options->listen_count; i++) {
-        enum status status =
-            listener_start(&worker->listeners[i], worker, options->listen_fds[i],
-                           config->listen[i].is_unix, worker->snapshot->rules->servers[i]);
+    for (size_t i = 0; i < options->socket_count; i++) {
+        size_t address = options->sockets[i].address;
+        enum status status = listener_start(&worker->listeners[i], worker, options->sockets[i].fd,
+                                            config->listen[address].is_unix,
+                                            worker->snapshot->rules->servers[address]);
         if (status != STATUS_OK) {
             return status;
         }
@@ -292,19 +338,27 @@ static enum status worker_listen(struct worker *worker, const struct worker_opti
     return STATUS_OK;
 }
 
+/* No more blocks than its connections can hold, nor than its share of the memory for them. */
+static struct io_pool *worker_new_pool(const struct worker *worker, uint32_t worker_count) {
+    const struct config_limits *limits = &worker_config(worker)->limits;
+    size_t block_bytes = limits->header_bytes + BLOCK_BYTES_OVER_HEAD;
+    size_t useful = (worker->client_limit + WORKER_REFUSALS_MAX) * BLOCKS_PER_CONNECTION;
+    uint64_t share = limits->buffer_bytes / worker_count / block_bytes;
+    share = share < BLOCKS_MIN ? BLOCKS_MIN : share;
+    return io_pool_new(block_bytes, useful < share ? useful : (size_t)share);
+}
+
 static enum status worker_fill(struct worker *worker, const struct worker_options *options,
                                struct error *err) {
     const struct config *config = worker_config(worker);
-    worker_set_limits(worker, options->worker_count);
+    worker_set_limits(worker, &options->plan);
     buf_init(&worker->audit_line, AUDIT_LINE_BYTES);
     worker->loop = loop_new(err);
     worker->mailbox = worker->loop ? mailbox_new(worker, err) : NULL;
     if (!worker->mailbox) {
         return STATUS_IO;
     }
-    worker->io_pool =
-        io_pool_new(config->limits.header_bytes + BLOCK_BYTES_OVER_HEAD,
-                    (worker->client_limit + WORKER_REFUSALS_MAX) * BLOCKS_PER_CONNECTION);
+    worker->io_pool = worker_new_pool(worker, options->worker_count);
     worker->audit_base_bytes = exchange_record_base_bytes(config);
     worker->tokens = token_cache_new(WORKER_TOKENS_MAX, WORKER_TOKENS_BYTES);
     worker->unknown_kids = unknown_kids_new();
@@ -327,8 +381,12 @@ static enum status worker_fill(struct worker *worker, const struct worker_option
     loop_set_after_turn(worker->loop, after_turn, worker);
     loop_timer_init(&worker->accept_pause, on_accept_pause, worker);
     loop_timer_init(&worker->drain_timer, on_drain_limit, worker);
+    loop_timer_init(&worker->ebb_timer, on_ebb_timer, worker);
+    loop_timer_init(&worker->idle_timer, on_idle_timer, worker);
     loop_timer_init(&worker->audit_timer, on_audit_timer, worker);
     loop_timer_init(&worker->rule_sweep, on_rule_sweep, worker);
+    loop_timer_init(&worker->trim_timer, on_trim_timer, worker);
+    loop_timer_set(worker->loop, &worker->trim_timer, TRIM_MS);
     if (mailbox_attach(worker->mailbox, worker->loop) != STATUS_OK ||
         worker_listen(worker, options) != STATUS_OK) {
         return error_set(err, STATUS_IO, "cannot watch the listening sockets");
@@ -343,8 +401,10 @@ struct worker *worker_new(const struct worker_options *options, struct error *er
         return NULL;
     }
     worker->index = options->index;
+    worker->worker_count = options->worker_count;
     worker->keeper = options->keeper;
     worker->rates = options->rates;
+    worker->peers = options->peers;
     worker->end_message.on_deliver = options->on_end;
     worker->snapshot = snapshot_ref(options->snapshot);
     if (worker_fill(worker, options, err) != STATUS_OK) {

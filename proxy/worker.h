@@ -11,6 +11,7 @@
 #include "core/loop.h"
 #include "core/mailbox.h"
 #include "proxy/audit_writer.h"
+#include "proxy/descriptors.h"
 #include "proxy/h1_head.h"
 #include "proxy/io_buffer.h"
 #include "proxy/metrics.h"
@@ -20,6 +21,7 @@ struct client;
 struct exchange;
 struct listener;
 struct on_behalf_shelf;
+struct peer_counts;
 struct rate_limiter;
 struct unknown_kids;
 struct want;
@@ -31,8 +33,9 @@ struct grave {
     void (*bury)(struct grave *grave);
 };
 
-/* Connections over the limit that are being told so; beyond them they are closed without a word. */
-enum { WORKER_REFUSALS_MAX = 64 };
+/* Connections over the limit that are being told so at most; beyond them they are closed without a
+ * word. */
+enum { WORKER_REFUSALS_MAX = 1024 };
 
 enum { WORKER_REFUSED_GENERATIONS = 64 };
 struct told_refusal {
@@ -48,6 +51,7 @@ enum { RESPONSE_HEADERS_MAX = 256, RESPONSE_HEAD_BYTES_MAX = 32 * 1024 };
 
 struct worker {
     uint32_t index;
+    uint32_t worker_count; /* of the process */
     pthread_t thread;
     struct loop *loop;
     struct mailbox *mailbox;
@@ -55,6 +59,7 @@ struct worker {
     struct snapshot *snapshot;
 
     struct io_pool *io_pool;
+    struct loop_timer trim_timer; /* of io_pool */
     struct token_cache *tokens;
     struct line_shelf *lines; /* identity headers of the callers in `tokens` */
     struct unknown_kids *unknown_kids;
@@ -63,7 +68,8 @@ struct worker {
     uint64_t refused_generations[WORKER_REFUSED_GENERATIONS];
     struct told_refusal told_refusals[WORKER_REFUSED_GENERATIONS];
     struct want *open_wants; /* under way to the keeper, for keys and credentials: may be joined */
-    struct rate_limiter *rates; /* of all workers: the one thing they share that changes */
+    struct rate_limiter *rates; /* of all workers, as are the counts of connections by address */
+    struct peer_counts *peers;
     struct audit_sink *audit;
     struct worker_metrics metrics;
 
@@ -74,8 +80,13 @@ struct worker {
     struct client *clients;    /* all of them */
     struct client *idle_first; /* waiting for a request, longest first */
     struct client *idle_last;
-    size_t client_count;
+    size_t client_count; /* those that are being refused included */
     size_t client_limit;
+    size_t refusal_count; /* clients that are being told that there are too many */
+    size_t refusal_limit;
+    size_t upstream_count; /* connections to upstreams, idle ones included */
+    size_t upstream_limit;
+    bool lacks_room; /* for the last connection to an upstream: descriptors or memory */
     struct exchange *free_exchanges;
     size_t free_exchange_count;
     struct upstream_pools *pools; /* of the configuration in force */
@@ -85,6 +96,8 @@ struct worker {
     bool is_draining;
     struct message end_message;
     struct loop_timer drain_timer;
+    struct loop_timer ebb_timer;  /* until then what the kernel has begun to connect is taken */
+    struct loop_timer idle_timer; /* until then connections without a request may yet bring one */
 
     struct h1_limits request_limits;
     struct h1_limits response_limits;
@@ -100,6 +113,12 @@ struct worker {
     uint64_t audit_flushed_ms;
 };
 
+/* A listening descriptor and the entry of `listen` that it is for. */
+struct worker_socket {
+    int fd;
+    size_t address;
+};
+
 /* Listening descriptors are bound before any worker starts, so that a taken port is found by the
  * main thread. */
 struct worker_options {
@@ -109,9 +128,11 @@ struct worker_options {
     size_t place_count; /* routes_places so far */
     struct mailbox *keeper;
     struct rate_limiter *rates; /* outlives the worker */
+    struct peer_counts *peers;  /* outlives the worker */
     struct audit_writer *audit_writer;
-    const int *listen_fds; /* one per configured address; owned by the worker from then on */
-    size_t listen_count;
+    struct descriptor_plan plan;
+    const struct worker_socket *sockets; /* owned by the worker from then on */
+    size_t socket_count;
     void (*on_end)(struct message *message,
                    void *keeper); /* delivered to the keeper when the thread has ended its loop */
 };
@@ -124,9 +145,10 @@ void worker_free(struct worker *worker);
 
 /* From the keeper's thread. */
 void worker_post_snapshot(struct worker *worker, struct snapshot *snapshot);
-/* Stops accepting, lets exchanges finish within `limit_ms`, then ends the loop.
- * Again while draining: the new limit counts from now. */
-void worker_post_drain(struct worker *worker, uint32_t limit_ms);
+/* Stops accepting, lets exchanges finish within `limit_ms`, then ends the loop. `is_shared`:
+ * another process goes on accepting from the same sockets. Again while draining: the new limit
+ * counts from now. */
+void worker_post_drain(struct worker *worker, uint32_t limit_ms, bool is_shared);
 
 /* On the worker's thread. */
 void worker_bury(struct worker *worker, struct grave *grave);

@@ -50,13 +50,10 @@ enum status arc_request(const struct config_identity *config, const char *resour
     buf_append_str(url, endpoint);
     buf_append_str(url, "?api-version=2020-06-01&resource=");
     http_form_encode(url, slice_of_str(resource));
-    if (config->managed_client_id) {
-        buf_append_str(url, "&client_id=");
-        http_form_encode(url, slice_of_str(config->managed_client_id));
-    }
-    buf_append_char(url, '\0');
-    if (!buf_ok(url))
-        return error_set(err, STATUS_LIMIT, "the URL of IDENTITY_ENDPOINT is too long");
+    const enum status status = token_request_end_url(out_request, config->managed_client_id,
+                                                     "the URL of IDENTITY_ENDPOINT", err);
+    if (status != STATUS_OK)
+        return status;
     out_request->headers[0] = "Metadata: true";
     out_request->timeout_ms = TIMEOUT_MS;
     out_request->allow_link_local = true;

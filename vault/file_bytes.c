@@ -20,8 +20,8 @@ enum status file_bytes_open_failure(int error_number, struct error *err) {
     }
 }
 
-/* Reads until the end or until `len` bytes are there. */
-static enum status read_up_to(int fd, char *bytes, size_t len, size_t *out_got, struct error *err) {
+enum status file_bytes_read_up_to(int fd, char *bytes, size_t len, size_t *out_got,
+                                  struct error *err) {
     size_t at = 0;
     while (at < len) {
         const ssize_t got = read(fd, bytes + at, len - at);
@@ -43,20 +43,27 @@ static enum status read_exactly(int fd, struct secret *into, struct error *err) 
     size_t got = 0;
     size_t more = 0;
     char beyond = 0;
-    enum status status = read_up_to(fd, secret_writable(into), len, &got, err);
+    enum status status = file_bytes_read_up_to(fd, secret_writable(into), len, &got, err);
     if (status == STATUS_OK)
-        status = read_up_to(fd, &beyond, 1, &more, err);
+        status = file_bytes_read_up_to(fd, &beyond, 1, &more, err);
     secret_wipe(&beyond, 1);
     if (status == STATUS_OK && (got != len || more != 0))
         return error_set(err, STATUS_IO, "the file changed while it was read");
     return status;
 }
 
+static enum status check_regular(int fd, struct stat *out_found, struct error *err) {
+    if (fstat(fd, out_found) != 0 || !S_ISREG(out_found->st_mode))
+        return error_set(err, STATUS_INVALID, "not a regular file");
+    return STATUS_OK;
+}
+
 enum status file_bytes_read(int fd, size_t max_bytes, struct secret **out_bytes,
                             struct error *err) {
     struct stat found;
-    if (fstat(fd, &found) != 0 || !S_ISREG(found.st_mode))
-        return error_set(err, STATUS_INVALID, "not a regular file");
+    enum status status = check_regular(fd, &found, err);
+    if (status != STATUS_OK)
+        return status;
     if (found.st_size <= 0)
         return error_set(err, STATUS_INVALID, "the file is empty");
     if ((size_t)found.st_size > max_bytes)
@@ -64,7 +71,7 @@ enum status file_bytes_read(int fd, size_t max_bytes, struct secret **out_bytes,
     struct secret *bytes = secret_new_blank((size_t)found.st_size);
     if (!bytes)
         return error_set(err, STATUS_NO_MEMORY, "no secret memory left");
-    const enum status status = read_exactly(fd, bytes, err);
+    status = read_exactly(fd, bytes, err);
     if (status == STATUS_OK)
         *out_bytes = bytes;
     else
@@ -73,12 +80,26 @@ enum status file_bytes_read(int fd, size_t max_bytes, struct secret **out_bytes,
 }
 
 /* O_NONBLOCK: a FIFO put in the file's place must not hold the keeper up. */
-enum status file_bytes_read_path(const char *path, size_t max_bytes, struct secret **out_bytes,
-                                 struct error *err) {
+enum status file_bytes_open(const char *path, int *out_fd, struct error *err) {
+    struct stat found;
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return file_bytes_open_failure(errno, err);
-    const enum status status = file_bytes_read(fd, max_bytes, out_bytes, err);
+    const enum status status = check_regular(fd, &found, err);
+    if (status == STATUS_OK)
+        *out_fd = fd;
+    else
+        close(fd);
+    return status;
+}
+
+enum status file_bytes_read_path(const char *path, size_t max_bytes, struct secret **out_bytes,
+                                 struct error *err) {
+    int fd = -1;
+    enum status status = file_bytes_open(path, &fd, err);
+    if (status != STATUS_OK)
+        return status;
+    status = file_bytes_read(fd, max_bytes, out_bytes, err);
     close(fd);
     return status;
 }

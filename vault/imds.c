@@ -37,13 +37,10 @@ enum status imds_request(const char *endpoint, const struct config_identity *con
     buf_append_str(url, endpoint);
     buf_append_str(url, "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=");
     http_form_encode(url, slice_of_str(resource));
-    if (config->managed_client_id) {
-        buf_append_str(url, "&client_id=");
-        http_form_encode(url, slice_of_str(config->managed_client_id));
-    }
-    buf_append_char(url, '\0');
-    if (!buf_ok(url))
-        return error_set(err, STATUS_LIMIT, "the metadata service's URL is too long");
+    const enum status status = token_request_end_url(out_request, config->managed_client_id,
+                                                     "the metadata service's URL", err);
+    if (status != STATUS_OK)
+        return status;
     out_request->headers[0] = "Metadata: true";
     out_request->timeout_ms = TIMEOUT_MS;
     out_request->allow_link_local = endpoint_url_is_metadata_service(slice_of_str(endpoint));

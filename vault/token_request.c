@@ -47,6 +47,17 @@ enum status token_request_set_secret_header(struct token_request *request, const
     return STATUS_OK;
 }
 
+enum status token_request_end_url(struct token_request *request, const char *client_id,
+                                  const char *what, struct error *err) {
+    struct buf *url = &request->url;
+    if (client_id) {
+        buf_append_str(url, "&client_id=");
+        http_form_encode(url, slice_of_str(client_id));
+    }
+    buf_append_char(url, '\0');
+    return buf_ok(url) ? STATUS_OK : error_set(err, STATUS_LIMIT, "%s is too long", what);
+}
+
 struct http_call *token_request_send(const struct token_request *request,
                                      struct http_client *client, http_client_on_done *on_done,
                                      void *owner, struct error *err) {

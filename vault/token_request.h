@@ -24,6 +24,10 @@ void token_request_done(struct token_request *request);
  * visible ASCII. */
 enum status token_request_set_secret_header(struct token_request *request, const char *prefix,
                                             struct slice value, struct error *err);
+/* Ends the URL of a metadata service: the managed identity that is meant (NULL: the machine's own)
+ * and the NUL. STATUS_LIMIT when it is too long; `what` is its name in err. */
+enum status token_request_end_url(struct token_request *request, const char *client_id,
+                                  const char *what, struct error *err);
 /* Sends it; everything is copied. NULL: err says why and no callback follows. */
 struct http_call *token_request_send(const struct token_request *request,
                                      struct http_client *client, http_client_on_done *on_done,

@@ -1,5 +1,5 @@
-/* One token of one tenant for one resource, and those who want it. Private to azure_identity.c,
- * which fetches. */
+/* One token of one tenant for one resource, and those who want it. Private to azure_identity.c, and
+ * to token_renewal.c, which fetches. */
 #ifndef BARKEEP_VAULT_TOKEN_SLOT_H
 #define BARKEEP_VAULT_TOKEN_SLOT_H
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "core/clock.h"
+#include "vault/bearer_header.h"
 #include "vault/secret_file.h"
 
 #define MAX_IN_FLIGHT 8
@@ -186,20 +187,6 @@ static void on_answer(void *owner, const struct http_client_response *response) 
         take_refusal(fetch, response);
 }
 
-/* The header is built in secret memory, the terminating NUL included. */
-static struct secret *authorization_header(const struct secret *token) {
-    static const char prefix[] = "Authorization: Bearer ";
-    const struct slice bytes = secret_bytes(token);
-    struct secret *header = secret_new_blank(sizeof prefix - 1 + bytes.len + 1);
-    if (!header)
-        return NULL;
-    char *at = secret_writable(header);
-    memcpy(at, prefix, sizeof prefix - 1);
-    memcpy(at + sizeof prefix - 1, bytes.ptr, bytes.len);
-    at[sizeof prefix - 1 + bytes.len] = '\0';
-    return header;
-}
-
 static struct http_call *send_request(struct vault_fetch *fetch, const struct secret *header,
                                       struct error *err) {
     struct vault_client *client = fetch->client;
@@ -232,7 +219,7 @@ static void send_with_token(struct vault_fetch *fetch, struct secret *token) {
     struct error err = {""};
     drop_token(fetch);
     fetch->token = secret_ref(token);
-    struct secret *header = authorization_header(token);
+    struct secret *header = bearer_header_new(token);
     if (header)
         fetch->call = send_request(fetch, header, &err);
     else

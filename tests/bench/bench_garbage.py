@@ -20,8 +20,10 @@ from lib.authority import Authority  # noqa: E402
 from lib.barkeep import get  # noqa: E402
 from lib.door import standard_config, standard_routes  # noqa: E402
 from lib.process import barkeep_binary  # noqa: E402
-from bench import cpu_seconds  # noqa: E402
+from cost import cpu_seconds  # noqa: E402
 import peers  # noqa: E402
+from precedence import take_precedence  # noqa: E402
+from wrk import UNIT_US  # noqa: E402
 
 PACED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "paced.lua")
 TARGET = "/public/item"
@@ -30,7 +32,6 @@ GARBAGE_CONNECTIONS, GARBAGE_PAUSE_MS = 11, 10  # the same, with a connection ea
 GARBAGE_PER_SECOND = 1000
 FETCH_INTERVAL_SEC = 300  # an unknown key id causes at most one look in it
 MAX_RATIO = 1.10
-UNIT_US = {"us": 1, "ms": 1e3, "s": 1e6}
 
 
 class Doorkeeper(peers.Peer):
@@ -170,15 +171,6 @@ def print_table(results, fetches, intervals):
     print(f"{'CPU of one garbage token':44}{cores / rate * 1e6:9.0f} us     {cores * 100:.0f} % of a core")
     verdict = "holds" if fetches <= intervals else "MISSED"
     print(f"{'key fetches that the garbage caused':44}{fetches:9}        at most {intervals:4}   {verdict}\n")
-
-
-def take_precedence():
-    """Over whatever else runs here, where that is allowed: a p99 is the first figure that other work spoils."""
-    os.sched_setaffinity(0, {peers.LOAD_CORE})
-    try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-    except PermissionError:
-        print("not allowed to take precedence: other work shows in the p99")
 
 
 def main():

@@ -11,8 +11,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 from backends.process import Stage, StartError  # noqa: E402
 from caller import Caller  # noqa: E402
-import bench  # noqa: E402
+import cost  # noqa: E402
+import ground  # noqa: E402
 import peers  # noqa: E402
+import wrk  # noqa: E402
 
 LIMIT_US = 1.0
 # name and route's own lines; the first is what the others are compared with
@@ -32,25 +34,15 @@ class Barkeep(peers.Barkeep):
 """ for number, (_, lines) in enumerate(ROUTES))
 
 
-def run_us(barkeep):
-    """What barkeep's threads have run so far: to the nanosecond, where ticks would be too coarse."""
-    folder = f"/proc/{barkeep.child.process.pid}/task"
-    total = 0
-    for thread in os.listdir(folder):
-        with open(f"{folder}/{thread}/schedstat", encoding="ascii") as file:
-            total += int(file.read().split()[0])
-    return total / 1e3
-
-
 def measure(barkeep, number, seconds):
-    before = run_us(barkeep)
-    requests, _ = bench.load(barkeep.port, barkeep.work.caller.token, seconds, f"/{number}/item")
-    return (run_us(barkeep) - before) / requests
+    before = cost.cpu_us(barkeep)
+    requests, _ = wrk.load(barkeep, barkeep.work.caller.token, seconds, f"/{number}/item")
+    return (cost.cpu_us(barkeep) - before) / requests
 
 
 def check_routes(barkeep):
     for number, (name, _) in enumerate(ROUTES):
-        status, seen = bench.ask(barkeep.port, f"/{number}/seen", barkeep.work.caller.token)
+        status, seen = ground.ask(barkeep, f"/{number}/seen", barkeep.work.caller.token)
         wanted = peers.EXPECTED if number else "nothing"
         if (status, seen) != (200, wanted):
             raise StartError(f"{name}: {status}, the upstream was sent {seen[:60]}, not {wanted}")
@@ -61,7 +53,7 @@ def run(options, stage):
     upstream = stage.add(peers.Upstream(stage, caller.basic))
     barkeep = stage.add(Barkeep(stage, peers.Work(upstream.port, caller)))
     for peer in (upstream, barkeep):
-        bench.wait_listening(peer)
+        ground.wait_listening(peer)
     check_routes(barkeep)
     rounds = []
     for number in range(options.rounds + 1):

@@ -6,6 +6,7 @@ audience, expiry) and put the backend's Basic credential in its place.
 
 import os
 import shutil
+import subprocess
 
 from backends.azure import TENANT
 from backends.process import Child, StartError
@@ -15,11 +16,22 @@ from lib.process import barkeep_binary
 PROXY_CORE = 0
 LOAD_CORE = 1
 MODULES = "/usr/lib/apache2/modules"
+MANY = 12000  # connections that must be let in where thousands are idle
 EXPECTED = "the credential"  # what the upstream says when it was sent what it expects
 
 
 def pinned(core, *argv):
+    """`core` is a number or a list as taskset takes it."""
     return ["taskset", "-c", str(core), *argv]
+
+
+def make_certificate(peer):
+    """An ECDSA P-256 one for 127.0.0.1. Returns the paths of certificate and key."""
+    certificate, key = peer.path("certificate.pem"), peer.path("key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+                   check=True, capture_output=True)
+    return certificate, key
 
 
 def find_program(name):
@@ -43,15 +55,21 @@ class Peer:
 
     name = None
     judges = False
+    is_tls = False
+    core = PROXY_CORE
 
     def __init__(self, stage, work):
         self.work = work
         self.port = free_port()
         self.folder = stage.folder(self.name.replace(" ", "-"))
-        self.child = Child(self.name, pinned(PROXY_CORE, *self.command()), self.path("log"), cwd=self.folder)
+        self.child = Child(self.name, pinned(self.core, *self.command()), self.path("log"), cwd=self.folder)
 
     def command(self):
         raise NotImplementedError
+
+    @property
+    def url(self):
+        return f"{'https' if self.is_tls else 'http'}://127.0.0.1:{self.port}"
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -101,7 +119,8 @@ user root;
 worker_processes 1;
 pid {peer.path("pid")};
 error_log {peer.path("error.log")} error;
-events {{ worker_connections 1024; }}
+worker_rlimit_nofile 8192;
+events {{ worker_connections 4096; }}
 http {{
     access_log off;
     keepalive_requests 100000000;
@@ -116,19 +135,22 @@ class HaproxyForward(Peer):
     name = "haproxy"
 
     rules = ""
+    bind_options = ""
+    default_lines = ""
+    connections = 1024
 
     def command(self):
         config = self.write("haproxy.cfg", f"""global
     nbthread 1
-    maxconn 1024
+    maxconn {self.connections}
 defaults
     mode http
     timeout connect 5s
-    timeout client 60s
+    timeout client 300s
     timeout server 60s
     http-reuse always
-frontend in
-    bind 127.0.0.1:{self.port}
+{self.default_lines}frontend in
+    bind 127.0.0.1:{self.port}{self.bind_options}
 {self.rules}    default_backend out
 backend out
     server upstream 127.0.0.1:{self.work.upstream_port}
@@ -153,6 +175,31 @@ class HaproxyJwt(HaproxyForward):
     http-request deny deny_status 401 if {{ var(txn.exp),sub(txn.now) -m int lt 0 }}
     http-request set-header Authorization "{caller.basic}"
 """
+
+
+class HaproxyTls(HaproxyForward):
+    name = "haproxy tls"
+    is_tls = True
+
+    @property
+    def bind_options(self):
+        certificate, key = make_certificate(self)
+        with open(certificate, encoding="ascii") as one, open(key, encoding="ascii") as other:
+            return f" ssl crt {self.write('both.pem', one.read() + other.read())}"
+
+
+class HaproxySplice(HaproxyForward):
+    """Bodies stay in the kernel."""
+
+    name = "haproxy splice"
+    default_lines = "    option splice-auto\n    option splice-request\n    option splice-response\n"
+
+
+class HaproxyMany(HaproxyForward):
+    """As many as 20,000 descriptors do for: it counts two for each."""
+
+    name = "haproxy many"
+    connections = 9000
 
 
 class NginxForward(Peer):
@@ -213,38 +260,74 @@ OIDCOAuthRemoteUserClaim sub
 """)
         return [find_program("apache2"), "-DFOREGROUND", "-f", config]
 
+
 class Barkeep(Peer):
     """The program under test: token, rule, credential, and an audit line a request in a file."""
 
     name = "barkeep"
     judges = True
+    workers = 1
+    connections = 10000
+    secret = "bench/password"
 
     def routes(self):
         return f"""  - name: bench
     path: /
     upstream: http://127.0.0.1:{self.work.upstream_port}
-    access: [{{role: Reader, to: {{scope: access_as_user}}, credential: bench}}]
+    access: [{{role: Contributor, to: {{scope: access_as_user}}, credential: bench}}]
 """
+
+    def listen(self):
+        return f"127.0.0.1:{self.port}"
+
+    def identity_lines(self):
+        return ""
+
+    def vault(self):
+        """A folder; its one secret is the password."""
+        os.mkdir(self.path("secrets"), 0o700)
+        self.write("secrets/password", self.work.caller.password)
+        return f"file:{self.path('secrets')}"
 
     def command(self):
         caller = self.work.caller
-        azure = caller.standin.url()
         self.admin_port = free_port()
-        os.mkdir(self.path("secrets"), 0o700)
-        self.write("secrets/password", caller.password)
-        config = self.write("barkeep.yaml", f"""listen: 127.0.0.1:{self.port}
+        config = self.write("barkeep.yaml", f"""listen: {self.listen()}
 admin: 127.0.0.1:{self.admin_port}
-workers: 1
+workers: {self.workers}
+limits: {{connections: {self.connections}, idle_timeout: 5m}}
 entra:
   tenant: {TENANT}
   audience: {caller.audience}
-  authority: {azure}
-vaults: {{local: "file:{self.path("secrets")}"}}
-credentials: {{bench: {{basic: {{username: bench, password: local/password}}}}}}
+  authority: {caller.standin.url()}
+{self.identity_lines()}vaults: {{bench: "{self.vault()}"}}
+credentials: {{bench: {{basic: {{username: bench, password: {self.secret}}}}}}}
 routes:
 {self.routes()}log: {{audit: "{self.path("audit.log")}", level: warning}}
 """)
         return [barkeep_binary(), "serve", "-c", config]
 
 
-ALL = [Barkeep, HaproxyForward, HaproxyJwt, NginxForward, ApacheOpenidc]
+class BarkeepTls(Barkeep):
+    name = "barkeep tls"
+    is_tls = True
+
+    def listen(self):
+        certificate, key = make_certificate(self)
+        return f"[{{address: 127.0.0.1:{self.port}, tls: {{certificate: {certificate}, key: {key}}}}}]"
+
+
+class BarkeepMany(Barkeep):
+    name = "barkeep many"
+    connections = MANY
+
+
+class BarkeepBodies(Barkeep):
+    """One route searches answers for the credential, as routes do unless told not to; one does not."""
+
+    def routes(self):
+        return "".join(f"""  - name: {name}
+    path: /{name}
+    upstream: http://127.0.0.1:{self.work.upstream_port}
+{lines}    access: [{{role: Contributor, to: {{scope: access_as_user}}, credential: bench}}]
+""" for name, lines in (("bench", "    scrub: false\n"), ("searched", "")))

@@ -1,4 +1,4 @@
-"""Every example configuration, those in the README included, passes `barkeep check`."""
+"""Every example configuration, those in the READMEs included, passes `barkeep check`."""
 
 import os
 import pathlib
@@ -7,13 +7,26 @@ import subprocess
 import tempfile
 import unittest
 
-from tree import README, ROOT, relative, sources
+from tree import ROOT, relative, sources
 
 BARKEEP = os.environ.get("BARKEEP", str(ROOT / "build/barkeep"))
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 AUTHORITIES = re.compile(r"(\bca: )/etc/[^ ,}\n]+")
 SYSTEM_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
-YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.M | re.S)
+LISTENER_FILE = re.compile(r"/etc/barkeep/([\w-]+\.(?:pem|key))\b")
+YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```|^cat > \S+\.yaml <<'END'\n(.*?)^END$", re.M | re.S)
+TOP_LEVEL_KEY = re.compile(r"^(\w+):", re.M)
+# what the parts of a configuration that READMEs show are shown without
+BASE = {
+    "listen": "listen: 127.0.0.1:8080",
+    "entra": "entra: {tenant: 3f2b8c1a-6d4e-4b7f-9a21-5c0de1f2a3b4, audience: 8d1e6f20-1b2c-4d3e-8f90-a1b2c3d4e5f6}",
+    "identity": "identity: {managed: system}",
+    "vaults": "vaults: {prod: \"https://contoso-prod.vault.azure.net\"}",
+    "routes": "routes: [{name: base, upstream: \"http://127.0.0.1:3000\"}]",
+    "access": "access: [{role: Reader, to: {app_role: Reader}}]",
+}
+# YAML that is no configuration of barkeep's
+OTHERS = {"docker/compose.yaml"}
 
 
 def examples():
@@ -21,6 +34,15 @@ def examples():
     folders = ["config", "packaging", "docker", "tests/run"]
     return [path for folder in folders for path in sources(folder, ".yaml") if path.read_text().find("\nlisten:") >= 0
             or path.read_text().startswith("listen:")]
+
+
+def shown():
+    """(name, text) of each configuration, or part of one, that a README shows; of parts the rest is put in."""
+    for path in sources(".", ".md"):
+        for number, block in enumerate(YAML_BLOCK.findall(path.read_text())):
+            text = "".join(block)
+            keys = TOP_LEVEL_KEY.findall(text)
+            yield f"{relative(path)} {number}", text + "".join(f"{line}\n" for key, line in BASE.items() if key not in keys)
 
 
 def with_files_of_here(path, folder):
@@ -31,6 +53,23 @@ def with_files_of_here(path, folder):
     copy = pathlib.Path(folder, path.name)
     copy.write_text(text)
     return copy
+
+
+def with_certificates_of_here(text, folder):
+    """The text with the files of listeners' certificates, keys and authorities being there."""
+    pair = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                           "-subj", "/", "-addext", "subjectAltName=DNS:gw.example", "-days", "2", "-keyout", "-"],
+                          capture_output=True, timeout=60, check=True).stdout
+    key, end, certificate = pair.partition(b"-----END PRIVATE KEY-----\n")
+    named = set(LISTENER_FILE.findall(text))
+    for name in named:
+        stem, _, kind = name.rpartition(".")
+        has_own_key = kind == "pem" and f"{stem}.key" not in named
+        data = key + end if kind == "key" else pair if has_own_key else certificate
+        path = pathlib.Path(folder, name)
+        path.write_bytes(data)
+        path.chmod(0o600)
+    return LISTENER_FILE.sub(rf"{folder}/\1", text)
 
 
 def check(path, text):
@@ -64,14 +103,23 @@ class Examples(unittest.TestCase):
                 self.assertEqual(0, status, output)
                 self.assertNotIn("error:", output)
 
-    def test_every_example_in_the_readme_is_valid(self):
-        blocks = [block for block in YAML_BLOCK.findall(README.read_text()) if "listen:" in block]
-        self.assertTrue(blocks)
-        for block in blocks:
-            with tempfile.TemporaryDirectory() as folder:
+    def test_every_configuration_is_among_them(self):
+        tracked = subprocess.run(["git", "ls-files", "*.yaml", "*.yml"], cwd=ROOT, capture_output=True, text=True, check=False)
+        named = {relative(path) for path in examples()} | OTHERS
+        for name in tracked.stdout.split():
+            if not name.startswith("tests/fuzz/"):
+                self.assertIn(name, named)
+
+    def test_every_example_in_a_readme_is_valid(self):
+        blocks = dict(shown())
+        self.assertGreaterEqual(len(blocks), 5)
+        for name, text in blocks.items():
+            with self.subTest(name), tempfile.TemporaryDirectory() as folder:
+                pathlib.Path(folder, "secrets").mkdir(mode=0o700)
+                pathlib.Path(folder, "secrets", "backend").write_text("the backend password")
                 path = pathlib.Path(folder, "readme.yaml")
-                path.write_text(block)
-                status, output = check(path, block)
+                path.write_text(with_certificates_of_here(text, folder))
+                status, output = check(path, text)
                 self.assertEqual(0, status, output)
 
 

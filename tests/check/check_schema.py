@@ -15,11 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 import jsonschema
 import yaml
 
-from check_examples import examples
-from tree import README, ROOT, relative
+from check_examples import examples, shown
+from tree import ROOT, relative
 
 BARKEEP = os.environ.get("BARKEEP", str(ROOT / "build/barkeep"))
-YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.M | re.S)
 # every key there is; tests/unit/config/test_schema.c holds it to that
 FULL = ROOT / "tests/fuzz/corpus/config/full.yaml"
 LINE = re.compile(r"^[^:]+(?::\d+:\d+)?: (error|warning): (?:([^ ]+): )?")
@@ -57,8 +56,10 @@ def complaints(text):
         path = pathlib.Path(folder, "case.yaml")
         path.write_text(text, encoding="utf-8")
         pathlib.Path(folder, "revoked.list").touch()
-        for name in ("gw.pem", "gw.key", "other.pem", "callers.pem"):
-            pathlib.Path(folder, name).write_bytes(pem())
+        pair = pem()
+        key, end, certificate = pair.partition(b"-----END PRIVATE KEY-----\n")
+        for name, data in (("gw.pem", certificate), ("gw.key", key + end), ("other.pem", pem()), ("callers.pem", pem())):
+            pathlib.Path(folder, name).write_bytes(data)
             pathlib.Path(folder, name).chmod(0o600)
         done = subprocess.run([BARKEEP, "check", "-c", "case.yaml"], cwd=folder, capture_output=True, timeout=60, check=False)
         return done.returncode, (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
@@ -117,9 +118,9 @@ class Schema(unittest.TestCase):
         for path in examples():
             with self.subTest(relative(path)):
                 self.assertEqual([], self.errors(yaml.load(path.read_text(), Loader=Core)))
-        blocks = [block for block in YAML_BLOCK.findall(README.read_text()) if "listen:" in block]
-        for block in blocks:
-            self.assertEqual([], self.errors(yaml.load(block, Loader=Core)))
+        for name, text in shown():
+            with self.subTest(name):
+                self.assertEqual([], self.errors(yaml.load(text, Loader=Core)))
 
     def test_variables_stand_for_anything_outside_credentials(self):
         for path in (("drain",), ("workers",), ("expose_reasons",), ("limits", "headers"), ("log", "level")):

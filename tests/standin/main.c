@@ -62,10 +62,10 @@ struct serve_request {
     bool wants_help;
 };
 
-static enum status take_option(struct serve_request *request, enum serve_option option,
-                               const char *value, struct error *err) {
-    const char *name = option_rows[option].name;
-    switch (option) {
+static enum status take_option(void *owner, int row, const char *value, struct error *err) {
+    struct serve_request *request = owner;
+    const char *name = option_rows[row].name;
+    switch ((enum serve_option)row) {
     case OPTION_PORT:
         return option_integer(name, value, 0, 65535, &request->port, err);
     case OPTION_HTTP_PORT:
@@ -84,22 +84,6 @@ static enum status take_option(struct serve_request *request, enum serve_option 
         return STATUS_OK;
     }
     return STATUS_INVALID;
-}
-
-static enum status read_request(struct serve_request *request, int argc, char **argv,
-                                struct error *err) {
-    struct option_reader reader = {.rows = option_rows, .argc = argc, .argv = argv};
-    const char *value = NULL;
-    for (;;) {
-        int option = option_next(&reader, &value, err);
-        if (option == -1)
-            return STATUS_OK;
-        if (option < 0)
-            return STATUS_INVALID;
-        enum status status = take_option(request, (enum serve_option)option, value, err);
-        if (status != STATUS_OK)
-            return status;
-    }
 }
 
 /* The server's certificate out of the state directory, made anew when missing or worn out. */
@@ -280,7 +264,7 @@ int main(int argc, char **argv) {
         return service_account_command(argc - 2, argv + 2);
     struct serve_request request = {.port = DEFAULT_HTTPS_PORT, .http_port = DEFAULT_HTTP_PORT};
     struct error err = {0};
-    if (read_request(&request, argc - 1, argv + 1, &err) != STATUS_OK)
+    if (options_read(option_rows, argc - 1, argv + 1, take_option, &request, &err) != STATUS_OK)
         return fail(EXIT_USAGE, &err);
     if (request.wants_help) {
         fputs(help_text, stdout);

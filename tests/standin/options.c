@@ -13,7 +13,16 @@ static int find_row(const struct option_row *rows, const char *name, size_t len)
     return -1;
 }
 
-int option_next(struct option_reader *reader, const char **out_value, struct error *err) {
+struct option_reader {
+    const struct option_row *rows;
+    int argc;
+    char **argv;
+    int next;
+};
+
+/* The next option: its index in `rows` (and its value, NULL for a flag), or -1 at the end, or -2
+ * with the reason in `err`. */
+static int next_option(struct option_reader *reader, const char **out_value, struct error *err) {
     if (reader->next >= reader->argc)
         return -1;
     const char *word = reader->argv[reader->next++];
@@ -42,6 +51,22 @@ int option_next(struct option_reader *reader, const char **out_value, struct err
     }
     *out_value = reader->argv[reader->next++];
     return row;
+}
+
+enum status options_read(const struct option_row *rows, int argc, char **argv, option_take *take,
+                         void *request, struct error *err) {
+    struct option_reader reader = {.rows = rows, .argc = argc, .argv = argv};
+    const char *value = NULL;
+    for (;;) {
+        int option = next_option(&reader, &value, err);
+        if (option == -1)
+            return STATUS_OK;
+        if (option < 0)
+            return STATUS_INVALID;
+        enum status status = take(request, option, value, err);
+        if (status != STATUS_OK)
+            return status;
+    }
 }
 
 enum status option_integer(const char *name, const char *value, int64_t min, int64_t max,

@@ -12,16 +12,12 @@ struct option_row {
     bool takes_value;
 };
 
-struct option_reader {
-    const struct option_row *rows;
-    int argc;
-    char **argv;
-    int next;
-};
+/* Takes the option of that index in the table into `request`; `value` is NULL for a flag. */
+typedef enum status option_take(void *request, int row, const char *value, struct error *err);
 
-/* The next option: its index in `rows` (and its value, NULL for a flag), or -1 at the end, or -2
- * with the reason in `err`. Everything that is not an option is refused. */
-int option_next(struct option_reader *reader, const char **out_value, struct error *err);
+/* Hands every option to `take`, until one is refused. What is not an option is refused here. */
+enum status options_read(const struct option_row *rows, int argc, char **argv, option_take *take,
+                         void *request, struct error *err);
 
 /* STATUS_INVALID names the option. */
 enum status option_integer(const char *name, const char *value, int64_t min, int64_t max,

@@ -7,15 +7,13 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "mint_command.h"
 #include "must.h"
 #include "options.h"
 #include "platform_key.h"
 #include "token_sign.h"
-#include "world.h"
 
-#define EXIT_USAGE 2
-#define EXIT_STATE 3
-#define MAX_OFFSET_SEC (10LL * 365 * 24 * 60 * 60)
+#define COMMAND_NAME "service-account"
 
 enum account_option {
     OPTION_ISSUER,
@@ -62,9 +60,9 @@ static enum status take_key(struct account_request *request, const char *value, 
     return error_set(err, STATUS_INVALID, "--key must be platform or other, got \"%.40s\"", value);
 }
 
-static enum status take_option(struct account_request *request, enum account_option option,
-                               const char *value, struct error *err) {
-    switch (option) {
+static enum status take_option(void *owner, int row, const char *value, struct error *err) {
+    struct account_request *request = owner;
+    switch ((enum account_option)row) {
     case OPTION_ISSUER:
         request->issuer = value;
         return STATUS_OK;
@@ -75,7 +73,7 @@ static enum status take_option(struct account_request *request, enum account_opt
         request->audience = value;
         return STATUS_OK;
     case OPTION_EXPIRES_IN:
-        return option_integer("expires-in", value, -MAX_OFFSET_SEC, MAX_OFFSET_SEC,
+        return option_integer("expires-in", value, -MINT_MAX_OFFSET_SEC, MINT_MAX_OFFSET_SEC,
                               &request->expires_in, err);
     case OPTION_KEY:
         return take_key(request, value, err);
@@ -87,22 +85,6 @@ static enum status take_option(struct account_request *request, enum account_opt
         return STATUS_OK;
     }
     return STATUS_INVALID;
-}
-
-static enum status read_request(struct account_request *request, int argc, char **argv,
-                                struct error *err) {
-    struct option_reader reader = {.rows = option_rows, .argc = argc, .argv = argv};
-    const char *value = NULL;
-    for (;;) {
-        int option = option_next(&reader, &value, err);
-        if (option == -1)
-            return STATUS_OK;
-        if (option < 0)
-            return STATUS_INVALID;
-        enum status status = take_option(request, (enum account_option)option, value, err);
-        if (status != STATUS_OK)
-            return status;
-    }
 }
 
 static const json_t *first_federated(const struct directory *directory) {
@@ -136,8 +118,9 @@ static json_t *make_claims(const struct account_request *request, const struct w
     return claims;
 }
 
-static enum status mint(const struct account_request *request, struct world *world,
-                        char **out_token, struct error *err) {
+static enum status mint(const void *owner, struct world *world, char **out_token,
+                        struct error *err) {
+    const struct account_request *request = owner;
     json_t *claims = make_claims(request, world, err);
     if (!claims)
         return STATUS_INVALID;
@@ -153,38 +136,15 @@ static enum status mint(const struct account_request *request, struct world *wor
     return STATUS_OK;
 }
 
-static int fail(int exit_code, const struct error *err) {
-    fprintf(stderr, "barkeep-standin service-account: %s\n", err->text);
-    return exit_code;
-}
-
-static int run(const struct account_request *request) {
-    struct error err = {0};
-    struct world world;
-    if (world_open(&world, request->state_dir, &err) != STATUS_OK)
-        return fail(EXIT_STATE, &err);
-    char *token = NULL;
-    enum status status = world_load_seed(&world, &err);
-    if (status == STATUS_OK)
-        status = mint(request, &world, &token, &err);
-    int exit_code = status == STATUS_INVALID ? EXIT_USAGE : EXIT_STATE;
-    if (status == STATUS_OK)
-        exit_code = puts(token) < 0 || fflush(stdout) != 0 ? EXIT_STATE : 0;
-    else
-        fail(exit_code, &err);
-    free(token);
-    world_done(&world);
-    return exit_code;
-}
-
 int service_account_command(int argc, char **argv) {
     struct account_request request = {.expires_in = 3600};
     struct error err = {0};
-    if (read_request(&request, argc, argv, &err) != STATUS_OK)
-        return fail(EXIT_USAGE, &err);
+    if (options_read(option_rows, argc, argv, take_option, &request, &err) != STATUS_OK)
+        return mint_command_fail(COMMAND_NAME, MINT_EXIT_USAGE, &err);
     if (request.wants_help) {
         fputs(help_text, stdout);
         return 0;
     }
-    return run(&request);
+    return mint_command_run(&(struct mint_command){
+        .name = COMMAND_NAME, .state_dir = request.state_dir, .mint = mint, .request = &request});
 }

@@ -7,14 +7,12 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "mint_command.h"
 #include "must.h"
 #include "options.h"
 #include "token_sign.h"
-#include "world.h"
 
-#define EXIT_USAGE 2
-#define EXIT_STATE 3
-#define MAX_OFFSET_SEC (10LL * 365 * 24 * 60 * 60)
+#define COMMAND_NAME "token"
 
 enum token_option {
     OPTION_USER,
@@ -205,10 +203,10 @@ static json_t *claim_list(const struct token_request *request, const char *name)
     return list;
 }
 
-static enum status take_option(struct token_request *request, enum token_option option,
-                               const char *value, struct error *err) {
-    const char *name = option_rows[option].name;
-    switch (option) {
+static enum status take_option(void *owner, int row, const char *value, struct error *err) {
+    struct token_request *request = owner;
+    const char *name = option_rows[row].name;
+    switch ((enum token_option)row) {
     case OPTION_USER:
         return take_guid(&request->user, name, value, err);
     case OPTION_APP:
@@ -230,12 +228,12 @@ static enum status take_option(struct token_request *request, enum token_option 
     case OPTION_VERSION:
         return option_integer(name, value, 1, 2, &request->version, err);
     case OPTION_EXPIRES_IN:
-        return option_integer(name, value, -MAX_OFFSET_SEC, MAX_OFFSET_SEC, &request->expires_in,
-                              err);
+        return option_integer(name, value, -MINT_MAX_OFFSET_SEC, MINT_MAX_OFFSET_SEC,
+                              &request->expires_in, err);
     case OPTION_NOT_BEFORE:
         request->has_not_before = true;
-        return option_integer(name, value, -MAX_OFFSET_SEC, MAX_OFFSET_SEC, &request->not_before,
-                              err);
+        return option_integer(name, value, -MINT_MAX_OFFSET_SEC, MINT_MAX_OFFSET_SEC,
+                              &request->not_before, err);
     case OPTION_ALG:
         return take_algorithm(request, value, err);
     case OPTION_AUDIENCE:
@@ -276,22 +274,6 @@ static enum status check_request(const struct token_request *request, struct err
     if (json_object_get(request->headers, "alg"))
         return error_set(err, STATUS_INVALID, "--header alg: use --alg");
     return STATUS_OK;
-}
-
-static enum status read_request(struct token_request *request, int argc, char **argv,
-                                struct error *err) {
-    struct option_reader reader = {.rows = option_rows, .argc = argc, .argv = argv};
-    const char *value = NULL;
-    for (;;) {
-        int option = option_next(&reader, &value, err);
-        if (option == -1)
-            return check_request(request, err);
-        if (option < 0)
-            return STATUS_INVALID;
-        enum status status = take_option(request, (enum token_option)option, value, err);
-        if (status != STATUS_OK)
-            return status;
-    }
 }
 
 static const struct signing_key *pick_key(const struct key_ring *ring, const char *name,
@@ -418,8 +400,9 @@ static json_t *make_claims(const struct token_request *request, const struct wor
     return claims;
 }
 
-static enum status mint(const struct token_request *request, const struct world *world,
-                        char **out_token, struct error *err) {
+static enum status mint(const void *owner, struct world *world, char **out_token,
+                        struct error *err) {
+    const struct token_request *request = owner;
     const struct signing_key *key = pick_key(world->keys, request->key, err);
     if (!key)
         return STATUS_INVALID;
@@ -435,43 +418,21 @@ static enum status mint(const struct token_request *request, const struct world 
     return STATUS_OK;
 }
 
-static int fail(int exit_code, const struct error *err) {
-    fprintf(stderr, "barkeep-standin token: %s\n", err->text);
-    return exit_code;
-}
-
-static int run(const struct token_request *request) {
-    struct error err = {0};
-    struct world world;
-    if (world_open(&world, request->state_dir, &err) != STATUS_OK)
-        return fail(EXIT_STATE, &err);
-    char *token = NULL;
-    int exit_code = EXIT_STATE;
-    enum status status = world_load_seed(&world, &err);
-    if (status == STATUS_OK) {
-        exit_code = EXIT_USAGE;
-        status = mint(request, &world, &token, &err);
-    }
-    if (status == STATUS_OK)
-        exit_code = puts(token) < 0 || fflush(stdout) != 0 ? EXIT_STATE : 0;
-    else
-        fail(exit_code, &err);
-    free(token);
-    world_done(&world);
-    return exit_code;
-}
-
 int token_command(int argc, char **argv) {
     struct token_request request;
     struct error err = {0};
     int exit_code = 0;
     request_init(&request);
-    if (read_request(&request, argc, argv, &err) != STATUS_OK)
-        exit_code = fail(EXIT_USAGE, &err);
+    if (options_read(option_rows, argc, argv, take_option, &request, &err) != STATUS_OK ||
+        check_request(&request, &err) != STATUS_OK)
+        exit_code = mint_command_fail(COMMAND_NAME, MINT_EXIT_USAGE, &err);
     else if (request.wants_help)
         fputs(help_text, stdout);
     else
-        exit_code = run(&request);
+        exit_code = mint_command_run(&(struct mint_command){.name = COMMAND_NAME,
+                                                            .state_dir = request.state_dir,
+                                                            .mint = mint,
+                                                            .request = &request});
     request_done(&request);
     return exit_code;
 }

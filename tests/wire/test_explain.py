@@ -294,6 +294,29 @@ class Words(ExplainCase):
         os.waitpid(child, 0)
         return out.decode()
 
+    def test_text_says_what_an_outcome_means(self):
+        config = json.loads(json.dumps(self.door.config))
+        config["routes"][1]["shadow"] = True
+        folder = pathlib.Path(self.door.folder)
+        (folder / "trial.yaml").write_text(json.dumps(config))
+        claims = folder / "trial-claims.json"
+        claims.write_text(json.dumps(user()))
+
+        def said(target, *options):
+            code, out, err = barkeep("explain", "-c", folder / "trial.yaml", "--claims", claims, *options, "GET", target)
+            self.assertEqual("", err)
+            return code, out
+        code, out = said("/other/x")
+        self.assertEqual(0, code)
+        self.assertRegex(out, "^answer +allow: the route is under shadow, where a valid token is enough\n")
+        self.assertIn("no_role: the route's rules would have refused\n", out)
+        self.assertRegex(out, r"(?m)^  skipped +structure, header, kid, .*signature: claims have no signature")
+        self.assertRegex(said("/a//b")[1], r"(?m)^route +not looked for")
+        config["routes"] = [config["routes"][2]]
+        (folder / "trial.yaml").write_text(json.dumps(config))
+        self.assertRegex(said("/nowhere", "--host", "h.example")[1],
+                         r"(?m)^route +none\nroutes\n  hosted takes host docs\.example, path /hosted$")
+
     def test_claims_cannot_write_to_the_terminal(self):
         out = self.text("GET", "/admin/x", user(name="\033[31mred\033[0m", roles=["\u009bx", "a\nb"]))
         self.assertNotIn("\033", out)

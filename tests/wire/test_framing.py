@@ -10,7 +10,7 @@ import time
 import unittest
 
 import wire  # noqa: F401  (finds tests/lib)
-from lib import raw
+from lib import raw, recorder, tokens
 from lib.case import WireCase
 from lib.net import patient
 
@@ -66,8 +66,18 @@ CODINGS = [
     (87, "chunked in two headers", post(CHUNKED, CHUNKED, body=HELLO_CHUNKED), 400),
     (87, "chunked, chunked", post(b"Transfer-Encoding: chunked, chunked", body=HELLO_CHUNKED), 400),
 ] + [
-    (88, f"coding {value!r}", post(b"Transfer-Encoding: " + value, body=HELLO_CHUNKED), (400, 501))
-    for value in (b"identity", b"gzip", b"gzip, chunked", b"x", b"chunked, identity")
+    (88, f"coding {value!r}", post(b"Transfer-Encoding: " + value, body=HELLO_CHUNKED), 501)
+    for value in (b"identity", b"gzip", b"gzip, chunked", b"x", b"chunked, identity", b"chunked, gzip",
+                  b"deflate, gzip", b"identity, chunked", b"trailers", b"chunked-x")
+] + [
+    (88, "two headers, the last of them chunked",
+     post(b"Transfer-Encoding: gzip", CHUNKED, body=HELLO_CHUNKED), (400, 501)),
+    (88, "two headers, the first of them chunked",
+     post(CHUNKED, b"Transfer-Encoding: identity", body=HELLO_CHUNKED), (400, 501)),
+] + [
+    (88, f"coding {value!r} beside a length",
+     post(b"Transfer-Encoding: " + value, b"Content-Length: 5", body=b"hello"), (400, 501))
+    for value in (b"identity", b"gzip", b"x")
 ] + [
     (89, f"coding {value!r}", post(b"Transfer-Encoding: " + value, body=HELLO_CHUNKED), (400, 501))
     for value in (b"xchunked", b",chunked", b"chunked,", b"chunked ;q=1", b'"chunked"', b"",
@@ -77,6 +87,12 @@ CODINGS = [
 ] + [
     (90, "chunked in HTTP/1.0", b"POST /public/x HTTP/1.0\r\n" + HOST + b"@TOKEN@"
      + CHUNKED + b"\r\n\r\n" + HELLO_CHUNKED, 400),
+    (90, "chunked in HTTP/1.0 that is kept alive", b"POST /public/x HTTP/1.0\r\n" + HOST
+     + b"@TOKEN@Connection: keep-alive\r\n" + CHUNKED + b"\r\n\r\n" + HELLO_CHUNKED, 400),
+    (90, "chunked and a length in HTTP/1.0", b"POST /public/x HTTP/1.0\r\n" + HOST + b"@TOKEN@"
+     + CHUNKED + b"\r\nContent-Length: 5\r\n\r\nhello", 400),
+    (90, "another coding in HTTP/1.0", b"GET /public/x HTTP/1.0\r\n" + HOST
+     + b"@TOKEN@Transfer-Encoding: identity\r\n\r\n", 400),
     (91, "space before the coding's colon",
      post(b"Transfer-Encoding : chunked", b"Content-Length: 5", body=HELLO_CHUNKED), 400),
     (91, "underscore in the coding's name", post(b"Transfer_Encoding: chunked", body=b"x"), 400),
@@ -112,6 +128,8 @@ LINES = [
     (97, "NUL in the target", line(b"GET /public/x\0/../admin HTTP/1.1"), 400),
     (98, "a header line that begins with NUL", GET + HOST + b"@TOKEN@\0\r\n\r\n" + SMUGGLED, 400),
     (99, "a NUL line before the request line", b"\0\r\n" + get(), 400),
+    (99, "a NUL before the request line", b"\0" + get(), 400),
+    (99, "an empty line and a NUL before the request line", b"\r\n\0" + get(), 400),
     (100, "space before the colon", get(b"X-A : b"), 400),
     (100, "tab before the colon", get(b"X-A\t: b"), 400),
     (100, "space before the length's colon", post(b"Content-Length : 5", body=b"hello"), 400),
@@ -122,13 +140,22 @@ LINES = [
     (101, "no colon", get(b"X-A"), 400),
     (101, "only a colon", get(b":"), 400),
     (101, "colons", get(b"::"), 400),
+    (102, "a name of 256 bytes", get(b"X" * 256 + b": b"), 400),
     (102, "a name of 300 bytes", get(b"X" * 300 + b": b"), 400),
+    (102, "a name whose length overflows a byte, before a length",
+     post(b"Content-Length0" + b"a" * 256 + b": ", b"Content-Length: 5", body=b"hello"), 400),
 ] + [
     (102, f"name with {bytes([byte])!r}", get(b"X" + bytes([byte]) + b"A: b"), 400)
-    for byte in b'()<>@,;\\"/[]?={}_.!#$%&\'*+^`|~\x7f\x80\xa0\xff\x01\x0b\x1f'
+    for byte in range(256) if not re.match(rb"[0-9A-Za-z:-]", bytes([byte]))
 ] + [
     (103, f"value with {bytes([byte])!r}", get(b"X-A: b" + bytes([byte]) + b"c"), 400)
-    for byte in [*range(1, 9), *range(11, 13), *range(14, 32), 127]
+    for byte in [*range(9), *range(10, 32), 127]
+] + [
+    (103, f"value that begins with {bytes([byte])!r}", get(b"X-A:" + bytes([byte]) + b"c"), 400)
+    for byte in [*range(9), *range(10, 32), 127]
+] + [
+    (103, f"value that ends with {bytes([byte])!r}", get(b"X-A: b" + bytes([byte])), 400)
+    for byte in [*range(9), *range(10, 32), 127]
 ]
 
 REQUEST_LINES = [
@@ -182,6 +209,13 @@ HOSTS = [
 ]
 
 EXPECTATIONS = [
+    (116, "HTTP/1.0", b"POST /public/x HTTP/1.0\r\n" + HOST
+     + b"@TOKEN@Expect: 100-continue\r\nContent-Length: 5\r\n\r\nhello", 417),
+    (116, "two different Expect headers", post(b"Expect: 100-continue", b"Expect: x",
+                                               b"Content-Length: 5", body=b"hello"), 417),
+    (116, "a folded expectation", post(b"Expect: 100-continue", b" x", body=b""), 400),
+    (116, "a folded expectation on OPTIONS", b"OPTIONS /public/x HTTP/1.1\r\n" + HOST
+     + b"@TOKEN@Expect:\r\n 100-continue\r\nContent-Length: 30\r\n\r\n" + SMUGGLED, 400),
     (116, "another expectation", post(b"Expect: 200-ok", b"Content-Length: 5", body=b"hello"), 417),
     (116, "two Expect headers", post(b"Expect: 100-continue", b"Expect: 100-continue",
                                      b"Content-Length: 5", body=b"hello"), (400, 417)),
@@ -190,6 +224,10 @@ EXPECTATIONS = [
     (116, "a folded header on OPTIONS with Expect",
      b"OPTIONS /public/x HTTP/1.1\r\n" + HOST + b"@TOKEN@Expect: 100-continue\r\nX: y\r\n z\r\n"
      b"Content-Length: 30\r\n\r\n" + SMUGGLED, 400),
+] + [
+    (116, f"expectation {value!r}", post(b"Expect: " + value, b"Content-Length: 5", body=b"hello"), 417)
+    for value in (b"", b"100", b"100-continued", b"x100-continue", b"100-continue;q=1", b"100 -continue",
+                  b"100-continue,", b"100-continue, 100-continue", b"\xb1\xb0\xb0-continue", b"102-processing")
 ]
 
 # Chunked bodies that are malformed: the head is good, so the upstream may have seen a beginning.
@@ -202,6 +240,10 @@ BAD_CHUNKS = [
     (105, "LF in the extension", b"3;a\nb\r\nabc\r\n0\r\n\r\n"),
     (105, "NUL in the extension", b"3;a\0b\r\nabc\r\n0\r\n\r\n"),
     (105, "an extension of 1 MiB", b"3;" + b"a" * (1 << 20) + b"\r\nabc\r\n0\r\n\r\n"),
+    (105, "many chunks with extensions of 1 KiB",
+     (b"1;" + b"a" * 1024 + b"\r\nx\r\n") * 10000 + b"0\r\n\r\n"),
+    (105, "a quote that a line end interrupts", b'3;a="b\r\n"\r\nabc\r\n0\r\n\r\n'),
+    (105, "an extension on the last chunk with a CR", b"3\r\nabc\r\n0;a\rb\r\n\r\n"),
     (105, "many chunks with large extensions",
      (b"1;" + b"a" * 200 + b"\r\nx\r\n") * 10000 + b"0\r\n\r\n"),
     (106, "LF ends the size line", b"3\nabc\r\n0\r\n\r\n"),
@@ -267,6 +309,17 @@ class Framing(FramingCase):
                            ("TLS hello", hello),
                            ("PROXY preface", b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n" + get()),
                            ("PROXY v2 preface", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12)),
+                           ("HTTP/2 preface before a request", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + get()),
+                           ("PROXY v1 of nobody", b"PROXY UNKNOWN\r\n" + get()),
+                           ("PROXY v2 before a request",
+                            b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0" + get()),
+                           ("SOCKS5", b"\x05\x01\0" + get()), ("SOCKS4", b"\x04\x01\0\x50\x7f\0\0\1\0" + get()),
+                           ("old TLS hello", b"\x80\x2e\x01\0\x02\0\x15\0\0\0\x10" + get()),
+                           ("UTF-16", get().decode("latin-1").encode("utf-16")),
+                           ("a byte order mark", b"\xef\xbb\xbf" + get()),
+                           ("RTSP", b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n"),
+                           ("FastCGI", b"\1\1\0\1\0\x08\0\0\0\1\0\0\0\0\0\0"  + get()),
+                           ("Redis", b"*1\r\n$4\r\nPING\r\n\r\n"), ("an answer", b"HTTP/1.1 200 OK\r\n\r\n"),
                            ("SSH", b"SSH-2.0-OpenSSH_9.2\r\n\r\n"),
                            ("SMTP", b"EHLO x\r\n\r\n")):
             for split in (0, 1):
@@ -319,6 +372,12 @@ class Framing(FramingCase):
                 ("Host with a port", host(b"gw.example:8080"), "/public/x"),
                 ("Host as IPv6 address", host(b"[::1]:8080"), "/public/x"),
                 ("Host as address", host(b"127.0.0.1"), "/public/x"),
+                ("a target of 8 KiB", line(b"GET /public/" + b"a" * 8184 + b" HTTP/1.1"),
+                 "/public/" + "a" * 8184),
+                ("a name of 255 bytes", get(b"X" * 255 + b": b"), "/public/x"),
+                ("a value of 16 KiB", get(b"X-A: " + b"b" * 16384), "/public/x"),
+                ("an expectation in capitals", post(b"Expect: 100-CONTINUE", b"Content-Length: 0"),
+                 "/public/x"),
                 ("100 headers", get(*[b"X-%d: b" % number for number in range(97)]), "/public/x"),
                 ("a name of 100 bytes", get(b"X" * 100 + b": b"), "/public/x"),
                 ("a length of zero", post(b"Content-Length: 0"), "/public/x"),
@@ -372,6 +431,73 @@ class Gadgets(FramingCase):
         else:
             self.assertIn(response.status, (400, 501), gadget)
             self.assertEqual([], seen)
+
+
+def places(*templates):
+    """Each template with every byte that readers may take for a blank or skip."""
+    for byte in (*range(1, 0x21), *range(0x7f, 0x100)):
+        for template in templates:
+            yield template.replace(b"@", bytes([byte]))
+
+
+class Smuggling(FramingCase):
+    """Case 91: the headers of the public lists of smuggling gadgets, the same byte in one place or two, or the
+    coding hidden behind another header; each before a length, in both directions, with a whole and a half body."""
+
+    SHAPES = sorted({
+        *places(b"Transfer-Encoding:@chunked", b"Transfer-Encoding@: chunked", b"@Transfer-Encoding: chunked",
+                b"Transfer-Encoding: chunked@", b"@Transfer-Encoding@: chunked", b"@Transfer-Encoding:@chunked",
+                b"@Transfer-Encoding: chunked@", b"Transfer-Encoding@:@chunked", b"Transfer-Encoding@: chunked@",
+                b"Transfer-Encoding:@chunked@", b"X: X@Transfer-Encoding: chunked", b"Transfer-Encoding: chunked@X: X",
+                b"X: X\r@Transfer-Encoding: chunked", b"X: X@\nTransfer-Encoding: chunked",
+                b"Transfer-Encoding: chunked\r@X: X", b"Transfer-Encoding: chunked@\nX: X"),
+        b"Transfer-Encoding\t:\tchunked", b"Transfer Encoding: chunked", b"Transfer_Encoding: chunked",
+        b"Transfer Encoding:chunked", b"Transfer-Encoding:  chunked", b"Transfer-Encoding: chunked, cow",
+        b"Transfer-Encoding: cow, chunked", b"Content-Encoding: chunked", b"Transfer-Encoding:\n chunked",
+        b'Transfer-Encoding: "chunked"', b"Transfer-Encoding: 'chunked'", b"Transfer-Encoding: chunk",
+        b"TrAnSFer-EnCODinG: cHuNkeD", b"TRANSFER-ENCODING: CHUNKED",
+        b"Transfer-Encoding: cow\r\nTransfer-Encoding: chunked", b"Transfer\r-Encoding: chunked",
+        b"Transfer-Encoding: cow chunked bar", b"Transfer-Encoding: ch\x96nked", b"Transf\x82r-Encoding: chunked",
+        b"X:X\rTransfer-Encoding: chunked", b"X:X\nTransfer-Encoding: chunked"})
+
+    # (length, body): what the length says ends inside of the chunks, or they end inside of it; then one that lacks
+    # its end by the other reading
+    BODIES = [(5, b"0\r\n\r\n" + b"G"), (5 + len(SMUGGLED), b"0\r\n\r\n" + SMUGGLED),
+              (4, b"%x\r\n%s\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED)), (6, b"3\r\nabc\r\nQ")]
+
+    def test_no_shape_is_two_requests_or_a_hang(self):
+        self.assertGreater(len(self.SHAPES), 1703)
+        for number, (length, body) in enumerate(self.BODIES):
+            for shape in self.SHAPES:
+                with self.subTest(case=91, shape=shape, body=number):
+                    self.try_shape(shape, length, body)
+        self.good_request_is_fast()
+
+    def try_shape(self, shape, length, body):
+        """400 or 501, closed, nothing upstream; or one request with just the length's bytes as its body."""
+        mark = self.door.upstream.mark()
+        head = POST + shape + b"\r\n" + HOST + b"@TOKEN@Content-Length: %d\r\n\r\n" % length
+        with self.door.client() as client:
+            client.send(self.bytes_of(head + body))
+            try:
+                client.finish_sending()
+            except OSError:
+                pass  # refused and closed already
+            statuses = [response.status for response in client.read_responses()]
+        seen = self.door.upstream.since(mark)
+        if self.hides_no_coding(shape):
+            self.assertEqual(([200], 1), (statuses[:1], len([request for request in seen if request.is_complete])))
+            self.assertEqual(body[:length], seen[0].body)
+            self.assertEqual([], seen[0].all("Transfer-Encoding"))
+        else:
+            self.assertIn(statuses, ([400], [501]))
+            self.assertEqual([], seen)
+
+    @staticmethod
+    def hides_no_coding(shape):
+        """Its lines are well-formed headers of other names."""
+        lines = re.fullmatch(rb"([0-9A-Za-z-]+:[ \t]*[\t\x20-\x7e\x80-\xff]*(\r\n)?)+", shape)
+        return lines is not None and not re.search(rb"(?im)^transfer-encoding:", shape)
 
 
 class Mutations(FramingCase):
@@ -514,6 +640,9 @@ class Chunks(FramingCase):
                  b"01234567890123456789a"),
                 ("an extension", b"3;name=value\r\nabc\r\n0\r\n\r\n", b"abc"),
                 ("a quoted extension", b'3;n="v"\r\nabc\r\n0\r\n\r\n', b"abc"),
+                ("an unclosed quote", b'3;n="v\r\nabc\r\n0;"\r\n\r\n', b"abc"),
+                ("extensions of 200 bytes", b"1;" + b"a" * 200 + b"\r\nx\r\n0;" + b"b" * 200
+                 + b"\r\n\r\n", b"x"),
                 ("leading zeros", b"003\r\nabc\r\n0\r\n\r\n", b"abc"),
                 ("an empty body", b"0\r\n\r\n", b""),
                 ("many small chunks", b"1\r\nx\r\n" * 500 + b"0\r\n\r\n", b"x" * 500)):
@@ -591,6 +720,23 @@ class Sequences(FramingCase):
                 self.check_forwarded(request, response, method, "/public/x", [], b"hello",
                                      ["content-length"])
 
+    def test_declares_no_length_without_its_bytes(self):
+        """Whatever the method: a body that breaks off is no request at the upstream."""
+        for method in ("GET", "HEAD", "OPTIONS", "DELETE", "POST"):
+            for framing, part in (("Content-Length: 5", b"hel"), ("Content-Length: 5", b""),
+                                  ("Transfer-Encoding: chunked", b"5\r\nhello\r\n")):
+                with self.subTest(case=113, method=method, framing=framing, part=part):
+                    mark = self.door.upstream.mark()
+                    data = raw.request(method, "/public/x", [framing.split(": ")], token=self.token)
+                    with self.door.client() as client:
+                        client.send(data + part)
+                        client.finish_sending()
+                        client.read_to_end()
+                    for request in self.door.upstream.since(mark):
+                        peer = self.door.upstream.peers[request.connection]
+                        self.wait_for(lambda peer=peer: peer.is_closed, "the upstream request is aborted")
+                        self.assertFalse(request.is_complete)
+
     def test_ends_a_connection_whose_body_looks_like_a_request(self):
         inner = raw.request("GET", "/public/smuggled", token=self.token)
         data = raw.request("POST", "/public/x", body=inner, token=self.token)
@@ -611,23 +757,51 @@ class Sequences(FramingCase):
                              ["content-length"])
 
     def test_refuses_without_continue(self):
-        head = post(b"Expect: 100-continue", b"Content-Length: 5", auth=False)
-        response = self.refuse(head, 401, "token_missing")
-        self.assertEqual([], response.interim)
+        bare = post(b"Expect: 100-continue", b"Content-Length: 5", auth=False)
+        expired = self.door.token(tokens.user(exp=1000000000, iat=999990000, nbf=999990000))
+        for what, data, status in (
+                ("no token", bare, 401),
+                ("no token, chunked", post(b"Expect: 100-continue", CHUNKED, auth=False), 401),
+                ("a broken token", bare.replace(b"\r\n\r\n", b"\r\nAuthorization: Bearer x.y.z\r\n\r\n"), 401),
+                ("an expired token", raw.request("POST", "/public/x", [("Expect", "100-continue"),
+                                                                       ("Content-Length", "5")], token=expired), 401),
+                ("no role", raw.request("POST", "/secret", [("Expect", "100-continue"),
+                                                            ("Content-Length", "5")], token=self.token), 403)):
+            for split in (0, 1):
+                with self.subTest(case=115, what=what, split=split):
+                    response = self.refuse(data, status, split=split)
+                    self.assertEqual([], response.interim)
+
+    def test_continues_chunks_too(self):
+        mark = self.door.upstream.mark()
+        with self.door.client() as client:
+            client.send(self.bytes_of(post(b"Expect: 100-Continue", CHUNKED)))
+            self.assertEqual(100, client.read_head().status)
+            client.send(HELLO_CHUNKED)
+            response = client.read_response()
+        self.assertEqual((200, []), (response.status, response.interim))
+        self.assertEqual(b"hello", self.door.upstream.since(mark)[0].body)
+
+    def test_continues_once_although_the_upstream_says_so_too(self):
+        def script(peer, request):
+            peer.send(b"HTTP/1.1 100 Continue\r\n\r\n" * 3)
+            peer.read_body(request)
+            peer.send(recorder.answer())
+
+        self.door.upstream.on("/public/eager", script)
+        with self.door.client() as client:
+            client.send(raw.request("POST", "/public/eager", [("Expect", "100-continue"), ("Content-Length", "5")],
+                                    token=self.token))
+            self.assertEqual(100, client.read_head().status)
+            client.send(b"hello")
+            response = client.read_response()
+            self.assertEqual((200, []), (response.status, response.interim))
 
     def test_needs_no_continue_when_the_body_is_there(self):
         data = self.bytes_of(post(b"Expect: 100-continue", b"Content-Length: 5", body=b"hello"))
         response, request = self.allow(data)
         self.assertLessEqual(len(response.interim), 1)
         self.assertEqual([], request.all("Expect"))
-
-    def test_ignores_expectations_of_http_1_0(self):
-        data = raw.request("POST", "/public/x", [("Expect", "100-continue")], b"hello", self.token,
-                           version="HTTP/1.0")
-        with self.door.client() as client:
-            response = client.exchange(data)
-        self.assertIn(response.status, (200, 417))
-        self.assertEqual([], response.interim)
 
     def test_closes_after_http_1_0_and_connection_close(self):
         for data in (raw.request("GET", "/public/x", token=self.token, version="HTTP/1.0"),
@@ -638,6 +812,47 @@ class Sequences(FramingCase):
                 client.send(data)
                 self.assertEqual(200, client.read_response().status)
                 self.assertEqual(b"", client.read_to_end())
+
+
+class Paused(FramingCase):
+    """Case 125: the same verdicts over 50 ms of silence after each of the first 200 bytes. All at once: the
+    connections share the silence."""
+
+    BYTES = 200
+    TABLES = (LENGTHS, CODINGS, REQUEST_LINES, HOSTS, EXPECTATIONS)
+
+    @classmethod
+    def change_config(cls, config, door):
+        config["limits"] = {"head_timeout": "10m", "idle_timeout": "10m"}
+
+    def rows(self):
+        """Every table's rows, and of the many lines those that are not one byte's."""
+        lines = [row for row in LINES if not re.match("(name|value) ", row[1]) or row[1].endswith(("0'", "f'"))]
+        for case, what, data, statuses in [row for table in self.TABLES for row in table] + lines:
+            # a short token, so that the silence falls on what is tested
+            yield case, what, data.replace(b"@TOKEN@", b"Authorization: Bearer x\r\n"), statuses
+
+    def test_verdicts_do_not_depend_on_pauses(self):
+        mark = self.door.upstream.mark()
+        sent = [(row, self.door.client(timeout=60)) for row in self.rows()]
+        good = raw.request("GET", "/public/x", token=self.token)
+        control = self.door.client(timeout=60)
+        for at in range(self.BYTES):
+            for (_, _, data, _), client in sent:
+                client.send(data[at:at + 1])
+            control.send(good[at:at + 1])
+            time.sleep(0.05)  # the pause is the case
+        control.send(good[self.BYTES:])
+        self.assertEqual(200, control.read_response().status)
+        control.close()
+        self.assertEqual(1, len(self.door.upstream.since(mark)))
+        for (case, what, data, statuses), client in sent:
+            with self.subTest(case=case, what=what):
+                client.send(data[self.BYTES:])
+                self.check_refusal(client.read_response(), statuses)
+                self.assertEqual(b"", client.read_to_end())
+                client.close()
+        self.assertEqual(1, len(self.door.upstream.since(mark)))
 
 
 class Deadlines(FramingCase):
@@ -673,9 +888,21 @@ class Deadlines(FramingCase):
             client.send(b"b")
 
     def test_aborts_a_body_that_stops(self):
-        """Case 114: the rest of the body never comes."""
+        """The rest of the body never comes."""
+        for what, framing, part in (("in a length", b"Content-Length: 10", b"hello"),
+                                    ("before a length's body", b"Content-Length: 10", b""),
+                                    ("in a chunk", CHUNKED, b"a\r\nhello"),
+                                    ("in a size", CHUNKED, b"5\r\nhello\r\n1"),
+                                    ("in an extension", CHUNKED, b"5;abc"),
+                                    ("before the last chunk", CHUNKED, b"5\r\nhello\r\n"),
+                                    ("in the trailers", CHUNKED, b"5\r\nhello\r\n0\r\nX-A: b"),
+                                    ("before the last line end", CHUNKED, b"5\r\nhello\r\n0\r\n\r")):
+            with self.subTest(case=114, what=what):
+                self.check_stopped_body(post(framing, body=part))
+
+    def check_stopped_body(self, data):
         mark = self.door.upstream.mark()
-        data = self.bytes_of(post(b"Content-Length: 10", body=b"hello"))
+        data = self.bytes_of(data)
         with self.door.client() as client:
             answer = client.send(data).read_to_end()
         self.assertRegex(answer, rb"^HTTP/1\.1 408 ")

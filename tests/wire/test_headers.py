@@ -165,8 +165,10 @@ class Headers(WireCase):
 
     def test_passes_cookies_byte_for_byte(self):
         many = "; ".join(f"c{number}=v{number}" for number in range(200))
-        for values in (["a=b", "c=d"], [many], ["x-ms-token=1; a=\"q\"; b=%20; =; ;;"]):
-            with self.subTest(case=139):
+        for values in (["a=b", "c=d"], [many], ["x-ms-token=1; a=\"q\"; b=%20; =; ;;"], [many, "a=b", many],
+                       ["a=b"] * 50, [""], [";"], ["a=b;c=d;"], ["a"], ["a=b, c=d"], ["a=\xe9\xff"],
+                       ["$Version=1; a=b; $Path=/"], ["a=b; a=c; A=d"], ["X-Request-Id=x; Authorization=y"]):
+            with self.subTest(case=139, values=str(values)[:40]):
                 headers = [("Cookie", value) for value in values]
                 response, request = self.allow(self.get(*headers))
                 self.check_forwarded(request, response, "GET", "/public/x", headers)
@@ -208,6 +210,22 @@ class Responses(WireCase):
                                     ("Proxy-Authentication-Info", EVIL), ("X-Stays", "yes"))
         self.assertNotIn(EVIL.encode(), response.head)
         self.assertEqual("yes", response.one("X-Stays"))
+
+    def test_answers_say_nothing_in_our_name(self):
+        for name in (*MANAGED, "X-Identity-User", "X-Forwarded-User", "X-MS-TOKEN-AAD-ACCESS-TOKEN"):
+            for spelled in (name, name.lower(), name.upper()):
+                with self.subTest(case=140, name=spelled):
+                    response = self.answer_with((spelled, EVIL), (spelled, EVIL))
+                    if name != "X-Identity-User":  # nobody's name
+                        self.assertNotIn(EVIL.encode(), response.head)
+                    self.assertRegex(response.request_id, "^[0-9a-f]{32}$")
+
+    def test_connection_of_answers_cannot_change_the_framing(self):
+        for value in ("Content-Length", "Transfer-Encoding", "Date, Content-Length", "close, close",
+                      ", ".join(["x-a"] * 90), "", ",,", "Connection"):
+            with self.subTest(case=140, value=value[:30]):
+                response = self.answer_with(("Connection", value))
+                self.assertEqual(b"ok", response.body)
 
     def test_request_id_of_answers_is_ours(self):
         response = self.answer_with(("X-Request-Id", EVIL), ("x-request-id", EVIL))

@@ -249,6 +249,14 @@ class Noticed(ReloadCase):
         self.assertEqual("", event["needs_restart"])
         self.assertEqual(event["config_hash"], self.hash_in_force())
 
+    def test_what_check_warns_of_is_logged(self):
+        def edit(config):
+            config["routes"].append(route(self.door, "nobodys", access=[]))
+        self.assertNotIn("nobodys", self.door.barkeep.process.stderr())
+        self.change(edit)
+        self.soon(lambda: "route `nobodys`" in self.door.barkeep.process.stderr(), "the warning in the log")
+        self.assertEqual([], [event for event in self.door.audit.read() if event["event"] == "config"])
+
     def test_a_change_is_noticed_without_a_signal(self):
         event = self.change(lambda config: config["routes"].append(route(self.door, "added")),
                             by_signal=False)

@@ -4,9 +4,12 @@ certificates."""
 
 import contextlib
 import copy
+import json
+import os
 import pathlib
 import socket
 import ssl
+import tempfile
 import threading
 import unittest
 
@@ -198,6 +201,72 @@ class NotTls(TlsListenerCase):
             peer.send(self.get())
             self.assertIn(b"200 ", peer.read())
 
+    def test_a_handshake_that_trickles_ends_at_the_same_deadline(self):
+        """However often a byte comes: the deadline is the connection's."""
+        with SteppedTls(self.tls_port, self.context()) as peer:
+            data = peer.hello()
+        slow = self.counted("timeout")
+        client = self.door_client()
+        client.socket.settimeout(HEAD_TIMEOUT_SECONDS / 10)
+        with client:
+            for byte in data:  # takes far longer than the deadline
+                try:
+                    client.socket.sendall(bytes([byte]))
+                    if not client.socket.recv(1):
+                        break
+                except socket.timeout:
+                    continue
+                except (ConnectionResetError, BrokenPipeError):
+                    break
+            else:
+                self.fail("all of the hello was waited for")
+        self.wait_counted("timeout", slow)
+
+    def test_a_flood_of_handshakes_keeps_nobody_out(self):
+        with SteppedTls(self.tls_port, self.context()) as peer:
+            data = peer.hello()
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(self.door_client()) for _ in range(300)]
+            for client in clients:
+                client.send(data[:-1])
+            fresh = self.connect()
+            self.check_serves(fresh)
+            for client in clients:
+                client.send(data[-1:])
+            self.check_serves(fresh)
+            self.check_serves(self.connect())
+            for client in clients:
+                client.read_to_end()
+        self.wait_for(lambda: self.door.barkeep.metrics()["barkeep_connections"] <= 2, "they are gone")
+        self.check_serves(self.connect())
+
+    @staticmethod
+    def hello_of(data, padding):
+        """The hello with `padding` more bytes in it (RFC 7685), in as many records as it takes."""
+        body = data[9:]  # behind the headers of record and message
+        at = 34 + 1 + body[34]
+        at += 2 + int.from_bytes(body[at:at + 2], "big")
+        at += 1 + body[at]
+        extensions = body[at + 2:] + b"\0\x15" + padding.to_bytes(2, "big") + bytes(padding)
+        body = body[:at] + len(extensions).to_bytes(2, "big") + extensions
+        message = b"\1" + len(body).to_bytes(3, "big") + body
+        pieces = [message[start:start + 16384] for start in range(0, len(message), 16384)]
+        return b"".join(b"\x16\3\1" + len(piece).to_bytes(2, "big") + piece for piece in pieces)
+
+    def test_a_hello_of_64_kib_harms_nobody(self):
+        with SteppedTls(self.tls_port, self.context(alpn=["http/1.1"])) as peer:
+            data = peer.hello()
+        for padding in (10, 1000, 60000, 64900):
+            with self.subTest(padding), self.door_client() as client:
+                client.send(self.hello_of(data, padding))
+                self.assertIn(client.take(1)[0], (0x15, 0x16))  # an alert, or the handshake goes on
+        whole = self.hello_of(data, 64900)
+        with self.door_client() as client:  # longer than any
+            client.send(whole[:5] + b"\1\xff\xff\xff" + whole[9:])
+            client.finish_sending()
+            client.read_to_end()
+        self.check_serves(self.connect())
+
     def test_who_leaves_in_the_handshake_is_forgotten(self):
         with SteppedTls(self.tls_port, self.context()) as peer:
             data = peer.hello()
@@ -226,6 +295,26 @@ class Requests(TlsListenerCase):
     def test_request_in_many_records(self):
         client = self.connect()
         self.assertEqual(200, client.exchange(self.get(), split=1).status)
+
+    def test_records_of_a_byte_without_end_are_cut(self):
+        reached = 'barkeep_limits_reached_total{limit="tls_work"}'
+        before = self.door.barkeep.metrics()[reached]
+        mark = self.door.upstream.mark()
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            client = self.connect(self.context(version=version))
+            head = raw.request("POST", "/public/drip", [("Content-Length", "200000")], token=self.token)
+            client.send(head)
+            try:
+                client.send(bytes(200000), split=1)
+                client.socket.recv(1)
+                self.fail("200,000 records of a byte are taken")
+            except (OSError, ssl.SSLError):
+                pass
+        self.wait_for(lambda: self.door.barkeep.metrics()[reached] == before + 2, "both are counted")
+        self.wait_for(lambda: sum(line.get("path") == "/public/drip" and line.get("aborted") == "client"
+                                  for line in self.door.audit.requests()) == 2, "both have their line")
+        self.check_serves(self.connect())
+        self.assertLessEqual(len(self.door.upstream.since(mark)), 3)
 
     def test_big_bodies_both_ways(self):
         body = bytes(i * 7 & 255 for i in range(1 << 16)) * (BIG_BYTES >> 16)
@@ -290,6 +379,23 @@ class Requests(TlsListenerCase):
         self.wait_for(lambda: any(line.get("aborted") == "client" and line.get("path") == "/public/cut"
                                   for line in self.door.audit.requests()), "the audit has it")
 
+    def test_takes_https_urls_as_targets_and_no_http_ones(self):
+        mark = self.door.upstream.mark()
+        for target in ("https://gw.example/public/abs?q", "HTTPS://GW.example:443/public/abs?q"):
+            self.assertEqual(200, self.connect().exchange(self.get(target)).status)
+        port = self.connect().exchange(self.get("https://gw.example/public/abs?q", host="gw.example:443"))
+        self.assertEqual(200, port.status)
+        self.assertEqual({"/public/abs?q"}, {request.target for request in self.door.upstream.since(mark)})
+        mark = self.door.upstream.mark()
+        for target in ("http://gw.example/public/x", "https://gw.example:80/public/x", "https://gw.example:444/public/x",
+                       "https://other.example/public/x", "https://u@gw.example/public/x", "https:///public/x",
+                       "https://gw.example?x", "wss://gw.example/public/x"):
+            with self.subTest(target):
+                self.check_refusal(self.connect().exchange(self.get(target)), 400, "bad_request")
+        with self.door.client() as plain:
+            self.check_refusal(plain.exchange(self.get("https://gw.example/public/x")), 400, "bad_request")
+        self.assertTrue(self.door.upstream.is_untouched(mark))
+
     def test_reset_between_requests_ends_quietly(self):
         client = self.connect()
         self.check_serves(client)
@@ -300,7 +406,7 @@ class Requests(TlsListenerCase):
 class Names(TlsListenerCase):
     @classmethod
     def tls_options(cls):
-        cls.shown = {"first.example": cls.ca.issue(["first.example"], ["127.0.0.1"]),
+        cls.shown = {"first.example": cls.ca.issue(["first.example"], ["127.0.0.1", "::1"]),
                      "*.wild.example": cls.ca.issue(["*.wild.example"]),
                      "own.wild.example": cls.ca.issue(["own.wild.example", "also.example"], is_rsa=True)}
         pairs = [cls.write_pair(f"pair{i}", certificate) for i, certificate in enumerate(cls.shown.values())]
@@ -314,7 +420,7 @@ class Names(TlsListenerCase):
         tls = self.context(**options)
         tls.check_hostname = False
         client = self.connect(tls, name=name)
-        self.check_serves(client)
+        self.assertEqual(200, client.exchange(self.get(host=name or "gw.example")).status)
         return serial(client.socket)
 
     def test_shows_the_certificate_that_names_the_host(self):
@@ -328,6 +434,63 @@ class Names(TlsListenerCase):
             for name, expected in cases.items():
                 with self.subTest(name=name, version=version):
                     self.assertEqual(self.shown[expected].serial, self.shown_to(name, version=version))
+
+    # SNI, Host: served by whoever the certificate for the SNI names
+    served = [("own.wild.example", "own.wild.example:8443"), ("own.wild.example", "OWN.Wild.Example."),
+              ("own.wild.example", "also.example"), ("a.wild.example", "b.wild.example"),
+              ("first.example", "127.0.0.1"), ("first.example", "127.0.0.1:99"), ("first.example", "[::1]:1"),
+              ("unknown.example", "unknown.example"), ("unknown.example", "first.example"),
+              (None, "own.wild.example"), (None, "elsewhere.example")]
+    misdirected = [("own.wild.example", "first.example"), ("own.wild.example", "a.wild.example"),
+                   ("first.example", "own.wild.example"), ("first.example", "gw.example"),
+                   ("a.wild.example", "a.b.wild.example"), ("a.wild.example", "wild.example"),
+                   ("a.wild.example", "also.example"), ("first.example", "127.0.0.2"), ("first.example", "[::2]"),
+                   ("first.example", "first.example.evil.example"), ("first.example", "irst.example"),
+                   ("unknown.example", "other.example")]
+
+    def ask(self, name, host, target="/public/host", version=None, **options):
+        tls = self.context(version=version)
+        tls.check_hostname = False
+        client = self.connect(tls, name=name)
+        return client.exchange(self.get(target, host=host, **options))
+
+    def test_serves_the_hosts_that_the_certificate_names(self):
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            for name, host in self.served:
+                with self.subTest(name=name, host=host, version=version):
+                    self.assertEqual(200, self.ask(name, host, version=version).status)
+
+    def test_a_host_of_another_certificate_is_the_wrong_one(self):
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            for name, host in self.misdirected:
+                for target in ("/public/host", f"https://{host}/public/host", "/no/such/route"):
+                    with self.subTest(name=name, host=host, target=target, version=version):
+                        mark = self.door.upstream.mark()
+                        self.check_refusal(self.ask(name, host, target, version), 421, "wrong_host")
+                        self.assertTrue(self.door.upstream.is_untouched(mark))
+        self.check_refusal(self.ask("own.wild.example", "first.example", body=b"abc"), 421, "wrong_host")
+
+    def test_each_request_of_a_connection_is_looked_at(self):
+        tls = self.context()
+        client = self.connect(tls, name="own.wild.example")
+        self.assertEqual(200, client.exchange(self.get(host="own.wild.example")).status)
+        self.check_refusal(client.exchange(self.get(host="first.example")), 421, "wrong_host")
+        self.assertEqual(b"", client.read_to_end())
+
+    def test_a_resumed_connection_is_for_the_host_it_began_with(self):
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            with self.subTest(version):
+                tls = self.context(version=version)
+                first = self.connect(tls, name="own.wild.example")
+                self.assertEqual(200, first.exchange(self.get(host="own.wild.example")).status)
+                for host, status in (("also.example", 200), ("first.example", 421)):
+                    again = self.connect(tls, name="own.wild.example", session=first.socket.session)
+                    self.assertTrue(again.socket.session_reused)
+                    self.assertEqual(status, again.exchange(self.get(host=host)).status)
+
+    def test_the_plain_listener_has_no_wrong_host(self):
+        with self.door.client() as plain:
+            self.assertEqual(200, plain.exchange(self.get(host="elsewhere.example")).status)
 
 
 class ClientCertificates(TlsListenerCase):
@@ -543,28 +706,104 @@ class Drain(unittest.TestCase):
 class Checked(unittest.TestCase):
     """What `barkeep check` says of a listener's files."""
 
-    def test_warns_when_others_can_read_the_key(self):
+    @classmethod
+    def setUpClass(cls):
         class Case(TlsListenerCase):
-            pass
+            @classmethod
+            def tls_options(case):
+                case.client_ca.write_public(case.file("callers.pem"))
+                return {**super().tls_options(), "client_ca": str(case.file("callers.pem"))}
         Case.setUpClass()
-        try:
-            path = Case.door.barkeep.config_path
-            quiet = self.check(path)
-            self.assertNotIn("may read", quiet)
-            self.assertNotIn("without TLS", quiet)
-            Case.file("main.key").chmod(0o644)
-            self.assertIn("everyone on this machine may read", self.check(path))
-            Case.file("main.key").chmod(0o600)
-            expired = Case.ca.issue(["gw.example"], days=(-2, -1))
-            Case.file("main.pem").write_bytes(expired.pem)
-            self.assertIn("has expired", self.check(path))
-            Case.file("main.pem").write_bytes(b"")
-            self.assertIn("no certificate can be read", self.check(path, 2))
-        finally:
-            Case.tearDownClass()
+        Case.tearDownClass()
+        cls.case = Case
 
-    def check(self, path, expected=0):
-        code, output, errors = run([barkeep_binary(), "check", "-c", str(path)], patient(20))
+    def setUp(self):
+        """The files as they were, in a folder of the test's own."""
+        self.kept = tempfile.TemporaryDirectory()
+        self.addCleanup(self.kept.cleanup)
+        self.folder = pathlib.Path(self.kept.name)
+        self.pair(self.case.main)
+        self.write("callers.pem", self.case.client_ca.pem)
+        config = copy.deepcopy(self.case.door.config)
+        config["listen"][1]["tls"] = {"certificate": str(self.folder / "main.pem"), "key": str(self.folder / "main.key"),
+                                      "client_ca": str(self.folder / "callers.pem")}
+        self.config = self.write("barkeep.yaml", json.dumps(config).encode())
+        self.assertEqual("", self.check(), "nothing is wrong with them")
+
+    def write(self, name, data, mode=0o600):
+        path = self.folder / name
+        path.write_bytes(data)
+        path.chmod(mode)
+        return path
+
+    def pair(self, certificate):
+        self.write("main.pem", certificate.pem)
+        self.write("main.key", certificate.key_pem)
+
+    def test_a_key_that_others_can_read(self):
+        self.write("main.key", self.case.main.key_pem, 0o644)
+        self.assertIn("everyone on this machine may read", self.check())
+
+    def test_a_key_of_another_certificate(self):
+        self.write("main.key", self.case.ca.issue(["gw.example"]).key_pem)
+        self.assertIn("error: listen[1].tls: ", self.check(2))
+        self.assertIn("the private key belongs to none of the certificates", self.check(2))
+
+    def test_a_key_that_is_none(self):
+        for data in (b"", b"no key", self.case.main.pem, self.case.main.key_pem[:60]):
+            self.write("main.key", data)
+            self.assertIn("error: listen[1].tls: ", self.check(2))
+        (self.folder / "main.key").unlink()
+        self.assertIn("main.key: no such file", self.check(2))
+
+    def test_a_key_that_may_not_be_read(self):
+        """By this user: whoever serves may be another."""
+        self.folder.chmod(0o755)
+        for name in ("main.pem", "callers.pem", "barkeep.yaml"):
+            (self.folder / name).chmod(0o644)
+        command = [barkeep_binary(), "check", "-c", str(self.config)]
+        if os.geteuid() == 0:
+            command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command]
+            if run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "test", "-x", barkeep_binary()], 20)[0]:
+                self.skipTest("nobody may run barkeep here")
+        else:
+            (self.folder / "main.key").chmod(0)
+        code, output, errors = run(command, patient(20))
+        self.assertEqual(0, code, output + errors)
+        self.assertIn("warning: listen[1].tls: ", output)
+        self.assertIn("main.key: the file may not be read", output)
+
+    def test_a_certificate_out_of_its_time(self):
+        for days, text in (((-2, -1), "has expired"), ((1, 2), "is not valid yet")):
+            self.pair(self.case.ca.issue(["gw.example"], days=days))
+            self.assertIn("warning: listen[1].tls: ", self.check())
+            self.assertIn(text, self.check())
+
+    def test_a_certificate_that_is_none(self):
+        for data in (b"", b"no certificate", self.case.main.key_pem):
+            self.write("main.pem", data)
+            self.assertIn("error: listen[1].tls: ", self.check(2))
+
+    def test_authorities_that_are_none(self):
+        for data in (b"", b"no certificate", self.case.main.key_pem):
+            self.write("callers.pem", data)
+            self.assertIn("error: listen[1].tls.client_ca: ", self.check(2))
+        (self.folder / "callers.pem").unlink()
+        self.assertIn("callers.pem", self.check(2))
+
+    def test_an_authority_that_has_expired(self):
+        self.write("callers.pem", self.case.ca.issue(["x.example"], days=(-2, -1)).pem)
+        self.assertIn("warning: listen[1].tls.client_ca: ", self.check())
+
+    def test_nothing_of_a_key_is_shown(self):
+        self.write("main.key", self.case.main.key_pem + b"secret-word")
+        self.write("main.pem", self.case.ca.issue(["gw.example"]).pem)
+        self.assertNotIn("secret-word", self.check(2))
+        for line in self.case.main.key_pem.decode().splitlines()[1:-1]:
+            self.assertNotIn(line, self.check(2))
+
+    def check(self, expected=0):
+        code, output, errors = run([barkeep_binary(), "check", "-c", str(self.config)], patient(20))
         self.assertEqual(expected, code, output + errors)
         return output + errors
 

@@ -1,10 +1,6 @@
 /* Configurations that are right: every field of a full one, every default of a bare one, the life
- * of the result, and what happens to files. */
+ * of the result. */
 #include "config_case.h"
-
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static const char FULL[] =
     "listen:\n"
@@ -72,6 +68,9 @@ static const char FULL[] =
     "    host: DB.example\n"
     "    path: /db/\n"
     "    upstream: [\"http://10.0.0.7:8086/base/\", \"http://[::1]\", \"unix:/run/db.sock\"]\n"
+    "    balance: least_connections\n"
+    "    health: {failures: 3, pause: 2s, max_pause: 30s}\n"
+    "    upstream_networks: [10.0.0.0/8, \"2001:db8::/32\"]\n"
     "    encoded_slashes: pass\n"
     "    credential: keyed\n"
     "    access:\n"
@@ -84,7 +83,7 @@ static const char FULL[] =
     "      - to: {user: " GROUP "}\n"
     "      - {to: {everyone: true}, actions: [\"* /private/**\"]}\n"
     "    timeouts: {connect: 250ms, head: 2m, idle: 1h}\n"
-    "    limits: {body: 64KiB}\n"
+    "    limits: {body: 64KiB, requests: 200}\n"
     "    token_header: X-Barkeep-Authorization\n"
     "    identity_headers: both\n"
     "    preserve_host: true\n"
@@ -108,7 +107,7 @@ static const char FULL[] =
     "log: {audit: audit.jsonl, level: debug, on_full: drop}\n"
     "limits: {connections: 5, header_bytes: 16KiB, headers: 50, token_bytes: 8KiB, head_timeout: "
     "5s,\n"
-    "         idle_timeout: 30s}\n"
+    "         idle_timeout: 30s, connections_per_client: 3, buffer_memory: 64MiB}\n"
     "trusted_proxies: [127.0.0.1]\n"
     "drain: 10s\n"
     "state: state\n"
@@ -369,6 +368,12 @@ static void reads_routes_and_upstreams(void **state) {
     assert_int_equal(db->identity_headers, IDENTITY_HEADERS_BOTH);
     assert_true(config_sends_easyauth(db) && config_sends_assertion(db));
     assert_true(db->preserve_host);
+    assert_int_equal(db->balance, BALANCE_LEAST_CONNECTIONS);
+    assert_int_equal(db->health.failures, 3);
+    assert_int_equal(db->health.pause_ms, 2000);
+    assert_int_equal(db->health.max_pause_ms, 30000);
+    assert_int_equal(db->upstream_networks.count, 2);
+    assert_int_equal(db->requests_limit, 200);
     assert_true(db->websocket);
     assert_false(db->retry_safe);
     assert_true(db->allow_plaintext_credential);
@@ -423,7 +428,7 @@ static void reads_rules(void **state) {
     assert_int_equal(first->role, 2);
     assert_int_equal(first->action_count, 0);
     assert_int_equal(first->credential, 0);
-    assert_int_equal(first->position.line, 67);
+    assert_int_equal(first->position.line, 70);
     assert_int_equal(first->to_count, 1);
     assert_strings(&first->to[0].groups, "Admins", "Domain Users");
     assert_strings(&first->to[0].tenants, CLIENT, NULL);
@@ -494,6 +499,8 @@ static void reads_settings(void **state) {
     assert_int_equal(full->log_level, LOG_DEBUG);
     assert_true(full->audit_full_drops);
     assert_int_equal(full->limits.connections, 5);
+    assert_int_equal(full->limits.connections_per_client, 3);
+    assert_true(full->limits.buffer_bytes == UINT64_C(64) << 20);
     assert_int_equal(full->limits.header_bytes, 16384);
     assert_int_equal(full->limits.headers, 50);
     assert_int_equal(full->limits.token_bytes, 8192);
@@ -547,6 +554,12 @@ static void fills_in_the_defaults(void **state) {
     assert_int_equal(route->identity_headers, IDENTITY_HEADERS_NONE);
     assert_false(config_sends_easyauth(route) || config_sends_assertion(route));
     assert_false(route->preserve_host);
+    assert_int_equal(route->balance, BALANCE_ROUND_ROBIN);
+    assert_int_equal(route->health.failures, 5);
+    assert_int_equal(route->health.pause_ms, 5000);
+    assert_int_equal(route->health.max_pause_ms, 60000);
+    assert_int_equal(route->upstream_networks.count, 0);
+    assert_int_equal(route->requests_limit, UINT32_MAX);
     assert_false(route->websocket);
     assert_true(route->retry_safe);
     assert_false(route->allow_plaintext_credential);
@@ -559,6 +572,8 @@ static void fills_in_the_defaults(void **state) {
     assert_int_equal(config->log_level, LOG_INFO);
     assert_false(config->audit_full_drops);
     assert_int_equal(config->limits.connections, 10000);
+    assert_true(config->limits.connections_per_client == UINT32_MAX);
+    assert_true(config->limits.buffer_bytes == UINT64_C(1) << 30);
     assert_int_equal(config->limits.header_bytes, 32768);
     assert_int_equal(config->limits.headers, 100);
     assert_int_equal(config->limits.token_bytes, 16384);
@@ -681,108 +696,6 @@ static void knows_guids(void **state) {
     assert_false(config_is_guid(SLICE("3f2b8c1g-6d4e-4b7f-9a21-5c0de1f2a3b4")));
 }
 
-/* A file of the test's own. */
-static char folder[] = "/tmp/barkeep-config-XXXXXX";
-static char file[sizeof folder + 16];
-
-static int make_folder(void **state) {
-    (void)state;
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(file, sizeof file, "%s/file.yaml", folder);
-    return 0;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    unlink(file);
-    return rmdir(folder);
-}
-
-static void write_file(const char *text, size_t len, mode_t mode) {
-    int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, len), (ssize_t)len);
-    assert_int_equal(fchmod(fd, mode), 0);
-    assert_int_equal(close(fd), 0);
-}
-
-static void assert_refused(const char *path, const char *fragment) {
-    struct problem_list problems = {0};
-    assert_null(config_load(path, &problems));
-    assert_true(problems.error_count >= 1);
-    assert_int_equal(problems.items[0].position.line, 0);
-    if (!strstr(problems.items[0].text, fragment))
-        fail_msg("expected `%s` in `%s`", fragment, problems.items[0].text);
-    problem_list_done(&problems);
-}
-
-static void loads_a_file(void **state) {
-    (void)state;
-    char *document = case_document("vaults: {v: \"file:s\"}");
-    struct problem_list problems = {0};
-    write_file(document, strlen(document), 0644);
-    struct config *config = config_load(file, &problems);
-    assert_non_null(config);
-    assert_string_equal(config->path, file);
-    char directory[sizeof folder + 16];
-    snprintf(directory, sizeof directory, "%s/s", folder);
-    assert_string_equal(config->vaults[0].directory, directory);
-    config_unref(config);
-    problem_list_done(&problems);
-    free(document);
-}
-
-static void refuses_files_that_are_not_there_or_none(void **state) {
-    (void)state;
-    assert_refused("/nonexistent/barkeep.yaml", "cannot be opened: No such file or directory");
-    assert_refused(folder, "is not a file");
-    assert_refused("/dev/null", "is not a file");
-    unlink(file);
-    assert_int_equal(mkfifo(file, 0600), 0);
-    assert_refused(file, "is not a file");
-    unlink(file);
-}
-
-static void refuses_empty_and_huge_files(void **state) {
-    (void)state;
-    write_file("", 0, 0600);
-    assert_refused(file, "is empty");
-    size_t size = (1u << 20) + 1;
-    char *comment = malloc(size);
-    memset(comment, '#', size);
-    write_file(comment, size, 0600);
-    assert_refused(file, "is larger than 1 MiB");
-    struct problem_list problems = {0};
-    assert_null(config_parse(file, slice_of(comment, size), &problems));
-    assert_non_null(strstr(problems.items[0].text, "is larger than 1 MiB"));
-    problem_list_done(&problems);
-    write_file(comment, size - 1, 0600);
-    assert_refused(file, "is empty");
-    free(comment);
-}
-
-static void refuses_files_that_everyone_may_write(void **state) {
-    (void)state;
-    char *document = case_document("");
-    write_file(document, strlen(document), 0646);
-    assert_refused(file, "everyone may write to the file");
-    free(document);
-}
-
-static void warns_of_files_that_the_group_may_write(void **state) {
-    (void)state;
-    char *document = case_document("");
-    struct problem_list problems = {0};
-    write_file(document, strlen(document), 0664);
-    struct config *config = config_load(file, &problems);
-    assert_non_null(config);
-    assert_true(case_has_only(&problems, PROBLEM_WARNING, "0:0: ", "the file's group may write"));
-    config_unref(config);
-    problem_list_done(&problems);
-    free(document);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_listeners),
@@ -811,13 +724,5 @@ int main(void) {
         cmocka_unit_test(lives_as_long_as_its_last_reference),
         cmocka_unit_test(knows_guids),
     };
-    const struct CMUnitTest file_tests[] = {
-        cmocka_unit_test(loads_a_file),
-        cmocka_unit_test(refuses_files_that_are_not_there_or_none),
-        cmocka_unit_test(refuses_empty_and_huge_files),
-        cmocka_unit_test(refuses_files_that_everyone_may_write),
-        cmocka_unit_test(warns_of_files_that_the_group_may_write),
-    };
-    int failed = cmocka_run_group_tests_name("values", tests, load_full, drop_full);
-    return failed + cmocka_run_group_tests_name("files", file_tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, load_full, drop_full);
 }

@@ -79,15 +79,26 @@ static void accepts_what_editors_do(void **state) {
     }
 }
 
-/* `unit` over and over after `start`, close to 1 MiB of it. */
+/* `unit` over and over after `start`, close to 4 MiB of it. */
 static char *repeat(const char *start, const char *unit, size_t *out_len) {
-    size_t size = 1 << 20, len = 0;
+    size_t size = 4 << 20, len = 0;
     char *text = malloc(size);
     assert_non_null(text);
     for (const char *next = start; len + 64 < size; next = unit)
         len += (size_t)snprintf(text + len, size - len, "%s", next);
     *out_len = len;
     return text;
+}
+
+/* Bytes that this process has read; 0 where the kernel does not count them. */
+static unsigned long long bytes_read(void) {
+    unsigned long long count = 0;
+    FILE *file = fopen("/proc/self/io", "r");
+    if (file && fscanf(file, "rchar: %llu", &count) != 1)
+        count = 0;
+    if (file)
+        fclose(file);
+    return count;
 }
 
 /* Kilobytes; grows only. */
@@ -101,12 +112,16 @@ static void takes_bounded_memory_for_anything(void **state) {
     (void)state;
     static const char *const STARTS[][2] = {
         {"a: &a [x,x,x,x,x,x,x,x]\nb: [", "*a,"},
+        {"a: &a [*a,*a]\nb: [", "*a,"},
         {"a: ", "["},
         {"a: ", "{a: "},
         {"a: [", "1,"},
         {"a: [", "{},"},
         {"", "k: 1\n"},
         {"a: \"", "\\x41"},
+        {"a: \"", "${HOME}"},
+        {"", "? [k]\n"},
+        {"a: {", ","},
         {"a: ", "&a !b "},
         {"routes:\n", "- {}\n"},
         {"routes: [{access: [", "{to: {}},"},
@@ -134,6 +149,28 @@ static void takes_bounded_memory_for_anything(void **state) {
 #endif
 }
 
+/* As many keys as there may be, each of them looked up among all others. */
+static void takes_bounded_memory_for_keys_that_nobody_knows(void **state) {
+    (void)state;
+    size_t size = 4 << 20, len = 0;
+    char *text = malloc(size);
+    assert_non_null(text);
+    for (size_t i = 0; i < 99000; i++)
+        len += (size_t)snprintf(text + len, size - len, "route%zu: 1\n", i);
+    struct problem_list problems = {0};
+    long before = most_memory();
+    assert_null(config_parse("/etc/case.yaml", slice_of(text, len), &problems));
+    assert_true(problems.error_count >= 99000);
+    assert_int_equal(problems.count, 100);
+#ifndef __SANITIZE_ADDRESS__
+    assert_true(most_memory() - before < 100 * 1024);
+#else
+    (void)before;
+#endif
+    problem_list_done(&problems);
+    free(text);
+}
+
 static void refuses_100_mib_without_reading_them(void **state) {
     (void)state;
     char path[] = "/tmp/barkeep-config-XXXXXX";
@@ -142,9 +179,11 @@ static void refuses_100_mib_without_reading_them(void **state) {
     assert_int_equal(ftruncate(fd, (off_t)100 << 20), 0);
     struct problem_list problems = {0};
     long before = most_memory();
+    unsigned long long read_before = bytes_read();
     assert_null(config_load(path, &problems));
+    assert_true(bytes_read() - read_before <= 4 << 20);
     assert_int_equal(problems.error_count, 1);
-    assert_non_null(strstr(problems.items[0].text, "is larger than 1 MiB"));
+    assert_non_null(strstr(problems.items[0].text, "is larger than 4 MiB"));
     assert_true(most_memory() - before < 20 * 1024);
     problem_list_done(&problems);
     close(fd);
@@ -157,6 +196,7 @@ int main(void) {
         cmocka_unit_test(refuses_spoiled_files_once_and_in_place),
         cmocka_unit_test(accepts_what_editors_do),
         cmocka_unit_test(takes_bounded_memory_for_anything),
+        cmocka_unit_test(takes_bounded_memory_for_keys_that_nobody_knows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -95,6 +95,28 @@ static void warns_once_each(void **state) {
     WARN_ALL(CASES);
 }
 
+/* As audit lines and explanations know it; the path has its number only. */
+static void names_the_route(void **state) {
+    (void)state;
+    static const struct config_case WARNED[] = {
+        {"access: []\nroutes: [{name: r, upstream: \"http://127.0.0.1\"}]", "2:10: routes[0]",
+         "{group: OBJECT_ID}}] (route `r`)"},
+        {"routes: [{name: q, path: /q, upstream: \"http://127.0.0.1\"}, "
+         "{name: r, upstream: \"http://127.0.0.1\", shadow: true}]",
+         "1:109: routes[1].shadow", "(route `r`)"},
+    };
+    static const struct config_case REFUSED[] = {
+        {"routes: [{name: r, upstream: \"http://127.0.0.1\", acess: []}]", "1:50: routes[0].acess",
+         "(route `r`)"},
+        {"routes: [{name: r}]", "1:10: routes[0].upstream", "(route `r`)"},
+        {"routes: [{name: r, upstream: \"http://127.0.0.1\", access: [{role: Reader, to: {group: "
+         "g}}]}]",
+         "1:86: routes[0].access[0].to.group", "(route `r`)"},
+    };
+    WARN_ALL(WARNED);
+    REFUSE_ALL(REFUSED);
+}
+
 static void does_not_warn_of_what_is_fine(void **state) {
     (void)state;
     static const char *const TEXTS[] = {
@@ -137,6 +159,7 @@ static void does_not_warn_of_what_is_fine(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(warns_once_each),
+        cmocka_unit_test(names_the_route),
         cmocka_unit_test(does_not_warn_of_what_is_fine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

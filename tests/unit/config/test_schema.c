@@ -23,7 +23,7 @@ static void check_row(const struct schema *schema, const struct schema_row *row)
     visited++;
     bool has_bounds = row->type == SCHEMA_COUNT || row->type == SCHEMA_SECONDS ||
                       row->type == SCHEMA_MS || row->type == SCHEMA_BYTES ||
-                      row->type == SCHEMA_BYTES_NONE;
+                      row->type == SCHEMA_BYTES_NONE || row->type == SCHEMA_COUNT_NONE;
     bool has_choices = row->type == SCHEMA_CHOICE || row->type == SCHEMA_SWITCH;
     bool is_good = row->summary && row->summary[0];
     bool has_default =

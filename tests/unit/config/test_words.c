@@ -213,6 +213,8 @@ static void quotes_harmlessly(void **state) {
     assert_string_equal(QUOTE(SLICE("plain")), "`plain`");
     assert_string_equal(QUOTE(SLICE("a\x1b[31m\n\x7f")), "`a\\x1b[31m\\x0a\\x7f`");
     assert_string_equal(QUOTE(SLICE("\xc3\xa4\xc2\x9b")), "`\xc3\xa4\\xc2\\x9b`");
+    assert_string_equal(QUOTE(SLICE("\xd7\x90\xe4\xb8\xad\xf0\x9f\x8d\xba")),
+                        "`\xd7\x90\xe4\xb8\xad\xf0\x9f\x8d\xba`");
     assert_string_equal(QUOTE(slice_of(NULL, 0)), "``");
     char longest[200];
     memset(longest, 'x', sizeof longest);
@@ -223,6 +225,54 @@ static void quotes_harmlessly(void **state) {
         char small[12];
         assert_true(quote_escape(SLICE("\xe2\x82\xac\xe2\x82\xac\x01\x01"), small, size) < size);
     }
+}
+
+static void escapes_what_turns_text_around(void **state) {
+    (void)state;
+    static const struct slice turns[] = {
+        SLICE("\xe2\x80\x8e"), SLICE("\xe2\x80\x8f"), SLICE("\xe2\x80\xa8"), SLICE("\xe2\x80\xa9"),
+        SLICE("\xe2\x80\xaa"), SLICE("\xe2\x80\xab"), SLICE("\xe2\x80\xac"), SLICE("\xe2\x80\xad"),
+        SLICE("\xe2\x80\xae"), SLICE("\xe2\x81\xa6"), SLICE("\xe2\x81\xa7"), SLICE("\xe2\x81\xa8"),
+        SLICE("\xe2\x81\xa9"), SLICE("\xd8\x9c"),
+    };
+    struct quoted_field field;
+    for (size_t i = 0; i < sizeof turns / sizeof *turns; i++) {
+        const char *shown = quote_field(turns[i], &field);
+        assert_int_equal(strlen(shown), 4 * turns[i].len);
+        assert_int_equal(strspn(shown, "\\x0123456789abcdef"), strlen(shown));
+    }
+    assert_string_equal(quote_field(SLICE("\xe2\x80\x8d\xe2\x80\xa6"), &field),
+                        "\xe2\x80\x8d\xe2\x80\xa6"); /* a joiner, an ellipsis */
+}
+
+static void escapes_bytes_that_are_no_characters(void **state) {
+    (void)state;
+    struct quoted_field field;
+    assert_string_equal(quote_field(SLICE("a\x9b\xff"
+                                          "b"),
+                                    &field),
+                        "a\\x9b\\xffb");
+    assert_string_equal(quote_field(SLICE("\xe2\x80"), &field), "\\xe2\\x80"); /* cut */
+    assert_string_equal(quote_field(SLICE("\xc0\x9b"), &field), "\\xc0\\x9b"); /* overlong */
+    assert_string_equal(quote_field(SLICE("\xed\xa0\x80"), &field), "\\xed\\xa0\\x80");
+    assert_string_equal(quote_field(SLICE("a\0b"), &field), "a\\x00b");
+    assert_string_equal(quote_field(SLICE("\\x9b"), &field), "\\x9b"); /* escaped already */
+}
+
+static void prints_a_bounded_part(void **state) {
+    (void)state;
+    static char longest[100000];
+    char *text = NULL;
+    size_t len = 0;
+    memset(longest, 0x1b, sizeof longest);
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    quote_print(out, slice_of(longest, sizeof longest));
+    fclose(out);
+    assert_in_range(len, 4000, 4096);
+    assert_memory_equal(text, "\\x1b\\x1b", 8);
+    assert_memory_equal(text + len - 3, "...", 3);
+    free(text);
 }
 
 static void finds_names_among_many(void **state) {
@@ -282,6 +332,9 @@ int main(void) {
         cmocka_unit_test(measures_slips_of_the_pen),
         cmocka_unit_test(suggests_only_what_is_near),
         cmocka_unit_test(quotes_harmlessly),
+        cmocka_unit_test(escapes_what_turns_text_around),
+        cmocka_unit_test(escapes_bytes_that_are_no_characters),
+        cmocka_unit_test(prints_a_bounded_part),
         cmocka_unit_test(finds_names_among_many),
         cmocka_unit_test(writes_problems_on_one_line),
         cmocka_unit_test(keeps_an_error_rather_than_a_warning),

@@ -368,6 +368,20 @@ static void runs_until_stopped_and_ends_every_turn(void **state) {
     loop_timer_cancel(loop, &endless.timer);
 }
 
+static void sets_as_many_timers_as_were_reserved(void **state) {
+    (void)state;
+    enum { TIMERS = 1000 };
+    static struct loop_timer timers[TIMERS];
+    assert_int_equal(loop_reserve_timers(loop, TIMERS), STATUS_OK);
+    for (size_t i = 0; i < TIMERS; i++) {
+        loop_timer_init(&timers[i], on_timer, NULL);
+        assert_int_equal(loop_timer_set(loop, &timers[i], 60000 + i), STATUS_OK);
+    }
+    for (size_t i = 0; i < TIMERS; i++)
+        loop_timer_cancel(loop, &timers[i]);
+    loop_release_timers(loop, TIMERS);
+}
+
 #define LOOP_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void) {
@@ -386,6 +400,7 @@ int main(void) {
         LOOP_TEST(deadline_counts_from_now_after_a_pause),
         LOOP_TEST(waits_without_spinning),
         LOOP_TEST(runs_until_stopped_and_ends_every_turn),
+        LOOP_TEST(sets_as_many_timers_as_were_reserved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

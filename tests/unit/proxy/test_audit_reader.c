@@ -122,7 +122,8 @@ static void says_what_cannot_be_read(void **state) {
     struct seen seen = {0};
     struct audit_tally tally = {0};
     struct error err;
-    assert_int_equal(audit_read("/nonexistent/audit", "h1", on_request, &seen, &tally, &err), STATUS_IO);
+    assert_int_equal(audit_read("/nonexistent/audit", "h1", on_request, &seen, &tally, &err),
+                     STATUS_IO);
     assert_non_null(strstr(err.text, "/nonexistent/audit"));
     assert_int_equal(audit_read("/", "h1", on_request, &seen, &tally, &err), STATUS_IO);
 }

@@ -32,6 +32,7 @@ static void transfer_open(struct transfer *transfer) {
 }
 
 static void transfer_close(struct transfer *transfer) {
+    body_done(&transfer->body);
     wired_close(&transfer->source, transfer->loop);
     wired_close(&transfer->sink, transfer->loop);
     buf_done(&transfer->received);
@@ -515,6 +516,7 @@ static void assert_back_pressure(enum body_kind kind, bool writes_chunked) {
     assert_int_equal(transfer.result, BODY_PUMP_WAIT_SINK);
     assert_false(transfer.sink.conn.can_write);
     assert_true(transfer.body.moved < LEN);
+    assert_int_equal(transfer.body.pipe != NULL, kind == BODY_LENGTH && !writes_chunked);
     uint64_t moved = transfer.body.moved;
     transfer_pump(&transfer);
     assert_int_equal(transfer.result, BODY_PUMP_WAIT_SINK);
@@ -546,6 +548,115 @@ static void stops_with_a_sink_that_stops_and_goes_on_with_it(void **state) {
     assert_back_pressure(BODY_UNTIL_CLOSE, true);
 }
 
+/* Long enough to be spliced. */
+enum { LONG_LEN = 1024 * 1024 };
+
+static void transfer_open_long(struct transfer *transfer, struct buf *out_text) {
+    int fds[2];
+    transfer_open(transfer);
+    wired_close(&transfer->source, transfer->loop);
+    tcp_pair(fds);
+    wired_open_on(&transfer->source, transfer->loop, transfer->pool, fds);
+    buf_init(out_text, RECEIVED_MAX);
+    write_source_text(out_text, BODY_LENGTH, LONG_LEN);
+    body_init(&transfer->body, BODY_LENGTH, LONG_LEN, false, UINT64_MAX);
+}
+
+/* Sends and receives until `total` bytes have come through or the transfer has ended. */
+static void transfer_move(struct transfer *transfer, struct slice text, size_t total) {
+    TURN_UNTIL(transfer->loop, ({
+                   peer_send_some(&transfer->source, &text);
+                   transfer_pump(transfer);
+                   peer_receive(&transfer->sink, &transfer->received);
+                   transfer->received.len >= total || !transfer_goes_on(transfer);
+               }));
+    peer_receive(&transfer->sink, &transfer->received);
+}
+
+static void needs_no_pipe_where_none_is_free(void **state) {
+    (void)state;
+    for (int taken = 0; taken <= PIPES_PER_WORKER; taken += PIPES_PER_WORKER) {
+        struct transfer transfer;
+        struct buf text;
+        struct pipe *pipes[PIPES_PER_WORKER];
+        transfer_open_long(&transfer, &text);
+        struct pipe_shelf *shelf = io_pool_pipes(transfer.pool);
+        for (int i = 0; i < taken; i++) {
+            pipes[i] = pipe_take(shelf);
+            assert_non_null(pipes[i]);
+        }
+        transfer_move(&transfer, buf_slice(&text), LONG_LEN);
+        assert_int_equal(transfer.result, BODY_PUMP_DONE);
+        assert_received_pattern(&transfer, LONG_LEN);
+        assert_int_equal(shelf->count, taken ? PIPES_PER_WORKER : 1);
+        for (int i = 0; i < taken; i++)
+            pipe_give_back(pipes[i], true);
+        buf_done(&text);
+        transfer_close(&transfer);
+    }
+}
+
+static void takes_a_long_body_that_ends_early_for_no_body(void **state) {
+    (void)state;
+    struct transfer transfer;
+    struct buf text;
+    transfer_open_long(&transfer, &text);
+    transfer_move(&transfer, slice_of(buf_slice(&text).ptr, LONG_LEN / 2), LONG_LEN / 2);
+    assert_int_equal(transfer.result, BODY_PUMP_WAIT_SOURCE);
+    peer_finish(&transfer.source);
+    TURN_UNTIL(transfer.loop, (transfer_pump(&transfer), !transfer_goes_on(&transfer)));
+    assert_int_equal(transfer.result, BODY_PUMP_SOURCE_ENDED);
+    assert_received_pattern(&transfer, LONG_LEN / 2);
+    buf_done(&text);
+    transfer_close(&transfer);
+}
+
+static void an_urgent_byte_ends_no_long_body(void **state) {
+    (void)state;
+    struct transfer transfer;
+    struct buf text;
+    transfer_open_long(&transfer, &text);
+    struct slice rest = buf_slice(&text);
+    transfer_move(&transfer, slice_of(rest.ptr, LONG_LEN / 4), LONG_LEN / 4);
+    rest = slice_skip(rest, LONG_LEN / 4);
+    assert_int_equal(send(transfer.source.peer, rest.ptr, 1, MSG_OOB | MSG_NOSIGNAL), 1);
+    transfer_move(&transfer, slice_skip(rest, 1), LONG_LEN);
+    assert_int_equal(transfer.result, BODY_PUMP_DONE);
+    assert_received_pattern(&transfer, LONG_LEN);
+    buf_done(&text);
+    transfer_close(&transfer);
+}
+
+static void ends_a_pipe_that_it_did_not_empty(void **state) {
+    (void)state;
+    struct transfer transfer;
+    struct buf text;
+    transfer_open_long(&transfer, &text);
+    struct slice rest = buf_slice(&text);
+    TURN_UNTIL(transfer.loop, (peer_send_some(&transfer.source, &rest), transfer_pump(&transfer),
+                               transfer.result == BODY_PUMP_WAIT_SINK));
+    struct pipe_shelf *shelf = io_pool_pipes(transfer.pool);
+    assert_int_equal(shelf->count, 1);
+    body_done(&transfer.body);
+    assert_int_equal(shelf->count, 0);
+    assert_null(shelf->free_pipes);
+    buf_done(&text);
+    transfer_close(&transfer);
+}
+
+static void moves_no_long_body_over_the_limit(void **state) {
+    (void)state;
+    struct transfer transfer;
+    struct buf text;
+    transfer_open_long(&transfer, &text);
+    transfer.body.limit = LONG_LEN - 1;
+    transfer_move(&transfer, buf_slice(&text), LONG_LEN);
+    assert_int_equal(transfer.result, BODY_PUMP_TOO_LARGE);
+    assert_int_equal(io_pool_pipes(transfer.pool)->count, 0);
+    buf_done(&text);
+    transfer_close(&transfer);
+}
+
 static void gives_its_blocks_back(void **state) {
     (void)state;
     struct transfer transfer;
@@ -562,6 +673,36 @@ static int open_secret_memory(void **state) {
     (void)state;
     bool is_locked;
     return secret_memory_init(1 << 20, &is_locked, NULL) == STATUS_OK ? 0 : -1;
+}
+
+static void holds_no_block_while_it_waits(void **state) {
+    (void)state;
+    struct transfer transfer;
+    transfer_open(&transfer);
+    body_init(&transfer.body, BODY_UNTIL_CLOSE, 0, true, UINT64_MAX);
+    transfer_feed(&transfer, SLICE("event"), 5);
+    assert_int_equal(transfer.result, BODY_PUMP_WAIT_SOURCE);
+    assert_null(transfer.source.conn.in.bytes);
+    assert_null(transfer.sink.conn.out.bytes);
+    transfer_close(&transfer);
+}
+
+static void a_byte_is_progress_only_when_nobody_is_kept_waiting(void **state) {
+    (void)state;
+    struct body body;
+    body_init(&body, BODY_UNTIL_CLOSE, 0, false, UINT64_MAX);
+    assert_false(body_has_come_on(&body, false));
+    body.moved++;
+    assert_false(body_has_come_on(&body, true));
+    assert_true(body_has_come_on(&body, false));
+    assert_false(body_has_come_on(&body, false));
+    for (uint64_t stretch = 64 * 1024; --stretch > 0;) {
+        body.moved++;
+        assert_false(body_has_come_on(&body, true));
+    }
+    body.moved++;
+    assert_true(body_has_come_on(&body, true));
+    assert_false(body_has_come_on(&body, true));
 }
 
 int main(void) {
@@ -583,7 +724,14 @@ int main(void) {
         cmocka_unit_test(comes_back_for_a_terminator_that_found_no_room),
         cmocka_unit_test(does_not_starve_the_others),
         cmocka_unit_test(stops_with_a_sink_that_stops_and_goes_on_with_it),
+        cmocka_unit_test(needs_no_pipe_where_none_is_free),
+        cmocka_unit_test(takes_a_long_body_that_ends_early_for_no_body),
+        cmocka_unit_test(an_urgent_byte_ends_no_long_body),
+        cmocka_unit_test(ends_a_pipe_that_it_did_not_empty),
+        cmocka_unit_test(moves_no_long_body_over_the_limit),
         cmocka_unit_test(gives_its_blocks_back),
+        cmocka_unit_test(holds_no_block_while_it_waits),
+        cmocka_unit_test(a_byte_is_progress_only_when_nobody_is_kept_waiting),
     };
     return cmocka_run_group_tests(tests, open_secret_memory, NULL);
 }

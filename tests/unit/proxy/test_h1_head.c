@@ -172,6 +172,9 @@ static void knows_every_form_of_target(void **state) {
         {TEXT("GET http://a/x HTTP/1.1\r\nHost: A:80\r\n\r\n"), "/x"},
         {TEXT("GET http://a:81/x HTTP/1.1\r\nHost: a:81\r\n\r\n"), "/x"},
         {TEXT("GET http://[::1]/x HTTP/1.1\r\nHost: [::1]:80\r\n\r\n"), "/x"},
+        {LINE("GET https://a/x?y HTTP/1.1"), "/x?y"},
+        {LINE("GET HTTPS://a:443 HTTP/1.1"), "/"},
+        {TEXT("GET https://a/x HTTP/1.1\r\nHost: a:443\r\n\r\n"), "/x"},
 
         {LINE("GET http://b/x HTTP/1.1"), NULL},
         {LINE("GET http://a:81/x HTTP/1.1"), NULL},
@@ -185,7 +188,12 @@ static void knows_every_form_of_target(void **state) {
         {LINE("GET http:/x HTTP/1.1"), NULL},
         {LINE("GET http://a?y HTTP/1.1"), NULL},
         {LINE("GET http://a\\x HTTP/1.1"), NULL},
-        {LINE("GET https://a/x HTTP/1.1"), NULL},
+        {LINE("GET https://b/x HTTP/1.1"), NULL},
+        {LINE("GET https://a:80/x HTTP/1.1"), NULL},
+        {LINE("GET https://u@a/x HTTP/1.1"), NULL},
+        {LINE("GET https:///x HTTP/1.1"), NULL},
+        {LINE("GET https:/x HTTP/1.1"), NULL},
+        {TEXT("GET http://a/x HTTP/1.1\r\nHost: a:443\r\n\r\n"), NULL},
         {LINE("GET ftp://a/x HTTP/1.1"), NULL},
         {LINE("GET * HTTP/1.1"), NULL},
         {LINE("OPTIONS ** HTTP/1.1"), NULL},
@@ -538,8 +546,8 @@ static void keeps_to_its_limits(void **state) {
         size_t target_bytes, headers, name_bytes, value_bytes;
         int http_status;
     } cases[] = {
-        {8192, 100, 256, 10, 0}, {8193, 2, 1, 1, 414},  {8193 + 64, 2, 1, 1, 414},
-        {50000, 2, 1, 1, 414},   {1, 101, 1, 1, 431},   {1, 2, 257, 1, 400},
+        {8192, 100, 255, 10, 0}, {8193, 2, 1, 1, 414},  {8193 + 64, 2, 1, 1, 414},
+        {50000, 2, 1, 1, 414},   {1, 101, 1, 1, 431},   {1, 2, 256, 1, 400},
         {1, 2, 300, 1, 400},     {1, 2, 1, 32700, 0},   {1, 2, 1, 32768, 431},
         {1, 2, 1, 65536, 431},   {1, 2, 65536, 1, 431},
     };

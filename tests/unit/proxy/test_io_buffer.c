@@ -155,6 +155,42 @@ static void wipes_blocks_before_they_are_used_again(void **state) {
     assert_wiped_after(consume_and_write_less);
 }
 
+static void says_when_little_is_left(void **state) {
+    (void)state;
+    struct io_pool *pool = io_pool_new(BLOCK_BYTES, 4);
+    struct io_buffer buffers[4] = {{0}};
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(io_pool_is_scarce(pool), i >= 3);
+        assert_false(io_pool_is_exhausted(pool));
+        assert_true(io_buffer_open(&buffers[i], pool));
+    }
+    assert_true(io_pool_is_scarce(pool));
+    assert_true(io_pool_is_exhausted(pool));
+    for (size_t i = 0; i < 4; i++)
+        io_buffer_close(&buffers[i], pool);
+    assert_false(io_pool_is_scarce(pool));
+    io_pool_free(pool);
+}
+
+/* How many were given back shows in a leak checker only; that the rest is as good as before, here.
+ */
+static void trims_what_is_not_used(void **state) {
+    (void)state;
+    enum { RUSH = 100 };
+    struct io_pool *pool = io_pool_new(BLOCK_BYTES, RUSH);
+    struct io_buffer buffers[RUSH] = {{0}};
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < RUSH; i++)
+            append(&buffers[i], pool, "rush");
+        io_pool_trim(pool);
+        for (size_t i = 0; i < RUSH; i++)
+            io_buffer_close(&buffers[i], pool);
+        for (size_t i = 0; i < 20; i++)
+            io_pool_trim(pool);
+    }
+    io_pool_free(pool);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hands_out_no_more_blocks_than_it_has),
@@ -162,6 +198,8 @@ int main(void) {
         cmocka_unit_test(appends_all_or_nothing),
         cmocka_unit_test(gives_the_room_at_the_front_back),
         cmocka_unit_test(wipes_blocks_before_they_are_used_again),
+        cmocka_unit_test(says_when_little_is_left),
+        cmocka_unit_test(trims_what_is_not_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

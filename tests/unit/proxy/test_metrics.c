@@ -84,9 +84,14 @@ static void adds_the_workers_up(void **state) {
         metric_add(&route->requests[REASON_NONE], 2);
         metric_add(&route->upstream_idle, 3);
         metric_add(&route->upstream_busy, i);
+        metric_add(&route->ejections, i);
+        metric_add(&route->refused_full, 1);
+        metric_add(&route->retries_withheld, 2);
+        atomic_store(&route->upstreams_ejected, 5 - i);
     }
     const char *text = scrape_text(&scrape);
     assert_line(text, "barkeep_connections 6");
+    assert_line(text, "barkeep_limits_reached_total{limit=\"descriptors\"} 0");
     assert_line(text, "barkeep_token_cache_hits_total 21");
     assert_line(text, "barkeep_token_verifications_total{result=\"accepted\"} 0");
     assert_line(text, "barkeep_token_verifications_total{result=\"refused\"} 2");
@@ -94,6 +99,11 @@ static void adds_the_workers_up(void **state) {
     assert_line(text, "barkeep_requests_total{route=\"plain\",decision=\"allow\",reason=\"\"} 4");
     assert_line(text, "barkeep_upstream_connections{route=\"plain\",state=\"idle\"} 6");
     assert_line(text, "barkeep_upstream_connections{route=\"plain\",state=\"busy\"} 1");
+    assert_line(text, "barkeep_upstreams_ejected{route=\"plain\"} 2");
+    assert_line(text, "barkeep_upstream_ejections_total{route=\"plain\"} 1");
+    assert_line(text, "barkeep_upstream_refusals_total{route=\"plain\",cause=\"full\"} 2");
+    assert_line(text, "barkeep_upstream_refusals_total{route=\"plain\",cause=\"ejected\"} 0");
+    assert_line(text, "barkeep_upstream_retries_total{route=\"plain\",result=\"withheld\"} 4");
     scrape_done(&scrape);
 }
 

@@ -163,6 +163,7 @@ static void refuses_files_that_do_not_fit(void **state) {
         const char *fragment; /* NULL: it is taken */
     } cases[] = {
         {{.file = good}, NULL},
+        {{.file = good, .key_file = good}, NULL},
         {{.file = lone, .key_file = key}, NULL},
         {{.file = lone}, "no private key"},
         {{.file = key}, "no certificate"},
@@ -180,6 +181,8 @@ static void refuses_files_that_do_not_fit(void **state) {
             cases[i].fragment ? !servers && strstr(err.text, cases[i].fragment) : servers != NULL;
         if (!is_as_expected)
             fail_msg("case %zu: %s", i, err.text);
+        enum status expected = cases[i].fragment ? STATUS_INVALID : STATUS_OK;
+        assert_int_equal(tls_server_check_certificate(&certificate, &err), expected);
         tls_servers_free(servers, 2);
     }
 }

@@ -395,6 +395,60 @@ static void takes_new_keys_between_two_halves(void **state) {
     tls_pair_close(&pair);
 }
 
+static void send_sixteen_bytes(struct tls_pair *pair) {
+    server_send(pair, SLICE("sixteen bytes it"));
+}
+
+static void send_new_keys_and_a_kilobyte(struct tls_pair *pair) {
+    static const char bytes[1024];
+    send_new_keys(pair);
+    server_send(pair, slice_of(bytes, sizeof bytes));
+}
+
+/* How often `act` is borne. */
+static size_t count_until_cut(int version, void (*act)(struct tls_pair *pair), size_t limit) {
+    struct tls_pair pair;
+    struct buf got;
+    size_t count = 0;
+    enum io_result result = IO_WAIT;
+    buf_init(&got, 4096);
+    tls_pair_open(&pair, version, BLOCK_BYTES);
+    struct conn *conn = &pair.wired.conn;
+    while (count < limit && result == IO_WAIT) {
+        size_t sent;
+        act(&pair);
+        await_readable(&pair);
+        buf_clear(&got);
+        result = read_all(&pair, &got);
+        /* what a request for new keys is answered with goes out with what is written next */
+        if (result == IO_WAIT)
+            assert_int_equal(conn_send_direct(conn, SLICE("."), &sent), IO_OK);
+        buf_clear(&got);
+        server_receive(&pair, &got);
+        count++;
+    }
+    assert_int_equal(tls_session_is_flooded(conn->tls), count < limit);
+    if (count < limit) {
+        assert_int_equal(result, IO_ERROR);
+        assert_true(conn->is_broken);
+        assert_non_null(tls_session_problem(conn->tls));
+    }
+    buf_done(&got);
+    tls_pair_close(&pair);
+    return count;
+}
+
+static void ends_who_keeps_it_busy_with_nothing(void **state) {
+    (void)state;
+    EACH_VERSION(version) {
+        assert_int_equal(count_until_cut(version, send_sixteen_bytes, 30000), 30000);
+        assert_in_range(count_until_cut(version, send_a_byte, 60000), 8000, 40000);
+    }
+    assert_int_equal(count_until_cut(TLS1_3_VERSION, send_new_keys_and_a_kilobyte, 2000), 2000);
+    assert_in_range(count_until_cut(TLS1_3_VERSION, send_new_keys, 4000), 20, 1000);
+    assert_in_range(count_until_cut(TLS1_3_VERSION, send_a_ticket, 4000), 20, 1000);
+}
+
 static void does_not_negotiate_again(void **state) {
     (void)state;
     struct tls_pair pair;
@@ -477,6 +531,7 @@ int main(void) {
         cmocka_unit_test(knows_an_alert),
         cmocka_unit_test(is_quiet_unless_the_peer_speaks_or_ends),
         cmocka_unit_test(takes_new_keys_between_two_halves),
+        cmocka_unit_test(ends_who_keeps_it_busy_with_nothing),
         cmocka_unit_test(does_not_negotiate_again),
         cmocka_unit_test(says_goodbye_unless_it_cuts),
         cmocka_unit_test(serves_as_well),

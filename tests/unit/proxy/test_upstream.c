@@ -56,11 +56,13 @@ static void scene_open(struct scene *scene) {
     exchange_events = 0;
     scene->worker.loop = loop_new(&err);
     scene->worker.io_pool = io_pool_new(BLOCK_BYTES, 8);
+    scene->worker.upstream_limit = 100;
     assert_non_null(scene->worker.loop);
     assert_non_null(scene->worker.io_pool);
     worker_metrics_init(&scene->worker.metrics);
     assert_int_equal(worker_metrics_make_room(&scene->worker.metrics, 2), STATUS_OK);
     scene->place = 1;
+    scene->upstream = (struct config_upstream){.text = "http://127.0.0.1"};
     scene->route = (struct config_route){.upstreams = &scene->upstream, .upstream_count = 1};
     scene->config = (struct config){.routes = &scene->route, .route_count = 1};
     scene->rules = (struct ruleset){.config = &scene->config, .places = &scene->place};
@@ -70,7 +72,6 @@ static void scene_open(struct scene *scene) {
     loop_set_after_turn(scene->worker.loop, after_turn, &scene->worker);
     scene->listener = listen_on_loopback(&address);
     memcpy(&scene->addresses.items[0], &address, sizeof address);
-    scene->addresses.lengths[0] = sizeof address;
     scene->addresses.count = 1;
 }
 
