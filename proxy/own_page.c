@@ -75,7 +75,8 @@ static bool begins_sign_in_page(struct exchange *exchange) {
     struct buf text;
     const struct config *config = exchange_config(exchange);
     enum mcp_page page =
-        mcp_page_find(config, judgement_host(exchange->request.host), exchange->path.text, &route);
+        mcp_page_find(config, exchange->snapshot->rules->router,
+                      judgement_host(exchange->request.host), exchange->path.text, &route);
     if (page == MCP_PAGE_NONE) {
         return false;
     }

@@ -6,7 +6,7 @@
 
 #include "config/config.h"
 #include "core/buf.h"
-#include "proxy/h1_head.h"
+#include "proxy/router.h"
 
 enum mcp_page {
     MCP_PAGE_NONE,
@@ -19,20 +19,30 @@ enum mcp_page {
     MCP_PAGE_NOT_HERE,  /* an OAuth path that is not served here: 404 with a JSON body */
 };
 
-/* Which page `path` is on this host, and of which route; looked at only when no route of its own
- * claims the path more closely than "/". */
-enum mcp_page mcp_page_find(const struct config *config, struct slice host, struct slice path,
-                            size_t *out_route);
+/* What stands between an origin and a resource's path (RFC 9728 3.1). */
+#define MCP_RESOURCE_WELL_KNOWN "/.well-known/oauth-protected-resource"
+
+/* Which page the canonical `path` is on this host (without port), and of which route. Only on hosts
+ * where some route's resource is, and only when no route claims the path more closely than "/".
+ * A resource is on every host where requests for its path come to its route. Without a path behind
+ * it, the well-known name is for the resource that is the whole host, else for the first in the
+ * file; pages of a facade are those of the first route that has one. */
+enum mcp_page mcp_page_find(const struct config *config, const struct router *router,
+                            struct slice host, struct slice path, size_t *out_route);
+/* RFC 9728. */
 void mcp_write_resource_metadata(struct buf *out, const struct config *config, size_t route);
 void mcp_write_not_here(struct buf *out);
 
 /* WWW-Authenticate for 401 (token_came: error="invalid_token") and for 403 insufficient_scope,
  * Bearer first, from configuration alone. `scopes` are those that the operation needs,
- * space-separated, may be empty. */
+ * space-separated, may be empty: then a 403 gets no challenge, for signing in again would not help.
+ */
 void mcp_write_challenge(struct buf *out, const struct config *config, size_t route, int status,
                          bool token_came, struct slice scopes);
 /* Scopes that rules of the route name which would grant the method and name; space-separated, in
- * the form a client has to ask for ("https://gw.example/mcp/mcp.read"). */
+ * the form a client has to ask for ("https://gw.example/mcp/mcp.read"). Where some rule would grant
+ * it and none of the route's names a scope, it is ".default": roles and groups may have come since
+ * the token was issued. Without a resource there are none. */
 void mcp_write_scopes(struct buf *out, const struct config *config, size_t route,
                       struct slice method, struct slice name);
 
@@ -40,5 +50,8 @@ void mcp_write_scopes(struct buf *out, const struct config *config, size_t route
 bool mcp_origin_is_allowed(const struct config_mcp *mcp, struct slice origin);
 /* Field lines for a browser whose Origin is allowed. */
 void mcp_write_cors(struct buf *out, struct slice origin, bool is_preflight);
+/* For a preflight that names headers: `asked` is its Access-Control-Request-Headers. Those that
+ * carry a tool's parameters are allowed by name. */
+void mcp_write_preflight(struct buf *out, struct slice origin, struct slice asked);
 
 #endif
