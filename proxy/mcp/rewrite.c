@@ -1,3 +1,4 @@
+/* Edits are kept as they come and put in order once, when the text is written. */
 #include "proxy/mcp/rewrite.h"
 
 #include <stdlib.h>

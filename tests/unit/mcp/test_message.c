@@ -115,7 +115,7 @@ static void refuses_depth_and_numbers_of_values(void **state) {
         wide[at++] = ',';
         wide[at++] = '1';
     }
-    memcpy(wide + at, "]}}", 3);
+    memcpy(wide + at, "]}}", 4);
     assert_false(post_read(&post, slice_of(wide, at + 3)));
     assert_int_equal(post.refusal.code, MCP_CODE_PARSE);
     post.mcp.max_body_bytes = 4 << 20;
@@ -335,8 +335,7 @@ static void refuses_names_that_are_none(void **state) {
                                          "\"ec\\tho\"",
                                          "\"\\u0435cho\"",
                                          "\"e\\u200bcho\"",
-                                         "\"\xd0\xb5"
-                                         "cho\"",
+                                         "\"ech\xd0\xbe\"",
                                          "1",
                                          "null",
                                          "[\"echo\"]",

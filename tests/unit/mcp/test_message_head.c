@@ -26,7 +26,6 @@ static void takes_json_in_utf8_only(void **state) {
         "Content-Type: application/json;charset=utf-8\n",
         "Content-Type: application/json ; charset=UTF-8\n",
         "Content-Type: application/json; charset=\"utf-8\"\n",
-        JSON_TYPE "Content-Encoding: identity\n",
     };
     static const char *const refused[] = {
         "",
@@ -53,6 +52,7 @@ static void takes_json_in_utf8_only(void **state) {
         if (head_status(taken[i]) != 200)
             fail_msg("%s: refused", taken[i]);
     }
+    assert_int_equal(head_status(JSON_TYPE "Content-Encoding: identity\n"), 200);
     for (size_t i = 0; i < COUNT(refused); i++) {
         if (head_status(refused[i]) != 415)
             fail_msg("%s: %d", refused[i], head_status(refused[i]));

@@ -280,9 +280,10 @@ static void writes_fields_of_streams_and_ends_of_sessions(void **state) {
                   "Accept: text/event-stream\r\nMcp-Protocol-Version: 2025-11-25\r\n"
                   "Mcp-Session-Id: up\r\n");
     post_done(&post);
-    static const char *const refused[] = {LEGACY LEGACY, VERSION, "Mcp-Protocol-Version: x\n",
-                                          "Last-Event-ID: a\nLast-Event-ID: b\n",
-                                          "Last-Event-ID: a b\n"};
+    static const char *const refused[] = {
+        "Mcp-Protocol-Version: 2025-11-25\nMcp-Protocol-Version: 2025-11-25\n",
+        "Mcp-Protocol-Version: 2026-07-28\n", "Mcp-Protocol-Version: x\n",
+        "Last-Event-ID: a\nLast-Event-ID: b\n", "Last-Event-ID: a b\n"};
     for (size_t i = 0; i < COUNT(refused); i++) {
         struct buf out;
         buf_init(&out, 4096);
