@@ -19,8 +19,7 @@ enum {
     NONCE_BYTES = 12,
     TAG_BYTES = 16,
     DIGEST_BYTES = 32,
-    TEXT_MAX = 1024,
-    SEALED_MAX = NONCE_BYTES + TEXT_MAX + TAG_BYTES,
+    SEALED_MAX = NONCE_BYTES + MCP_SEAL_TEXT_MAX + TAG_BYTES,
     ENCODED_MAX = (SEALED_MAX * 4 + 2) / 3,
 };
 
@@ -118,7 +117,7 @@ static bool digest_holder(enum mcp_sealed what, const struct mcp_holder *holder,
 static bool make_nonce(const struct mcp_seal *seal, enum mcp_sealed what,
                        const unsigned char holder[DIGEST_BYTES], struct slice text,
                        unsigned char out_nonce[NONCE_BYTES]) {
-    unsigned char input[DIGEST_BYTES + TEXT_MAX];
+    unsigned char input[DIGEST_BYTES + MCP_SEAL_TEXT_MAX];
     unsigned char digest[DIGEST_BYTES];
     if (what == MCP_SEALED_SESSION) {
         return RAND_bytes(out_nonce, NONCE_BYTES) == 1;
@@ -189,7 +188,7 @@ struct slice mcp_seal_close(const struct mcp_seal *seal, enum mcp_sealed what,
                             const struct mcp_holder *holder, struct slice text,
                             struct arena *arena) {
     unsigned char digest[DIGEST_BYTES], sealed[SEALED_MAX];
-    if (text.len == 0 || text.len > TEXT_MAX || !digest_holder(what, holder, digest) ||
+    if (text.len == 0 || text.len > MCP_SEAL_TEXT_MAX || !digest_holder(what, holder, digest) ||
         !make_nonce(seal, what, digest, text, sealed) || !encrypt(seal, digest, text, sealed)) {
         return SLICE("");
     }

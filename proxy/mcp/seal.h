@@ -11,6 +11,8 @@
 
 struct mcp_seal;
 
+enum { MCP_SEAL_TEXT_MAX = 1024 }; /* bytes of what is sealed */
+
 enum mcp_sealed { MCP_SEALED_SESSION = 1, MCP_SEALED_TASK, MCP_SEALED_REQUEST };
 
 /* Whom it is sealed for. `session` is the upstream's own session id, empty for none. */
@@ -25,8 +27,8 @@ struct mcp_holder {
 struct mcp_seal *mcp_seal_new(const unsigned char *key_or_null);
 void mcp_seal_free(struct mcp_seal *seal); /* NULL is fine */
 
-/* [A-Za-z0-9_-]; empty without memory or when `text` is empty or longer than 1024 bytes. From any
- * thread. */
+/* [A-Za-z0-9_-]; empty without memory or when `text` is empty or longer than MCP_SEAL_TEXT_MAX.
+ * From any thread. */
 struct slice mcp_seal_close(const struct mcp_seal *seal, enum mcp_sealed what,
                             const struct mcp_holder *holder, struct slice text,
                             struct arena *arena);

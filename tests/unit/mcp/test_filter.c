@@ -1,0 +1,389 @@
+/* What a server may say to one caller: answers, events, requests and notifications, and what ends
+ * the stream. */
+#include "filter_case.h"
+
+#define ANSWER "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}"
+#define NOTICE "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{}}"
+#define ASKS "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"sampling/createMessage\",\"params\":{}}"
+#define TOOLS(items) "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"tools\":[" items "]}}"
+#define OK "{\"name\":\"ok\"}"
+#define NO "{\"name\":\"no\"}"
+
+static void assert_untouched(struct filter_case *filter_case, enum mcp_media media,
+                             const char *text) {
+    assert_goes_on(filter_case, media, text, text);
+}
+
+static void passes_events_as_they_came(void **state) {
+    (void)state;
+    static const char *const streams[] = {
+        "",
+        "\n\n\r\r\n",
+        ": ping\n\n",
+        ":\r\n\r\n",
+        "data: " ANSWER "\n\n",
+        "data:" ANSWER "\r\n\r\n",
+        "data: " ANSWER "\r\r",
+        "id: 1\r\ndata: " ANSWER "\r\nevent: message\r\nretry: 5\r\n\r\ndata: " NOTICE "\r\n\r\n",
+        "id: 1\ndata: \n\n",
+        "id: 1\nretry: 100\ndata\n\n",
+        "retry: 100\n\n",
+        "data: {\"jsonrpc\":\"2.0\",\ndata: \"id\":1,\ndata:\ndata: \"result\":{}}\n\n",
+        "other: x\nData: x\ndata : x\ndata: " ANSWER "\n\n",
+        ": a\ndata: " ANSWER "\n\n: b\n\n\ndata: " NOTICE "\n\n: c\n",
+    };
+    struct filter_case filter_case;
+    filter_case_begin(&filter_case);
+    for (size_t i = 0; i < sizeof streams / sizeof *streams; i++) {
+        assert_untouched(&filter_case, MCP_MEDIA_EVENTS, streams[i]);
+        assert_int_equal(filter_case.counts.hidden + filter_case.counts.refused, 0);
+    }
+    filter_case_end(&filter_case);
+}
+
+static void writes_an_event_anew_around_what_was_taken_out(void **state) {
+    (void)state;
+    static const char *const streams[][2] = {
+        {"data: " TOOLS(NO "," OK) "\n\n", "data: " TOOLS(OK) "\n\n"},
+        {"id: 4\r\ndata: " TOOLS(NO "," OK) "\r\nevent: message\r\n\r\ndata: " ANSWER "\r\n\r\n",
+         "id: 4\ndata: " TOOLS(OK) "\nevent: message\n\ndata: " ANSWER "\r\n\r\n"},
+        {"data: " TOOLS(NO) "\r\rdata: " TOOLS(NO) "\r\r",
+         "data: " TOOLS() "\n\ndata: " TOOLS() "\n\n"},
+        {"id: 4\ndata:{\"jsonrpc\":\"2.0\",\"id\":1,\ndata:\"result\":{\"tools\":[" OK
+         ",\nretry: 9\ndata:" NO "]}}\n\n",
+         "id: 4\ndata: {\"jsonrpc\":\"2.0\",\"id\":1,\ndata: \"result\":{\"tools\":[" OK
+         "]}}\nretry: 9\n\n"},
+        {"\xEF\xBB\xBF"
+         "data: " TOOLS(NO) "\n\n",
+         "data: " TOOLS() "\n\n"},
+    };
+    struct filter_case filter_case;
+    filter_case_begin(&filter_case);
+    for (size_t i = 0; i < sizeof streams / sizeof *streams; i++) {
+        assert_goes_on(&filter_case, MCP_MEDIA_EVENTS, streams[i][0], streams[i][1]);
+        assert_true(filter_case.counts.hidden > 0);
+    }
+    filter_case_end(&filter_case);
+}
+
+static void lets_comments_go_ahead_of_the_event_they_stand_in(void **state) {
+    (void)state;
+    struct filter_case filter_case;
+    filter_case_begin(&filter_case);
+    assert_goes_on(&filter_case, MCP_MEDIA_EVENTS, "id: 1\r\n: ping\r\ndata: " ANSWER "\r\n\r\n",
+                   ": ping\r\nid: 1\r\ndata: " ANSWER "\r\n\r\n");
+    filter_case_end(&filter_case);
+}
+
+static void drops_what_the_end_cuts_off(void **state) {
+    (void)state;
+    struct filter_case filter_case;
+    filter_case_begin(&filter_case);
+    assert_goes_on(&filter_case, MCP_MEDIA_EVENTS, "data: " ANSWER "\n\ndata: " ANSWER "\n",
+                   "data: " ANSWER "\n\n");
+    assert_goes_on(&filter_case, MCP_MEDIA_EVENTS, "data: " ANSWER "\n\n: comm",
+                   "data: " ANSWER "\n\n");
+    filter_case_end(&filter_case);
+}
+
+static void passes_comments_and_priming_events_at_once(void **state) {
+    (void)state;
+    struct filter_case filter_case;
+    filter_case_begin(&filter_case);
+    struct mcp_filter *filter = mcp_filter_new(&filter_case.view, MCP_MEDIA_EVENTS);
+    static const char *const pieces[] = {": ping\r", "\n", "id: 1\ndata: \n\n", ":\n"};
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        buf_clear(&filter_case.out);
+        assert_int_equal(mcp_filter_take(filter, slice_of_str(pieces[i]), false, &filter_case.out),
+                         MCP_FILTER_OK);
+        assert_true(slice_eq_str(buf_slice(&filter_case.out), pieces[i]));
+    }
+    mcp_filter_free(filter);
+    filter_case_end(&filter_case);
+}
+
+static void holds_back_what_the_route_does_not_pass(void **state) {
+    (void)state;
+    static const char *const held_back[] = {
+        ASKS,
+        "{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"method\":\"elicitation/create\"}",
+        "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"roots/list\"}",
+        "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"ping\"}",
+        "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"notifications/progress\"}",
+        "{\"jsonrpc\":\"2.0\",\"method\":\"sampling/createMessage\"}",
+        "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/unheard/of\"}",
+        "{\"jsonrpc\":\"2.0\",\"method\":\"Notifications/progress\"}",
+        "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}",
+        "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":2}}",
+    };
+    struct filter_case filter_case;
+    filter_case_begin(&filter_case);
+    for (size_t i = 0; i < sizeof held_back / sizeof *held_back; i++) {
+        struct buf stream;
+        buf_init(&stream, 4096);
+        buf_printf(&stream, "id: 9\nevent: message\ndata: %s\nretry: 3\n\ndata: %s\n\n%c",
+                   held_back[i], ANSWER, '\0');
+        assert_goes_on(&filter_case, MCP_MEDIA_EVENTS, stream.ptr,
+                       ": held back\nid: 9\nretry: 3\n\ndata: " ANSWER "\n\n");
+        assert_int_equal(filter_case.counts.refused, 1);
+        buf_done(&stream);
+    }
+    assert_untouched(&filter_case, MCP_MEDIA_EVENTS, "data: " NOTICE "\n\n");
+    filter_case_end(&filter_case);
+}
+
+static void holds_back_every_request_of_the_modern_era(void **state) {
+    (void)state;
+    struct filter_case filter_case;
+    filter_case_begin(&filter_case);
+    filter_case.view.era = MCP_MODERN;
+    filter_case.mcp.passes_server_requests = true;
+    assert_goes_on(&filter_case, MCP_MEDIA_EVENTS, "data: " ASKS "\r\n\r\n", ": held back\n\n");
+    assert_untouched(&filter_case, MCP_MEDIA_EVENTS,
+                     "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\","
+                     "\"params\":{\"requestId\":2}}\n\n");
+    assert_untouched(
+        &filter_case, MCP_MEDIA_EVENTS,
+        "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/subscriptions/acknowledged\"}\n\n");
+    filter_case_end(&filter_case);
+}
+
+/* A request and what takes it back, under the id as it stands in a text. */
+static const char *request_and_end(struct filter_case *filter_case, const char *quote,
+                                   const char *id) {
+    return arena_printf(&filter_case->arena,
+                        "data: {\"jsonrpc\":\"2.0\",\"id\":%s%s%s,\"method\":\"roots/list\"}\n\n"
+                        "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\","
+                        "\"params\":{\"requestId\":%s%s%s}}\n\n",
+                        quote, id, quote, quote, id, quote);
+}
+
+static void seals_the_ids_of_requests_that_pass(void **state) {
+    (void)state;
+    static const char *const ids[] = {"7", "\"7\"", "\"a \\u00e4\"", "-3"};
+    struct filter_case filter_case;
+    filter_case_begin(&filter_case);
+    filter_case.mcp.passes_server_requests = true;
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+        const char *sealed = case_sealed(&filter_case, MCP_SEALED_REQUEST, ids[i]);
+        assert_goes_on(&filter_case, MCP_MEDIA_EVENTS, request_and_end(&filter_case, "", ids[i]),
+                       request_and_end(&filter_case, "\"", sealed));
+        assert_int_equal(filter_case.counts.refused, 0);
+    }
+    assert_goes_on(&filter_case, MCP_MEDIA_EVENTS,
+                   "data: {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\"}\n\n",
+                   ": held back\n\n");
+    filter_case_end(&filter_case);
+}
+
+static void seals_the_names_of_tasks(void **state) {
+    (void)state;
+    static const char *const formats[] = {
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"task\":{\"taskId\":\"%s\",\"ttl\":1}}}",
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"taskId\":\"%s\",\"status\":\"working\"}}",
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"content\":[],\"_meta\":{"
+        "\"io.modelcontextprotocol/related-task\":{\"taskId\":\"%s\"}}}}",
+        "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tasks/status\",\"params\":{\"taskId\":"
+        "\"%s\"}}",
+        "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"_meta\":{"
+        "\"io.modelcontextprotocol/related-task\":{\"taskId\":\"%s\"}}}}",
+    };
+    struct filter_case filter_case;
+    filter_case_begin(&filter_case);
+    const char *sealed = case_sealed(&filter_case, MCP_SEALED_TASK, "t-1");
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        struct buf comes, goes_on;
+        buf_init(&comes, 4096);
+        buf_init(&goes_on, 4096);
+        buf_append_str(&comes, "data: ");
+        buf_append_str(&goes_on, "data: ");
+        for (const char *at = formats[i]; *at; at++) {
+            bool is_name = at[0] == '%' && at[1] == 's';
+            buf_append_str(&comes, is_name ? "t-\\u0031" : (char[]){*at, '\0'});
+            buf_append_str(&goes_on, is_name ? sealed : (char[]){*at, '\0'});
+            at += is_name;
+        }
+        buf_append(&comes, "\n\n", 3);
+        buf_append(&goes_on, "\n\n", 3);
+        assert_goes_on(&filter_case, MCP_MEDIA_EVENTS, comes.ptr, goes_on.ptr);
+        buf_done(&comes);
+        buf_done(&goes_on);
+    }
+    filter_case_end(&filter_case);
+}
+
+static void empties_lists_of_tasks(void **state) {
+    (void)state;
+    struct filter_case filter_case;
+    filter_case_begin(&filter_case);
+    assert_goes_on(&filter_case, MCP_MEDIA_JSON,
+                   "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"tasks\":[{\"taskId\":\"a\"},"
+                   "{\"taskId\":\"b\"}],\"nextCursor\":\"c\"}}",
+                   "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"tasks\":[],\"nextCursor\":\"c\"}}");
+    assert_int_equal(filter_case.counts.hidden, 2);
+    filter_case_end(&filter_case);
+}
+
+#define WANTS                                                                                      \
+    "{\"jsonrpc\":\"2.0\",\"id\":\"q\\u0031\",\"result\":{\"resultType\":\"input_required\","      \
+    "\"inputRequests\":{\"a\":{\"method\":\"elicitation/create\"}},\"requestState\":\"s\"}}"
+
+static void answers_with_an_error_when_input_may_not_be_asked_for(void **state) {
+    (void)state;
+    struct filter_case filter_case;
+    filter_case_begin(&filter_case);
+    filter_case.view.era = MCP_MODERN;
+    static const char expected[] =
+        "{\"jsonrpc\":\"2.0\",\"id\":\"q\\u0031\",\"error\":{\"code\":-31002,\"message\":\"The "
+        "server asks for input that may not be asked for here\"}}";
+    assert_goes_on(&filter_case, MCP_MEDIA_JSON, WANTS, expected);
+    assert_int_equal(filter_case.counts.refused, 1);
+    struct buf stream;
+    buf_init(&stream, 4096);
+    buf_printf(&stream, "data: %s\n\n%c", expected, '\0');
+    assert_goes_on(&filter_case, MCP_MEDIA_EVENTS, "data: " WANTS "\n\n", stream.ptr);
+    buf_done(&stream);
+    assert_untouched(&filter_case, MCP_MEDIA_JSON,
+                     "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"resultType\":\"input_required\","
+                     "\"requestState\":\"s\"}}");
+    filter_case.mcp.passes_server_requests = true;
+    assert_untouched(&filter_case, MCP_MEDIA_JSON, WANTS);
+    assert_int_equal(filter_case.counts.refused, 0);
+    filter_case_end(&filter_case);
+}
+
+static const char *const malformed[] = {
+    "x",
+    "[]",
+    "[" ANSWER "]",
+    "\"a\"",
+    "{}",
+    ANSWER ANSWER,
+    "{\"id\":1,\"result\":{}}",
+    "{\"jsonrpc\":\"1.0\",\"id\":1,\"result\":{}}",
+    "{\"jsonrpc\":2.0,\"id\":1,\"result\":{}}",
+    "{\"jsonrpc\":\"2.0\",\"id\":1}",
+    "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":[]}",
+    "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{},\"error\":{}}",
+    "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":\"no\"}",
+    "{\"jsonrpc\":\"2.0\",\"id\":null,\"result\":{}}",
+    "{\"jsonrpc\":\"2.0\",\"id\":1.5,\"result\":{}}",
+    "{\"jsonrpc\":\"2.0\",\"id\":[],\"error\":{}}",
+    "{\"jsonrpc\":\"2.0\",\"result\":{}}",
+    "{\"jsonrpc\":\"2.0\",\"method\":7}",
+    "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"result\":{}}",
+    "{\"jsonrpc\":\"2.0\",\"id\":null,\"method\":\"roots/list\"}",
+    "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"tools\":[],\"\\u0074ools\":[]}}",
+    "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"a\":\"\xFF\"}}",
+};
+
+static void ends_with_the_first_thing_that_is_no_message(void **state) {
+    (void)state;
+    struct filter_case filter_case;
+    filter_case_begin(&filter_case);
+    for (size_t i = 0; i < sizeof malformed / sizeof *malformed; i++) {
+        struct buf stream;
+        buf_init(&stream, 4096);
+        buf_printf(&stream, "data: %s\n\ndata: %s\n\ndata: %s\n\n", ANSWER, malformed[i], ANSWER);
+        filter_case_run(&filter_case, MCP_MEDIA_EVENTS, buf_slice(&stream));
+        assert_int_equal(filter_case.result, MCP_FILTER_MALFORMED);
+        assert_true(slice_eq_str(buf_slice(&filter_case.out), "data: " ANSWER "\n\n"));
+        buf_done(&stream);
+        filter_case_run(&filter_case, MCP_MEDIA_JSON, slice_of_str(malformed[i]));
+        assert_int_equal(filter_case.result, MCP_FILTER_MALFORMED);
+        assert_int_equal(filter_case.out.len, 0);
+    }
+    filter_case_end(&filter_case);
+}
+
+static void takes_answers_alone_as_json(void **state) {
+    (void)state;
+    struct filter_case filter_case;
+    filter_case_begin(&filter_case);
+    filter_case.mcp.passes_server_requests = true;
+    filter_case_run(&filter_case, MCP_MEDIA_JSON, SLICE(ASKS));
+    assert_int_equal(filter_case.result, MCP_FILTER_MALFORMED);
+    assert_untouched(&filter_case, MCP_MEDIA_JSON, " " ANSWER "\r\n");
+    assert_untouched(&filter_case, MCP_MEDIA_JSON,
+                     "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32000,\"message\":\"no\"},"
+                     "\"id\":null}");
+    assert_untouched(&filter_case, MCP_MEDIA_JSON, "");
+    filter_case_end(&filter_case);
+}
+
+static void keeps_to_the_bound_for_results(void **state) {
+    (void)state;
+    struct filter_case filter_case;
+    filter_case_begin(&filter_case);
+    filter_case.mcp.max_result_bytes = sizeof ANSWER - 1;
+    assert_untouched(&filter_case, MCP_MEDIA_JSON, ANSWER);
+    assert_untouched(&filter_case, MCP_MEDIA_EVENTS, "data: " ANSWER "\n\ndata: " ANSWER "\n\n");
+    filter_case_run(&filter_case, MCP_MEDIA_JSON, SLICE(ANSWER " "));
+    assert_int_equal(filter_case.result, MCP_FILTER_TOO_LARGE);
+    assert_int_equal(filter_case.out.len, 0);
+    static const char *const too_large[] = {"data: " ANSWER " \n\n", "data:  " ANSWER "\n\n",
+                                            "data:\ndata: " ANSWER "\n\n"};
+    for (size_t i = 0; i < sizeof too_large / sizeof *too_large; i++) {
+        filter_case_run(&filter_case, MCP_MEDIA_EVENTS, slice_of_str(too_large[i]));
+        assert_int_equal(filter_case.result, MCP_FILTER_TOO_LARGE);
+        assert_int_equal(filter_case.out.len, 0);
+    }
+    filter_case_end(&filter_case);
+}
+
+/* Neither a line without an end nor an event without one may grow on. */
+static void keeps_to_the_bound_for_what_surrounds_data(void **state) {
+    (void)state;
+    struct filter_case filter_case;
+    struct buf stream;
+    static const char *const repeated[] = {"x", "id: 1\n", ":", "data: \n"};
+    buf_init(&stream, 1 << 20);
+    filter_case_begin(&filter_case);
+    filter_case.mcp.max_result_bytes = 1024;
+    for (size_t i = 0; i < sizeof repeated / sizeof *repeated; i++) {
+        buf_clear(&stream);
+        while (stream.len < 100000) {
+            buf_append_str(&stream, repeated[i]);
+        }
+        filter_case_run(&filter_case, MCP_MEDIA_EVENTS, buf_slice(&stream));
+        assert_int_equal(filter_case.result, MCP_FILTER_TOO_LARGE);
+    }
+    filter_case_end(&filter_case);
+    buf_done(&stream);
+}
+
+static void says_when_there_is_no_room_to_write_to(void **state) {
+    (void)state;
+    struct filter_case filter_case;
+    filter_case_begin(&filter_case);
+    for (size_t limit = 0; limit < sizeof "data: " ANSWER; limit++) {
+        struct buf out;
+        buf_init(&out, limit);
+        filter_case_feed(&filter_case, MCP_MEDIA_EVENTS, SLICE("data: " ANSWER "\n\n"), 9, &out);
+        assert_int_equal(filter_case.result, MCP_FILTER_NO_MEMORY);
+        buf_done(&out);
+    }
+    filter_case_end(&filter_case);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(passes_events_as_they_came),
+        cmocka_unit_test(writes_an_event_anew_around_what_was_taken_out),
+        cmocka_unit_test(lets_comments_go_ahead_of_the_event_they_stand_in),
+        cmocka_unit_test(drops_what_the_end_cuts_off),
+        cmocka_unit_test(passes_comments_and_priming_events_at_once),
+        cmocka_unit_test(holds_back_what_the_route_does_not_pass),
+        cmocka_unit_test(holds_back_every_request_of_the_modern_era),
+        cmocka_unit_test(seals_the_ids_of_requests_that_pass),
+        cmocka_unit_test(seals_the_names_of_tasks),
+        cmocka_unit_test(empties_lists_of_tasks),
+        cmocka_unit_test(answers_with_an_error_when_input_may_not_be_asked_for),
+        cmocka_unit_test(ends_with_the_first_thing_that_is_no_message),
+        cmocka_unit_test(takes_answers_alone_as_json),
+        cmocka_unit_test(keeps_to_the_bound_for_results),
+        cmocka_unit_test(keeps_to_the_bound_for_what_surrounds_data),
+        cmocka_unit_test(says_when_there_is_no_room_to_write_to),
+    };
+    return cmocka_run_group_tests(tests, case_begin, NULL);
+}
