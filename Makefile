@@ -162,12 +162,14 @@ bench:
 	@$(ENSURE) build run bench
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all
 	@$(MAKE) --no-print-directory -s -j$(JOBS) $(BIN)/bench/bench_tokens $(BIN)/bench/bench_identity_lines \
-	    $(BIN)/bench/bench_leaks $(BIN)/bench/bench_policy $(BIN)/bench/bench_json
+	    $(BIN)/bench/bench_leaks $(BIN)/bench/bench_policy $(BIN)/bench/bench_json \
+	    $(BIN)/bench/bench_mcp_filter
 	@taskset -c 0 $(BIN)/bench/bench_tokens
 	@taskset -c 0 $(BIN)/bench/bench_policy
 	@taskset -c 0 $(BIN)/bench/bench_identity_lines
 	@taskset -c 0 $(BIN)/bench/bench_leaks
 	@taskset -c 0 $(BIN)/bench/bench_json
+	@taskset -c 0 $(BIN)/bench/bench_mcp_filter
 	@$(TESTED) $(PYTHON) tests/bench/bench_garbage.py --rounds $(BENCH_ROUNDS)
 	@$(TESTED) $(PYTHON) tests/bench/bench_injection.py
 	@$(TESTED) $(PYTHON) tests/bench/interleave.py
