@@ -1,4 +1,5 @@
-/* One spelling for each JSON value (RFC 8785), to be hashed and compared. */
+/* One spelling for each JSON value (RFC 8785), to be hashed and compared. Numbers are the doubles
+ * nearest to them; those beyond all doubles, which the RFC has no form for, keep their digits. */
 #ifndef BARKEEP_CORE_JSON_CANONICAL_H
 #define BARKEEP_CORE_JSON_CANONICAL_H
 

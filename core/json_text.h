@@ -79,7 +79,8 @@ bool json_text_is(const struct json_text *json, uint32_t value, struct slice tex
 struct slice json_text_unescape(const struct json_text *json, uint32_t value, char *out);
 /* A number without fraction or exponent within +-(2^53 - 1). */
 bool json_text_integer(const struct json_text *json, uint32_t value, int64_t *out_integer);
-/* Equal as JSON values: 1.0 is 1, members in any order, no coercion between kinds. */
+/* Equal as JSON values: 1.0 is 1 (all digits count; exponents beyond 17 digits only as they are
+ * spelled), members in any order, no coercion between kinds. False without memory. */
 bool json_text_equal(const struct json_text *a, uint32_t of_a, const struct json_text *b,
                      uint32_t of_b);
 

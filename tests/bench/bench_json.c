@@ -140,14 +140,11 @@ static void repeat(struct buf *out, const char *begin, const char *text, const c
     buf_append_str(out, end);
 }
 
-static void make_numbered_names(struct buf *out, const char *format) {
+static void make_numbered_names(struct buf *out, const char *before) {
     buf_clear(out);
     buf_append_char(out, '{');
-    for (unsigned i = 0; out->len < HOSTILE_BYTES - 64; i++) {
-        char name[64];
-        (void)snprintf(name, sizeof name, format, i);
-        buf_printf(out, "%s\"%s\":1", i ? "," : "", name);
-    }
+    for (unsigned i = 0; out->len < HOSTILE_BYTES - 64; i++)
+        buf_printf(out, "%s\"%s%x\":1", i ? "," : "", before, i);
     buf_append_char(out, '}');
 }
 
@@ -157,6 +154,30 @@ static void make_deep(struct buf *out) {
         buf_append_char(out, '[');
     for (int i = 0; i < DEEP; i++)
         buf_append_char(out, ']');
+}
+
+/* Just above the middle between two doubles, as only the last digit says. */
+static void measure_long_numbers(struct buf *text) {
+    char number[800];
+    (void)snprintf(number, sizeof number, ",2.47032822920623272088%0*de-324",
+                   (int)sizeof number - 32, 1);
+    repeat(text, "[1", number, "]");
+    measure_digest("  of 800 digits", buf_slice(text));
+}
+
+/* Names of 1,000 escapes that differ in the last. */
+static void measure_long_names(struct buf *text) {
+    buf_clear(text);
+    buf_append_char(text, '{');
+    for (unsigned i = 0; text->len < HOSTILE_BYTES - 8192; i++) {
+        buf_append_str(text, i ? ",\"" : "\"");
+        for (unsigned k = 0; k < 1000; k++)
+            buf_append_str(text, "\\u0061");
+        buf_printf(text, "%x\":1", i * 2654435761u);
+    }
+    buf_append_char(text, '}');
+    measure("names that differ at their ends", buf_slice(text), &usual, STATUS_OK);
+    measure_digest("  their canonical digest", buf_slice(text));
 }
 
 static void measure_usual(struct buf *text) {
@@ -185,10 +206,10 @@ static void measure_hostile(struct buf *text) {
             STATUS_INVALID);
     repeat(text, "[1", ",{\"a\":1,\"b\":2}", "]");
     measure("names of one byte, without a limit", buf_slice(text), &generous, STATUS_OK);
-    make_numbered_names(text, "%x");
+    make_numbered_names(text, "");
     measure("as many names as fit, without a limit", buf_slice(text), &generous, STATUS_OK);
     measure_digest("  their canonical digest", buf_slice(text));
-    make_numbered_names(text, "\\u0061%x");
+    make_numbered_names(text, "\\u0061");
     measure("  with an escape in each", buf_slice(text), &generous, STATUS_OK);
     repeat(text, "[\"", "\\u0061", "\"]");
     measure("nothing but escapes", buf_slice(text), &usual, STATUS_OK);
@@ -201,6 +222,10 @@ static void measure_hostile(struct buf *text) {
     repeat(text, "[1", ",1.7976931348623157e308", "]");
     measure("numbers, without a limit", buf_slice(text), &generous, STATUS_OK);
     measure_digest("  their canonical digest", buf_slice(text));
+    repeat(text, "[1", ",2.2250738585072011e-308", "]");
+    measure_digest("  of subnormal ones", buf_slice(text));
+    measure_long_numbers(text);
+    measure_long_names(text);
 }
 
 int main(void) {

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <pthread.h>
 
+#include "core/buf.h"
 #include "core/json_text.h"
 
 #include "tests/unit/core/json_reading.h"
@@ -40,20 +41,26 @@ static void assert_all_refused(const struct refusal *refusals, size_t count, con
         assert_refused(refusals[i].text, problem, refusals[i].at);
 }
 
+static void assert_accepted(struct slice text) {
+    struct reading reading = accepted(text);
+    assert_null(reading.json.problem);
+    reading_done(&reading);
+}
+
 /* Once as they are and once deep within other values. */
 static void assert_all_accepted(const struct slice *texts, size_t count) {
+    struct buf within;
+    buf_init(&within, 4096);
     for (size_t i = 0; i < count; i++) {
-        struct reading reading = accepted(texts[i]);
-        assert_null(reading.json.problem);
-        reading_done(&reading);
-        char within[512];
-        int len = snprintf(within, sizeof within, " [1,{\"n\":[[");
-        memcpy(within + len, texts[i].ptr, texts[i].len);
-        size_t end = (size_t)len + texts[i].len;
-        memcpy(within + end, "]]}] ", 5);
-        reading = accepted(slice_of(within, end + 5));
-        reading_done(&reading);
+        assert_accepted(texts[i]);
+        buf_clear(&within);
+        buf_append_str(&within, " [1,{\"n\":[[");
+        buf_append_slice(&within, texts[i]);
+        buf_append_str(&within, "]]}] ");
+        assert_true(buf_ok(&within));
+        assert_accepted(buf_slice(&within));
     }
+    buf_done(&within);
 }
 
 #define ASSERT_REFUSED(refusals, problem) assert_all_refused(refusals, COUNT(refusals), problem)
