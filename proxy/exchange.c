@@ -9,6 +9,7 @@
 #include "auth/identity_lines.h"
 #include "core/clock.h"
 #include "proxy/client.h"
+#include "proxy/sign_in.h"
 
 enum {
     EXCHANGE_ARENA_LIMIT = 64 * 1024,
@@ -165,6 +166,10 @@ static void exchange_forget_judgement(struct exchange *exchange) {
 
 void exchange_on_want_done(struct exchange *exchange) {
     exchange->want = NULL;
+    if (exchange->phase == PHASE_OWN_PAGE) { /* it has what it waited for */
+        exchange_run(exchange);
+        return;
+    }
     bool is_of_former_rules = exchange_is_of_former_rules(exchange);
     exchange->credential = NULL; /* a refused one was the former cabinet's */
     /* What the keeper published since is what the answer refers to. */
@@ -288,6 +293,7 @@ static void exchange_finish(struct exchange *exchange) {
     identity_lines_unref(exchange->lines);
     rendering_unref(exchange->on_behalf);
     exchange_mcp_free(exchange);
+    sign_in_free(exchange);
     snapshot_unref(exchange->snapshot);
     upstream_pools_unref(exchange->pools);
     arena_reset(&exchange->arena);

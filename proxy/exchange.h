@@ -19,7 +19,7 @@
 #define PHASE_TABLE(X)                                                                             \
     X(PHASE_BEGIN, "begin", TO(PHASE_ROUTE) | TO(PHASE_REFUSE))                                    \
     X(PHASE_ROUTE, "route", TO(PHASE_AUTHENTICATE) | TO(PHASE_OWN_PAGE) | TO(PHASE_REFUSE))        \
-    X(PHASE_OWN_PAGE, "own_page", TO(PHASE_DONE))                                                  \
+    X(PHASE_OWN_PAGE, "own_page", TO(PHASE_REFUSE) | TO(PHASE_DONE))                               \
     X(PHASE_AUTHENTICATE, "authenticate",                                                          \
       TO(PHASE_WAIT_KEYS) | TO(PHASE_MCP_MESSAGE) | TO(PHASE_AUTHORIZE) | TO(PHASE_REFUSE))        \
     X(PHASE_MCP_MESSAGE, "mcp_message", TO(PHASE_AUTHORIZE) | TO(PHASE_REFUSE) | TO(PHASE_DONE))   \
@@ -122,10 +122,10 @@ struct exchange {
     struct upstream_standing *standing; /* of the target, while the request counts there */
     bool awaits_answer;                 /* and whether it counts as unanswered */
     unsigned connect_timeouts;          /* while nothing was sent */
-    size_t pool;                          /* its pool and address row */
-    size_t address;                       /* which of its addresses is tried */
-    bool found_target;                    /* one that the credential may go to */
-    const char *tls_problem;              /* of the last handshake that failed; NULL: none did */
+    size_t pool;                        /* its pool and address row */
+    size_t address;                     /* which of its addresses is tried */
+    bool found_target;                  /* one that the credential may go to */
+    const char *tls_problem;            /* of the last handshake that failed; NULL: none did */
     size_t response_scanned;
     bool has_retried;
     bool wrote_request_head;
@@ -147,6 +147,7 @@ struct exchange {
     enum aborted_by aborted_by;
     bool closes_client;
     struct own_page *page;       /* NULL: none of ours */
+    struct sign_in *sign_in;     /* a client signs in through a facade; NULL: none does */
     bool is_own_page;            /* answered by barkeep itself, without an upstream */
     size_t audit_reserved_bytes; /* 0: no room was to be had */
     uint64_t begin_us;

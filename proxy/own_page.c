@@ -7,7 +7,9 @@
 #include "proxy/client.h"
 #include "proxy/head_writer.h"
 #include "proxy/judgement.h"
+#include "proxy/mcp/facade.h"
 #include "proxy/mcp/metadata.h"
+#include "proxy/sign_in.h"
 
 enum { PAGE_BYTES_MAX = 16384 };
 
@@ -32,7 +34,9 @@ void own_page_begin(struct exchange *exchange, int status, const char *content_t
     *exchange->page = (struct own_page){status, content_type, body, fields};
     exchange->is_own_page = true;
     exchange_set_deadline(exchange, OWN_PAGE_LIMIT_MS);
-    exchange_move(exchange, PHASE_OWN_PAGE);
+    if (exchange->phase != PHASE_OWN_PAGE) {
+        exchange_move(exchange, PHASE_OWN_PAGE);
+    }
 }
 
 /* False when it was refused. */
@@ -70,29 +74,71 @@ static void begin_json(struct exchange *exchange, int status, struct buf *text,
     }
 }
 
-static bool begins_sign_in_page(struct exchange *exchange) {
-    size_t route;
-    struct buf text;
-    const struct config *config = exchange_config(exchange);
-    enum mcp_page page =
-        mcp_page_find(config, exchange->snapshot->rules->router,
-                      judgement_host(exchange->request.host), exchange->path.text, &route);
-    if (page == MCP_PAGE_NONE) {
+#define METADATA_FIELDS "Cache-Control: public, max-age=300\r\nAccess-Control-Allow-Origin: *\r\n"
+
+/* SDKs name the protocol's version when they ask for metadata, so that browsers ask first. */
+static bool answers_preflight(struct exchange *exchange) {
+    if (!slice_eq(exchange->method, SLICE("OPTIONS"))) {
         return false;
     }
-    buf_init(&text, PAGE_BYTES_MAX);
-    if (page == MCP_PAGE_RESOURCE) {
-        if (is_read_only(exchange)) {
-            mcp_write_resource_metadata(&text, config, route);
-            begin_json(exchange, 200, &text,
-                       "Cache-Control: public, max-age=300\r\nAccess-Control-Allow-Origin: *\r\n");
-        }
-    } else {
-        mcp_write_not_here(&text);
-        begin_json(exchange, 404, &text,
-                   "Cache-Control: no-store\r\nAccess-Control-Allow-Origin: *\r\n");
+    own_page_begin(exchange, 204, NULL, SLICE(""),
+                   SLICE("Access-Control-Allow-Origin: *\r\n"
+                         "Access-Control-Allow-Methods: GET, POST\r\n"
+                         "Access-Control-Allow-Headers: content-type, accept, "
+                         "mcp-protocol-version\r\n"
+                         "Access-Control-Max-Age: 600\r\n"));
+    return true;
+}
+
+static void begin_metadata(struct exchange *exchange, enum mcp_page page, size_t route) {
+    struct buf text;
+    const struct config *config = exchange_config(exchange);
+    if (!is_read_only(exchange)) {
+        return;
     }
+    buf_init(&text, PAGE_BYTES_MAX);
+    if (page == MCP_PAGE_FACADE) {
+        facade_write_metadata(&text, config, route);
+    } else {
+        mcp_write_resource_metadata(&text, config, route);
+    }
+    begin_json(exchange, 200, &text, METADATA_FIELDS);
     buf_done(&text);
+}
+
+static void begin_not_here(struct exchange *exchange) {
+    struct buf text;
+    buf_init(&text, PAGE_BYTES_MAX);
+    mcp_write_not_here(&text);
+    begin_json(exchange, 404, &text, SIGN_IN_FIELDS);
+    buf_done(&text);
+}
+
+static bool begins_sign_in_page(struct exchange *exchange) {
+    size_t route;
+    enum mcp_page page =
+        mcp_page_find(exchange_config(exchange), exchange->snapshot->rules->router,
+                      judgement_host(exchange->request.host), exchange->path.text, &route);
+    switch (page) {
+    case MCP_PAGE_NONE:
+        return false;
+    case MCP_PAGE_NOT_HERE:
+        begin_not_here(exchange);
+        return true;
+    case MCP_PAGE_RESOURCE:
+    case MCP_PAGE_FACADE:
+        if (!answers_preflight(exchange)) {
+            begin_metadata(exchange, page, route);
+        }
+        return true;
+    case MCP_PAGE_AUTHORIZE:
+    case MCP_PAGE_REGISTER:
+    case MCP_PAGE_TOKEN:
+        break;
+    }
+    if (!answers_preflight(exchange)) {
+        sign_in_begin(exchange, page, route);
+    }
     return true;
 }
 
@@ -114,8 +160,16 @@ static struct slice phrase_of(int status) {
         return SLICE("No Content");
     case 302:
         return SLICE("Found");
+    case 400:
+        return SLICE("Bad Request");
+    case 401:
+        return SLICE("Unauthorized");
     case 404:
         return SLICE("Not Found");
+    case 429:
+        return SLICE("Too Many Requests");
+    case 502:
+        return SLICE("Bad Gateway");
     default:
         return SLICE("Error");
     }
@@ -159,6 +213,12 @@ static bool compose_page(struct exchange *exchange) {
 }
 
 void exchange_step_own_page(struct exchange *exchange) {
+    if (!exchange->page) {
+        sign_in_step(exchange);
+        if (!exchange->page || exchange->phase != PHASE_OWN_PAGE) {
+            return;
+        }
+    }
     if (!exchange->wrote_response_head) {
         exchange->wrote_response_head = true;
         if (!compose_page(exchange)) {

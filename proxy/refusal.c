@@ -4,6 +4,7 @@
 #include "proxy/client.h"
 #include "proxy/exchange.h"
 #include "proxy/head_writer.h"
+#include "proxy/sign_in.h"
 
 enum { PROBLEM_BYTES_MAX = 4096 };
 
@@ -81,7 +82,8 @@ static void write_problem(struct exchange *exchange, struct buf *body) {
 
 static struct slice allowed_methods(const struct exchange *exchange) {
     if (exchange->is_own_page) {
-        return SLICE("Allow: GET, HEAD\r\n");
+        return exchange->sign_in ? sign_in_allowed_methods(exchange)
+                                 : SLICE("Allow: GET, HEAD\r\n");
     }
     if (exchange->mcp) {
         bool has_sessions = (exchange_route(exchange)->mcp->revisions & MCP_REVISIONS_LEGACY) != 0;

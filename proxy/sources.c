@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "proxy/mcp/facade.h"
+
 /* The keeper's thread alone makes sources. */
 static uint64_t last_id;
 
@@ -118,6 +120,23 @@ static enum status make_on_behalf(struct sources *sources, struct error *err) {
     return sources->on_behalf ? STATUS_OK : STATUS_INVALID;
 }
 
+static bool has_facade(const struct config *config) {
+    for (size_t i = 0; i < config->route_count; i++) {
+        if (facade_is_on(config, i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum status make_relay(struct sources *sources, struct error *err) {
+    if (!has_facade(sources->config)) {
+        return STATUS_OK;
+    }
+    sources->relay = token_relay_new(sources->ground.client);
+    return sources->relay ? STATUS_OK : error_set(err, STATUS_NO_MEMORY, "out of memory");
+}
+
 static enum status make_groups(struct sources *sources, struct error *err) {
     sources->groups = group_source_new(sources->ground.client, sources->identity, sources->config,
                                        sources->rules->policy, err);
@@ -143,7 +162,7 @@ static enum status make_all(struct sources *sources, const struct sources *forme
                             struct error *err) {
     static enum status (*const steps[])(struct sources *, struct error *) = {
         make_keys,      read_revocations, make_assertions, make_identity,
-        make_on_behalf, make_groups,      make_secrets,
+        make_on_behalf, make_relay,       make_groups,     make_secrets,
     };
     sources->rules = ruleset_new(sources->config, sources->ground.seal, err);
     enum status status = sources->rules ? STATUS_OK : STATUS_INVALID;
@@ -182,6 +201,7 @@ void sources_free(struct sources *sources) {
     if (sources->on_behalf) {
         on_behalf_source_free(sources->on_behalf);
     }
+    token_relay_free(sources->relay);
     secret_store_free(sources->secrets);
     azure_identity_free(sources->identity);
     resolver_free(sources->resolver);
@@ -226,6 +246,9 @@ void sources_take_want(struct sources *sources, struct want *want) {
         break;
     case WANT_ON_BEHALF:
         on_behalf_source_want(sources->on_behalf, &want->on_behalf);
+        break;
+    case WANT_SIGN_IN:
+        token_relay_take(sources->relay, &want->sign_in);
         break;
     }
 }

@@ -41,6 +41,7 @@ struct sources {
     struct group_source *groups;
     struct secret_store *secrets;
     struct on_behalf_source *on_behalf; /* NULL when no credential asks for it */
+    struct token_relay *relay;          /* NULL when no client signs in through a facade */
     struct resolver *resolver;
     struct revocation_source *revocation_source; /* NULL when nothing is ever revoked */
     struct assertion_source *assertion_source;   /* NULL when no assertions are signed */

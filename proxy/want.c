@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "core/secret.h"
 #include "proxy/exchange.h"
+#include "proxy/sign_in.h"
 #include "proxy/worker.h"
 
 enum { REFUSAL_GAP_MS = 1000 };
@@ -26,6 +27,7 @@ static void want_free(struct want *want) {
     secret_unref(want->on_behalf.assertion);
     rendering_unref(want->on_behalf.rendering);
     free(want->on_behalf.claims);
+    token_relay_want_done(&want->sign_in);
     ruleset_unref(want->rules);
     free(want);
 }
@@ -45,6 +47,8 @@ static void want_return(struct message *message, void *receiver) {
             exchange_take_groups(exchange, &want->groups);
         } else if (want->kind == WANT_ON_BEHALF && is_current) {
             exchange_take_on_behalf(exchange, &want->on_behalf);
+        } else if (want->kind == WANT_SIGN_IN) {
+            sign_in_take_answer(exchange, &want->sign_in);
         }
         exchange_on_want_done(exchange);
     }
@@ -212,6 +216,27 @@ struct want *want_post_groups(struct exchange *exchange, const struct identity *
         return NULL;
     }
     want->groups.on_done = on_groups_done;
+    mailbox_post(want->worker->keeper, &want->message);
+    return want_join(want, exchange);
+}
+
+static void on_sign_in_done(struct token_relay_want *sign_in) {
+    want_send_back((struct want *)(void *)((char *)sign_in - offsetof(struct want, sign_in)));
+}
+
+struct want *want_post_sign_in(struct exchange *exchange, struct slice url, struct slice form) {
+    struct want *want = want_new(exchange, WANT_SIGN_IN);
+    if (!want) {
+        return NULL;
+    }
+    token_relay_want_init(&want->sign_in);
+    buf_append_slice(&want->sign_in.url, url);
+    if (!buf_reserve(&want->sign_in.form, form.len) || !buf_ok(&want->sign_in.url)) {
+        want_free(want);
+        return NULL;
+    }
+    buf_append_slice(&want->sign_in.form, form);
+    want->sign_in.on_done = on_sign_in_done;
     mailbox_post(want->worker->keeper, &want->message);
     return want_join(want, exchange);
 }

@@ -10,6 +10,7 @@
 #include "core/mailbox.h"
 #include "vault/on_behalf_of.h"
 #include "vault/secret_store.h"
+#include "vault/token_relay.h"
 
 struct exchange;
 struct keeper;
@@ -18,7 +19,7 @@ struct worker;
 /* Of secret memory: the rest is for what vaults hold, however many callers wait. */
 enum { WANT_CALLERS_PERCENT_MAX = 75 };
 
-enum want_kind { WANT_KEYS, WANT_CREDENTIAL, WANT_GROUPS, WANT_ON_BEHALF };
+enum want_kind { WANT_KEYS, WANT_CREDENTIAL, WANT_GROUPS, WANT_ON_BEHALF, WANT_SIGN_IN };
 
 struct want {
     struct message message;
@@ -31,6 +32,7 @@ struct want {
     struct credential_want credential;
     struct group_want groups;
     struct on_behalf_want on_behalf;
+    struct token_relay_want sign_in;
     char tenant[37]; /* what on_behalf.tenant points to */
 };
 
@@ -48,6 +50,8 @@ struct want *want_post_on_behalf(struct exchange *exchange, size_t credential, s
 /* Which of the groups that the rules name `identity` is in. Also NULL when it cannot be asked
  * about. */
 struct want *want_post_groups(struct exchange *exchange, const struct identity *identity);
+/* Brings the form of a client that signs in to the token endpoint at `url`, NUL-terminated. */
+struct want *want_post_sign_in(struct exchange *exchange, struct slice url, struct slice form);
 /* The exchange no longer waits. */
 void want_abandon(struct want *want, struct exchange *exchange);
 

@@ -4,6 +4,7 @@
 #include "proxy/mcp/metadata.h"
 
 #include "core/json_out.h"
+#include "proxy/mcp/facade.h"
 #include "proxy/mcp/resource.h"
 #include "proxy/mcp/scopes.h"
 
@@ -70,8 +71,7 @@ static size_t find_resource(const struct page_search *search, struct slice path)
 static size_t find_first(const struct page_search *search, bool with_facade) {
     struct mcp_resource resource;
     for (size_t i = 0; i < search->config->route_count; i++) {
-        const struct config_mcp *mcp = search->config->routes[i].mcp;
-        if (mcp && (!with_facade || mcp->facade) && is_on_host(search, i, &resource)) {
+        if ((!with_facade || facade_is_on(search->config, i)) && is_on_host(search, i, &resource)) {
             return i;
         }
     }
@@ -127,8 +127,8 @@ static void write_tenants(struct json_out *out, const struct config_entra *entra
 static void write_authorization_servers(struct json_out *out, const struct config *config,
                                         size_t route) {
     struct mcp_resource resource;
-    bool is_facade = config->routes[route].mcp->facade &&
-                     mcp_resource_read(config->routes[route].mcp, &resource);
+    bool is_facade =
+        facade_is_on(config, route) && mcp_resource_read(config->routes[route].mcp, &resource);
     if (!is_facade && config->entra.tenants.count == 0) {
         return;
     }
@@ -137,27 +137,6 @@ static void write_authorization_servers(struct json_out *out, const struct confi
         json_out_str(out, NULL, resource.origin);
     } else {
         write_tenants(out, &config->entra);
-    }
-    json_out_array_end(out);
-}
-
-void mcp_write_supported_scopes(struct json_out *out, const struct config *config, size_t route,
-                                bool with_offline) {
-    struct mcp_scopes scopes;
-    mcp_scopes_of_route(config, route, &scopes);
-    if (scopes.count == 0) {
-        scopes.items[scopes.count++] = MCP_SCOPE_DEFAULT;
-    }
-    json_out_array_begin(out, "scopes_supported");
-    for (size_t i = 0; i < scopes.count; i++) {
-        struct buf text;
-        buf_init(&text, JSON_OUT_MAX_STRING);
-        mcp_write_scope(&text, config, route, scopes.items[i]);
-        json_out_str(out, NULL, buf_slice(&text));
-        buf_done(&text);
-    }
-    if (with_offline) {
-        json_out_cstr(out, NULL, "offline_access");
     }
     json_out_array_end(out);
 }

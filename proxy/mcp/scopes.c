@@ -3,6 +3,7 @@
 #include "proxy/mcp/scopes.h"
 
 #include "core/glob.h"
+#include "core/json_out.h"
 #include "proxy/mcp/method.h"
 
 struct wish {
@@ -149,4 +150,25 @@ void mcp_write_scope(struct buf *out, const struct config *config, size_t route,
         buf_append_char(out, '/');
     }
     buf_append_str(out, scope);
+}
+
+void mcp_write_supported_scopes(struct json_out *out, const struct config *config, size_t route,
+                                bool with_offline) {
+    struct mcp_scopes scopes;
+    mcp_scopes_of_route(config, route, &scopes);
+    if (scopes.count == 0) {
+        scopes.items[scopes.count++] = MCP_SCOPE_DEFAULT;
+    }
+    json_out_array_begin(out, "scopes_supported");
+    for (size_t i = 0; i < scopes.count; i++) {
+        struct buf text;
+        buf_init(&text, JSON_OUT_MAX_STRING);
+        mcp_write_scope(&text, config, route, scopes.items[i]);
+        json_out_str(out, NULL, buf_slice(&text));
+        buf_done(&text);
+    }
+    if (with_offline) {
+        json_out_cstr(out, NULL, "offline_access");
+    }
+    json_out_array_end(out);
 }
