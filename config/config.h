@@ -358,6 +358,7 @@ struct config_mcp {
     struct config_strings allowed_origins;
     bool passes_server_requests;
     const char *pins_file; /* NULL: none */
+    struct config_position pins_position;
     enum config_mcp_pinning pinning;
     struct config_mcp_facade *facade; /* NULL: off */
     uint32_t calls_per_session;       /* tools/call of one session; 0: no limit */

@@ -275,6 +275,9 @@ void config_read_mcp(struct loader *loader, const struct node *node, void *targe
         return;
     mcp->position = node->position;
     mcp->revisions = MCP_REVISIONS_ALL;
+    const struct node *pins = node_find(node, SLICE("pins"));
+    if (pins)
+        mcp->pins_position = pins->position;
     if (schema_read(loader, &MCP_SCHEMA, node, mcp))
         *(struct config_mcp **)target = mcp;
 }

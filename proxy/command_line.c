@@ -124,10 +124,13 @@ static void print_problems(FILE *out, const char *file, const struct problem_lis
     }
 }
 
-static struct config *load(const char *file, FILE *out, unsigned extras, bool reads_keys) {
+enum look { LOOK_AT_FILE_ALONE, LOOK_AT_NAMED_FILES, LOOK_AT_KEYS };
+
+static struct config *load(const char *file, FILE *out, unsigned extras, enum look look) {
     struct problem_list problems = {0};
     struct config *config = config_load_with(file, extras, &problems);
-    if (config && !named_files_check(config, reads_keys, &problems)) {
+    if (config && look != LOOK_AT_FILE_ALONE &&
+        !named_files_check(config, look == LOOK_AT_KEYS, &problems)) {
         config_unref(config);
         config = NULL;
     }
@@ -137,14 +140,18 @@ static struct config *load(const char *file, FILE *out, unsigned extras, bool re
 }
 
 struct config *command_line_load(const char *file, FILE *out, unsigned extras) {
-    return load(file, out, extras, false);
+    return load(file, out, extras, LOOK_AT_NAMED_FILES);
+}
+
+struct config *command_line_load_alone(const char *file, FILE *out) {
+    return load(file, out, 0, LOOK_AT_FILE_ALONE);
 }
 
 struct config *command_line_check(const char *file, FILE *out) {
     bool is_locked;
     bool may_read_keys = process_harden(NULL) == STATUS_OK &&
                          secret_memory_init(KEY_BYTES_MAX, &is_locked, NULL) == STATUS_OK;
-    return load(file, out, CONFIG_WARNINGS, may_read_keys);
+    return load(file, out, CONFIG_WARNINGS, may_read_keys ? LOOK_AT_KEYS : LOOK_AT_NAMED_FILES);
 }
 
 static bool is_space(char c) {

@@ -41,6 +41,8 @@ struct config *command_line_load(const char *file, FILE *out, unsigned extras);
 /* The same for whoever only wants to know: with warnings, and the private keys that it names are
  * looked at, for which the process forbids itself what it does when it serves. */
 struct config *command_line_check(const char *file, FILE *out);
+/* For whoever is about to write one of the files that it names: none of them is looked at. */
+struct config *command_line_load_alone(const char *file, FILE *out);
 
 /* The whole of a small text file, "-" for stdin, white space at its ends removed. The caller frees
  * the text, which ends with a NUL that is not counted. NULL with the complaint printed, which names

@@ -12,6 +12,7 @@
 #include "auth/revocation_source.h"
 #include "config/problem.h"
 #include "config/quote.h"
+#include "proxy/mcp/pins.h"
 #include "proxy/server_certificate.h"
 #include "proxy/tls.h"
 #include "proxy/tls_server.h"
@@ -216,13 +217,32 @@ static void warn_of_secrets(const struct config *config, struct problem_list *pr
     }
 }
 
+static bool check_pins(const struct config *config, struct problem_list *problems) {
+    bool is_good = true;
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct config_mcp *mcp = config->routes[i].mcp;
+        char path[PATH_BYTES];
+        struct error err;
+        struct mcp_pins *pins =
+            mcp_pins_are_in_force(mcp) ? mcp_pins_load(mcp->pins_file, &err) : NULL;
+        if (mcp_pins_are_in_force(mcp) && !pins) {
+            snprintf(path, sizeof path, "routes[%zu].mcp.pins", i);
+            problem_add(problems, PROBLEM_ERROR, mcp->pins_position, path, "%s", err.text);
+            is_good = false;
+        }
+        mcp_pins_unref(pins);
+    }
+    return is_good;
+}
+
 bool named_files_check(const struct config *config, bool reads_keys,
                        struct problem_list *problems) {
     bool has_authorities = check_authorities(config, problems);
     bool has_certificates = check_listeners(config, reads_keys, problems);
     bool has_revocations = check_revoked(config, problems);
+    bool has_pins = check_pins(config, problems);
     warn_of_proof(config, problems);
     warn_of_secrets(config, problems);
     problem_list_sort(problems);
-    return has_authorities && has_certificates && has_revocations;
+    return has_authorities && has_certificates && has_revocations && has_pins;
 }

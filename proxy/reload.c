@@ -3,6 +3,7 @@
 
 #include "config/problem.h"
 #include "core/log.h"
+#include "proxy/mcp/pins.h"
 #include "proxy/named_files.h"
 #include "proxy/secret_heap.h"
 
@@ -160,6 +161,9 @@ static enum status watch_all(struct file_watch *watch, const struct config *conf
     enum status status = file_watch_add(watch, config->path);
     for (size_t i = 0; i < config->route_count && status == STATUS_OK; i++) {
         status = watch_file(watch, config->routes[i].tls.ca_file);
+        if (status == STATUS_OK && mcp_pins_are_in_force(config->routes[i].mcp)) {
+            status = watch_file(watch, config->routes[i].mcp->pins_file);
+        }
     }
     for (size_t i = 0; i < config->listen_count && status == STATUS_OK; i++) {
         if (config->listen[i].tls) {

@@ -11,7 +11,7 @@ static bool ruleset_load_pins(struct ruleset *rules, struct error *err) {
     const struct config *config = rules->config;
     for (size_t i = 0; i < config->route_count; i++) {
         const struct config_mcp *mcp = config->routes[i].mcp;
-        if (!mcp || !mcp->pins_file || mcp->pinning == MCP_PINNING_OFF) {
+        if (!mcp_pins_are_in_force(mcp)) {
             continue;
         }
         rules->pins[i] = mcp_pins_load(mcp->pins_file, err);

@@ -9,6 +9,11 @@
 
 struct mcp_pins;
 
+/* Whether a route's pins file is read at all. `mcp` may be NULL: a route for plain HTTP. */
+static inline bool mcp_pins_are_in_force(const struct config_mcp *mcp) {
+    return mcp && mcp->pins_file && mcp->pinning != MCP_PINNING_OFF;
+}
+
 enum mcp_pin_verdict {
     MCP_PIN_SAME,
     MCP_PIN_WORDS_CHANGED, /* title, description, icons only */
