@@ -119,12 +119,23 @@ static bool request_field_passes(const struct exchange *exchange, const struct h
     }
 }
 
+/* An MCP server is one resource: the route's own path is the upstream's own, without a slash that
+ * servers take for another or answer with a redirect. */
+static bool is_the_server_itself(const struct exchange *exchange,
+                                 const struct config_upstream *upstream) {
+    struct slice path = exchange->path.text;
+    return exchange->mcp && upstream->base_path[0] != '\0' &&
+           slice_eq(exchange->below, SLICE("/")) && path.ptr[path.len - 1] != '/';
+}
+
 static void write_request_line(struct head_writer *writer, const struct exchange *exchange,
                                const struct config_upstream *upstream) {
     head_write(writer, exchange->request.method);
     HEAD_WRITE_LITERAL(writer, " ");
     head_write(writer, slice_of_str(upstream->base_path));
-    head_write(writer, exchange->below);
+    if (!is_the_server_itself(exchange, upstream)) {
+        head_write(writer, exchange->below);
+    }
     bool has_query =
         exchange->has_query && !exchange->mcp; /* sessions are named in a header alone */
     if (has_query || (exchange->credential && exchange->credential->query_count > 0)) {
