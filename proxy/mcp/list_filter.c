@@ -40,17 +40,13 @@ static bool can_be_asked_for(const struct list *list, struct slice name) {
 }
 
 /* The pins hear of every tool, also of those that this caller does not get to see. */
-static bool is_pinned_otherwise(const struct list *list, uint32_t tool, struct slice name) {
+static bool is_kept_by_pins(const struct list *list, uint32_t tool) {
     const struct mcp_view *view = list->view;
     if (!view->pins || !list->is_of_tools) {
-        return false;
+        return true;
     }
-    enum mcp_pin_verdict verdict = mcp_pins_judge(view->pins, list->json, tool);
-    if (view->mcp->pinning != MCP_PINNING_BLOCK) {
-        return false;
-    }
-    return verdict == MCP_PIN_CHANGED || verdict == MCP_PIN_UNKNOWN ||
-           !mcp_pins_may_call(view->pins, name);
+    return mcp_pins_judge(view->pins, list->json, tool) == MCP_PIN_SAME ||
+           view->mcp->pinning != MCP_PINNING_BLOCK;
 }
 
 static bool stays(struct list *list, uint32_t item) {
@@ -60,7 +56,7 @@ static bool stays(struct list *list, uint32_t item) {
         return false;
     }
     struct slice name = string_of(list, value);
-    return !is_pinned_otherwise(list, item, name) && can_be_asked_for(list, name) &&
+    return is_kept_by_pins(list, item) && can_be_asked_for(list, name) &&
            view->may(view->owner, list->method->uses, name);
 }
 

@@ -1,6 +1,11 @@
 /* Lists as one caller sees them: what may be used stays, in its order, with its bytes. */
 #include "filter_case.h"
 
+#include <unistd.h>
+
+#include "proxy/mcp/pin_file.h"
+#include "proxy/mcp/pins.h"
+
 #define RESULT(members) "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{" members "}}"
 
 struct list_case {
@@ -144,6 +149,72 @@ static void makes_what_a_list_says_of_caches_private(void **state) {
     filter_case_end(&filter_case);
 }
 
+#define PINNED(name, description)                                                                  \
+    "{\"name\":\"" name "\",\"description\":\"" description "\",\"inputSchema\":{}}"
+
+/* Approves the tools as they stand in `tools`, an array. */
+static struct mcp_pins *approve(struct filter_case *filter_case, const char *tools) {
+    const struct json_text_limits limits = {.depth = 16, .values = 1000};
+    char folder[] = "/tmp/test-list-filter-XXXXXX";
+    struct mcp_pin pins[4];
+    struct mcp_pin_list list = {.pins = pins};
+    struct json_text json;
+    json_text_init(&json);
+    assert_non_null(mkdtemp(folder));
+    const char *path = arena_printf(&filter_case->arena, "%s/pins.json", folder);
+    assert_int_equal(json_text_read(&json, slice_of_str(tools), &limits), STATUS_OK);
+    for (uint32_t tool = json_text_first(&json, 0); tool != JSON_TEXT_NONE;
+         tool = json_text_after(&json, 0, tool)) {
+        assert_int_equal(mcp_pin_read(&json, tool, &filter_case->arena, &pins[list.count++], NULL),
+                         STATUS_OK);
+    }
+    assert_int_equal(mcp_pin_file_write(path, &list, NULL), STATUS_OK);
+    struct mcp_pins *loaded = mcp_pins_load(path, NULL);
+    assert_non_null(loaded);
+    unlink(path);
+    rmdir(folder);
+    json_text_done(&json);
+    return loaded;
+}
+
+#define APPROVED "[" PINNED("no", "a") "," PINNED("ok1", "a") "," PINNED("ok2", "a") "]"
+#define LISTED                                                                                     \
+    RESULT("\"tools\":[" PINNED("ok1", "a") "," PINNED("ok2", "b") "," PINNED(                     \
+        "ok3", "a") "," PINNED("no", "b") "]")
+
+static void blocks_tools_that_are_not_as_approved(void **state) {
+    (void)state;
+    struct filter_case filter_case;
+    filter_case_begin(&filter_case);
+    filter_case.view.pins = approve(&filter_case, APPROVED);
+    filter_case.mcp.pinning = MCP_PINNING_BLOCK;
+    assert_true(mcp_pins_may_call(filter_case.view.pins, SLICE("no")));
+    assert_goes_on(&filter_case, MCP_MEDIA_JSON, LISTED,
+                   RESULT("\"tools\":[" PINNED("ok1", "a") "]"));
+    assert_int_equal(filter_case.counts.hidden, 3);
+    assert_true(mcp_pins_may_call(filter_case.view.pins, SLICE("ok1")));
+    assert_false(mcp_pins_may_call(filter_case.view.pins, SLICE("ok2")));
+    assert_false(mcp_pins_may_call(filter_case.view.pins, SLICE("no")));
+    assert_goes_on(&filter_case, MCP_MEDIA_JSON, RESULT("\"prompts\":[" OK "]"),
+                   RESULT("\"prompts\":[" OK "]"));
+    mcp_pins_unref(filter_case.view.pins);
+    filter_case_end(&filter_case);
+}
+
+static void shows_tools_that_are_not_as_approved_where_pins_only_warn(void **state) {
+    (void)state;
+    struct filter_case filter_case;
+    filter_case_begin(&filter_case);
+    filter_case.view.pins = approve(&filter_case, APPROVED);
+    filter_case.mcp.pinning = MCP_PINNING_WARN;
+    assert_goes_on(
+        &filter_case, MCP_MEDIA_JSON, LISTED,
+        RESULT("\"tools\":[" PINNED("ok1", "a") "," PINNED("ok2", "b") "," PINNED("ok3", "a") "]"));
+    assert_false(mcp_pins_may_call(filter_case.view.pins, SLICE("ok2")));
+    mcp_pins_unref(filter_case.view.pins);
+    filter_case_end(&filter_case);
+}
+
 static void keeps_up_with_long_lists(void **state) {
     (void)state;
     struct filter_case filter_case;
@@ -180,6 +251,8 @@ int main(void) {
         cmocka_unit_test(finds_lists_under_escaped_names),
         cmocka_unit_test(filters_several_lists_in_one_result),
         cmocka_unit_test(makes_what_a_list_says_of_caches_private),
+        cmocka_unit_test(blocks_tools_that_are_not_as_approved),
+        cmocka_unit_test(shows_tools_that_are_not_as_approved_where_pins_only_warn),
         cmocka_unit_test(keeps_up_with_long_lists),
     };
     return cmocka_run_group_tests(tests, case_begin, NULL);
