@@ -19,7 +19,7 @@
 #include "core/mailbox.h"
 
 enum {
-    BLOCK_BYTES = 64 * 1024,
+    BLOCK_BYTES = 80 * 1024,
     BLOCK_ROOM = BLOCK_BYTES - AUDIT_LINE_MAX, /* the rest may be lost at a block's end */
     FREE_BLOCKS_KEPT = 4,                      /* the rest goes back to the system */
     WORTH_SENDING = 48 * 1024, /* a block that goes out although another is on its way */

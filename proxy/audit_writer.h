@@ -29,7 +29,7 @@ struct audit_sink *audit_sink_new(struct audit_writer *writer, size_t room_bytes
 /* Hands over what is left. */
 void audit_sink_free(struct audit_sink *sink);
 /* The longest line that a sink takes. */
-#define AUDIT_LINE_MAX (16 * 1024)
+#define AUDIT_LINE_MAX (32 * 1024)
 /* Sets `bytes` aside for the line of an exchange that begins; false when the log is stuck and the
  * configuration says refuse. */
 bool audit_sink_reserve(struct audit_sink *sink, size_t bytes);

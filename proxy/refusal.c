@@ -22,6 +22,8 @@ static const char *status_phrase(int status) {
         return "Not Found";
     case 405:
         return "Method Not Allowed";
+    case 406:
+        return "Not Acceptable";
     case 408:
         return "Request Timeout";
     case 415:
