@@ -86,6 +86,30 @@ static const struct command commands[] = {
      "Exit codes: 0 no difference, 1 differences (with audit files: of recorded requests), 2 usage "
      "or\nconfiguration.\n",
      command_diff},
+    {"pin", PIN_USAGE, "approve the tools of an MCP server",
+     "Keeps the file that a route's `mcp: {pins: FILE}` names: which definitions of the server's "
+     "tools\n"
+     "were approved, as digests of each of their parts.\n\n"
+     "  show             list the approved tools\n"
+     "  diff             say what is listed otherwise: new, gone, words (title, description, "
+     "icons, "
+     "also\n"
+     "                   those inside of schemas), changed (everything else), with what it is now\n"
+     "  approve          make what is listed the approved definition\n\n"
+     "  --tools F        the server's answer to tools/list as JSON or as an event stream, - for "
+     "stdin;\n"
+     "                   once for each page of the list\n"
+     "  --tool NAME      approve this tool only, or drop it when it is not listed; may be "
+     "repeated\n"
+     "  --json           one JSON object (show, diff)\n\n"
+     "No server is asked: its answer comes from whoever may ask it, as in\n"
+     "  curl -d '{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}' ... URL | "
+     "barkeep pin diff ... --tools -\n"
+     "Through barkeep a list shows what the caller may use, and under `pinning: block` only what "
+     "is\n"
+     "approved. A running barkeep reads the file again when it changes.\n"
+     "Exit codes: 0 fine or the same, 1 differs, 2 usage, configuration or files.\n",
+     command_pin},
     {"version", "", "print the version and those of the libraries",
      "Prints the version and the libraries' versions.\n", run_version},
     {"help", "[COMMAND | config | schema]",
