@@ -255,10 +255,10 @@ static void answers_with_an_error_when_input_may_not_be_asked_for(void **state) 
 static const char *const malformed[] = {
     "x",
     "[]",
-    "[" ANSWER "]",
+    "[{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}]",
     "\"a\"",
     "{}",
-    ANSWER ANSWER,
+    "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}} {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}",
     "{\"id\":1,\"result\":{}}",
     "{\"jsonrpc\":\"1.0\",\"id\":1,\"result\":{}}",
     "{\"jsonrpc\":2.0,\"id\":1,\"result\":{}}",
