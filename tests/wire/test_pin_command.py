@@ -1,0 +1,358 @@
+#!/usr/bin/python3
+"""`barkeep pin`: what is approved, what is listed otherwise, and what an approval writes; the pins
+file in `check` and on reload."""
+
+import copy
+import json
+import os
+import pathlib
+import shutil
+import stat
+import tempfile
+import unittest
+
+import wire  # noqa: F401
+from lib import process, tokens
+from test_reload import ReloadCase
+
+CONFIG = f"""\
+listen: 127.0.0.1:8080
+entra:
+  tenant: {tokens.TENANT}
+  audience: [{tokens.API_URI}, {tokens.API}]
+routes:
+  - name: tools
+    path: /mcp
+    upstream: http://127.0.0.1:3001
+    mcp:
+      pinning: block
+      pins: pins.json
+    access:
+      - actions: ["mcp:*"]
+        to: {{everyone: true}}
+  - name: plain
+    path: /
+    upstream: http://127.0.0.1:3002
+    access:
+      - role: Reader
+        to: {{everyone: true}}
+"""
+QUERY = {"name": "query", "title": "Query", "description": "Runs a query",
+         "inputSchema": {"type": "object", "properties": {"sql": {"type": "string", "description": "what"}}},
+         "annotations": {"readOnlyHint": True}}
+ECHO = {"name": "echo", "inputSchema": {"type": "object"}}
+# (what, change of QUERY, state, {field: difference})
+EDITS = [
+    ("its description", lambda tool: tool.update(description="Does"), "words", {"description": "words"}),
+    ("no title", lambda tool: tool.pop("title"), "words", {"title": "gone"}),
+    ("a parameter's description", lambda tool: tool["inputSchema"]["properties"]["sql"].pop("description"),
+     "words", {"inputSchema": "words"}),
+    ("a parameter called description",
+     lambda tool: tool["inputSchema"]["properties"].update(description={}), "changed", {"inputSchema": "changed"}),
+    ("a hint", lambda tool: tool["annotations"].update(readOnlyHint=False), "changed", {"annotations": "changed"}),
+    ("an unknown member", lambda tool: tool.update(_meta={"x": 1}), "changed", {"_meta": "added"}),
+    ("words and schema", lambda tool: tool.update(description="", inputSchema={}), "changed",
+     {"description": "words", "inputSchema": "changed"}),
+]
+HOSTILE = "\x1b]0;owned\x07 \x9b31m \u202eevil\u2069 in\u200bvisible \U000e0041\U000e0042 \x7f"
+
+
+def answer(*tools, cursor=None):
+    result = {"tools": list(tools)}
+    if cursor is not None:
+        result["nextCursor"] = cursor
+    return json.dumps({"jsonrpc": "2.0", "id": 1, "result": result}, ensure_ascii=False)
+
+
+class PinCase(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="barkeep-pin-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.config = self.folder / "barkeep.yaml"
+        self.config.write_text(CONFIG)
+        self.config.chmod(0o600)
+        self.pins = self.folder / "pins.json"
+
+    def run_barkeep(self, *words, stdin=None):
+        code, out, err = process.run([process.barkeep_binary(), *map(str, words)],
+                                     stdin=(stdin or "").encode())
+        for text in (out, err):
+            self.assertFalse(any(mark in text for mark in process.SANITIZER_MARKS), text)
+        return code, out, err
+
+    def pin(self, action, *words, tools=None, route="tools"):
+        """`tools` is text for stdin."""
+        listing = ["--tools", "-"] if tools is not None else []
+        return self.run_barkeep("pin", action, "-c", self.config, "--route", route, *listing, *words,
+                                stdin=tools)
+
+    def approve(self, *tools, options=()):
+        code, out, err = self.pin("approve", *options, tools=answer(*tools))
+        self.assertEqual((0, ""), (code, err), out)
+        return out
+
+    def diff(self, *tools):
+        """Exit code, and what differs: {name: (state, {field: difference})}."""
+        code, out, err = self.pin("diff", "--json", tools=answer(*tools))
+        self.assertEqual("", err)
+        found = json.loads(out)
+        return code, {tool["name"]: (tool["state"], {field["field"]: field["difference"]
+                                                     for field in tool["fields"]})
+                      for tool in found["tools"]}
+
+
+class Approving(PinCase):
+    def test_everything_is_new_without_a_file(self):
+        self.assertEqual((1, {"query": ("new", {}), "echo": ("new", {})}), self.diff(QUERY, ECHO))
+        self.assertFalse(self.pins.exists())
+
+    def test_what_is_approved_is_the_same(self):
+        self.assertIn("2 approved", self.approve(QUERY, ECHO))
+        self.assertEqual((0, {}), self.diff(ECHO, QUERY))
+        self.assertEqual(0o644, stat.S_IMODE(os.stat(self.pins).st_mode))
+
+    def test_a_file_is_stable_sorted_and_without_texts(self):
+        self.approve(QUERY, ECHO)
+        first = self.pins.read_bytes()
+        self.approve(ECHO, QUERY)
+        self.assertEqual(first, self.pins.read_bytes())
+        self.assertEqual(["echo", "query"], list(json.loads(first)["tools"]))
+        self.assertNotIn(b"Runs", first)
+        self.assertEqual([self.config, self.pins], sorted(self.folder.iterdir()))
+
+    def test_an_approval_of_the_same_writes_nothing(self):
+        self.approve(QUERY)
+        before = os.stat(self.pins)
+        self.assertEqual("1 approved\n", self.approve(QUERY))
+        self.assertEqual((before.st_ino, before.st_mtime_ns),
+                         (os.stat(self.pins).st_ino, os.stat(self.pins).st_mtime_ns))
+
+    def test_each_edit_is_told_by_its_weight(self):
+        self.approve(QUERY, ECHO)
+        for what, edit, state, fields in EDITS:
+            with self.subTest(what):
+                tool = copy.deepcopy(QUERY)
+                edit(tool)
+                self.assertEqual((1, {"query": (state, fields)}), self.diff(tool, ECHO))
+                self.assertEqual((0, {}), self.diff(QUERY, ECHO))
+
+    def test_new_and_gone_tools_are_named(self):
+        self.approve(QUERY)
+        self.assertEqual((1, {"query": ("gone", {}), "echo": ("new", {})}), self.diff(ECHO))
+
+    def test_single_tools_are_approved_and_dropped(self):
+        self.approve(QUERY, ECHO)
+        other = {**QUERY, "description": "Does"}
+        out = self.approve(other, {**ECHO, "title": "E"}, options=["--tool", "query"])
+        self.assertIn("query", out)
+        self.assertNotIn("echo", out)
+        self.assertEqual((1, {"echo": ("words", {"title": "added"})}),
+                         self.diff(other, {**ECHO, "title": "E"}))
+        self.approve(other, options=["--tool", "echo"])
+        self.assertEqual((0, {}), self.diff(other))
+
+    def test_a_tool_that_nobody_knows_is_refused(self):
+        self.approve(QUERY)
+        before = self.pins.read_bytes()
+        code, _, err = self.pin("approve", "--tool", "quer", tools=answer(QUERY, ECHO))
+        self.assertEqual(2, code)
+        self.assertIn("`quer`", err)
+        self.assertEqual(before, self.pins.read_bytes())
+
+    def test_shows_what_is_approved(self):
+        self.approve(QUERY, ECHO)
+        code, out, _ = self.pin("show")
+        self.assertEqual(0, code)
+        whole = json.loads(self.pins.read_text())["tools"]["echo"]["whole"]
+        self.assertEqual(f"{whole}  echo: inputSchema, name", out.splitlines()[0])
+        code, out, _ = self.pin("show", "--json")
+        shown = json.loads(out)
+        self.assertEqual(["echo", "query"], [tool["name"] for tool in shown["tools"]])
+        self.assertEqual((0, "tools"), (code, shown["route"]))
+
+    def test_a_symbolic_link_stays_one(self):
+        real = self.folder / "real.json"
+        self.approve(QUERY)
+        self.pins.rename(real)
+        self.pins.symlink_to("real.json")
+        self.approve(ECHO)
+        self.assertTrue(self.pins.is_symlink())
+        self.assertEqual(["echo"], list(json.loads(real.read_text())["tools"]))
+
+
+class Listings(PinCase):
+    def test_every_form_of_an_answer_is_read(self):
+        self.approve(QUERY, ECHO)
+        message = answer(QUERY, ECHO)
+        forms = {
+            "an answer": message,
+            "its result": json.dumps({"tools": [QUERY, ECHO]}),
+            "a list": json.dumps([ECHO, QUERY], indent=3),
+            "a stream": f"event: message\nid: 7\ndata: {message}\n\n",
+            "a stream with other messages": ": hello\r\n\r\ndata: {\"jsonrpc\":\"2.0\",\"method\":"
+                                            f"\"notifications/message\"}}\r\n\r\ndata:{message}\r\n\r\n",
+            "a stream of pages": f"data: {answer(QUERY, cursor='2')}\n\ndata: {answer(ECHO)}\n\n",
+        }
+        for what, text in forms.items():
+            with self.subTest(what):
+                code, out, err = self.pin("diff", tools=text)
+                self.assertEqual((0, "2 as approved, 0 otherwise\n", ""), (code, out, err))
+
+    def test_pages_come_in_files(self):
+        self.approve(QUERY, ECHO)
+        pages = [self.folder / "one.json", self.folder / "two.json"]
+        pages[0].write_text(answer(QUERY, cursor="more"))
+        pages[1].write_text(answer(ECHO))
+        code, out, _ = self.pin("diff", "--tools", pages[0], "--tools", pages[1])
+        self.assertEqual((0, "2 as approved, 0 otherwise\n"), (code, out))
+
+    def test_what_is_no_whole_list_is_refused(self):
+        self.approve(QUERY)
+        before = self.pins.read_bytes()
+        bad = {
+            "nothing": "",
+            "no JSON": "<html>",
+            "half": answer(QUERY)[:-2],
+            "more": answer(QUERY) + "{}",
+            "an error": '{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no"}}',
+            "another answer": '{"jsonrpc":"2.0","id":1,"result":{"prompts":[]}}',
+            "tools that are no list": '{"tools":{}}',
+            "a tool that is none": '[1]',
+            "a tool without name": '[{"title":"x"}]',
+            "a name twice": '[{"name":"x","name":"y"}]',
+            "a tool twice": answer(QUERY, QUERY),
+            "a first page": answer(QUERY, cursor="more"),
+            "a first page, its cursor empty": answer(QUERY, cursor=""),
+            "a stream without list": "data: {}\n\n",
+        }
+        for what, text in bad.items():
+            for action in ("diff", "approve"):
+                with self.subTest(what, action=action):
+                    code, out, err = self.pin(action, tools=text)
+                    self.assertEqual((2, ""), (code, out), err)
+                    self.assertTrue(err.startswith("barkeep: "), err)
+        self.assertEqual(before, self.pins.read_bytes())
+        self.assertEqual((0, {}), self.diff(QUERY))
+
+    def test_hostile_texts_do_nothing_to_a_terminal(self):
+        tool = {"name": "t" + HOSTILE, "description": HOSTILE, "inputSchema": {"title": HOSTILE, HOSTILE: HOSTILE},
+                HOSTILE: 1}
+        outs = [self.pin(action, *words, tools=tools)[1:]
+                for action, words, tools in (("diff", (), answer(tool)), ("diff", ("--json",), answer(tool)),
+                                             ("approve", (), answer(tool)), ("show", (), None),
+                                             ("diff", (), answer({**tool, HOSTILE: 2})))]
+        for index, texts in enumerate(outs):
+            for text in texts:
+                with self.subTest(index):
+                    self.assertFalse([c for c in text.replace("\n", "") if ord(c) < 0x20 or 0x7f <= ord(c) < 0xa0])
+                    if index != 1:  # JSON is for machines
+                        self.assertTrue(text.isascii(), text)
+        self.assertIn("\\u200b", outs[0][0])
+        self.assertIn("\\udb40\\udc41", outs[0][0])
+        self.assertEqual((0, {}), self.diff(tool))
+
+    def test_long_texts_are_shown_whole(self):
+        tool = {"name": "long", "description": "x" * 100000 + "the end"}
+        self.assertIn("xthe end\"", self.pin("diff", tools=answer(tool))[1])
+
+
+class Usage(PinCase):
+    def test_wrong_words_are_usage(self):
+        base = ("-c", self.config, "--route", "tools")
+        for words in ((), ("list", *base), ("show",), ("show", "-c", self.config), ("diff", *base),
+                      ("approve", *base), ("show", *base, "--tools", "-"), ("show", *base, "--tool", "x"),
+                      ("diff", *base, "--tools", "-", "--tool", "x"),
+                      ("approve", *base, "--tools", "-", "--json"), ("show", "diff", *base)):
+            with self.subTest(words=words):
+                code, out, err = self.run_barkeep("pin", *words, stdin="[]")
+                self.assertEqual((2, ""), (code, out))
+                self.assertIn("usage: barkeep pin", err)
+
+    def test_routes_without_pins_are_told(self):
+        for route, words in (("nope", "no such route"), ("plain", "MCP")):
+            code, _, err = self.pin("diff", tools="[]", route=route)
+            self.assertEqual(2, code)
+            self.assertIn(words, err)
+        self.config.write_text(CONFIG.replace("      pins: pins.json\n", "").replace("block", "off"))
+        code, _, err = self.pin("diff", tools="[]")
+        self.assertEqual(2, code)
+        self.assertIn("pins: FILE", err)
+
+    def test_show_needs_the_file(self):
+        code, _, err = self.pin("show")
+        self.assertEqual(2, code)
+        self.assertIn("no such file", err)
+
+    def test_help_is_there(self):
+        code, out, _ = self.run_barkeep("help", "pin")
+        self.assertEqual(0, code)
+        self.assertIn("usage: barkeep pin show|diff|approve", out)
+
+
+class Checking(PinCase):
+    def check(self):
+        return self.run_barkeep("check", "-c", self.config)
+
+    def test_a_pins_file_is_read(self):
+        self.approve(QUERY)
+        self.assertEqual(0, self.check()[0])
+        good = self.pins.read_text()
+        bad = {"nothing": (None, "no such file"), "half": (good[:-4], "pins.json:1"),
+               "another format": (good.replace('"format": 1', '"format": 2'), "pins.json:2:13"),
+               "a digest that is none": (good.replace('"whole": "', '"whole": "x'), "SHA-256"),
+               "a tool twice": (good.replace('"tools": {', '"tools": {"query": {}, '), "twice")}
+        for what, (text, words) in bad.items():
+            with self.subTest(what):
+                self.pins.unlink(missing_ok=True)
+                if text is not None:
+                    self.pins.write_text(text)
+                code, out, _ = self.check()
+                self.assertEqual(2, code)
+                self.assertIn("barkeep.yaml:11:13: error: routes[0].mcp.pins: ", out)
+                self.assertIn(words, out)
+        self.pins.write_text(good)
+        self.assertEqual(0, self.check()[0])
+
+    def test_a_file_that_is_not_in_force_is_not_looked_for(self):
+        self.config.write_text(CONFIG.replace("pinning: block", "pinning: off"))
+        self.assertEqual(0, self.check()[0])
+        self.approve(QUERY)
+
+class Watching(ReloadCase):
+    """A running barkeep takes an approval over; a file that says nonsense leaves the former in force."""
+
+    @classmethod
+    def change_config(cls, config, door):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="barkeep-pin-"))
+        cls.pins = cls.folder / "pins.json"
+        cls.pins.write_text('{"format": 1, "tools": {}}')
+        config["routes"].append({
+            "name": "pinned", "path": "/pinned", "upstream": config["routes"][0]["upstream"],
+            "mcp": {"pins": str(cls.pins), "pinning": "block"},
+            "access": [{"actions": ["mcp:*"], "to": {"everyone": True}}]})
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        shutil.rmtree(cls.folder)
+
+    def test_an_approval_is_taken_over(self):
+        mark = len(self.events())
+        code, _, err = process.run(
+            [process.barkeep_binary(), "pin", "approve", "-c", self.path, "--route", "pinned", "--tools", "-"],
+            stdin=answer(QUERY).encode())
+        self.assertEqual((0, ""), (code, err))
+        self.wait_for_event(mark, "applied", why="change")
+
+    def test_nonsense_is_refused_with_its_place(self):
+        mark = len(self.events())
+        good = self.pins.read_bytes()
+        self.pins.write_text('{"format": 1}')
+        event = self.wait_for_event(mark, "refused")
+        self.assertIn("pins.json:1:1: ", event["problem"])
+        self.pins.write_bytes(good)
+        self.wait_for_event(mark, "applied")
+
+
+if __name__ == "__main__":
+    unittest.main()
