@@ -263,6 +263,11 @@ static bool exchange_mcp_filter(struct exchange *exchange, struct slice bytes, b
         mcp->answer_is_over = is_last;
         return true;
     case MCP_FILTER_MALFORMED:
+        if (exchange->phase == PHASE_MCP_ANSWER && exchange->response.status >= 400) {
+            buf_clear(&mcp->answer); /* a page that is no message: its status is what counts */
+            mcp->answer_is_over = true;
+            return true;
+        }
         exchange_mcp_fail(exchange, "the server's answer is no message of its protocol");
         return false;
     case MCP_FILTER_TOO_LARGE:

@@ -108,7 +108,6 @@ static void holds_back_what_the_route_does_not_pass(void **state) {
         ASKS,
         "{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"method\":\"elicitation/create\"}",
         "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"roots/list\"}",
-        "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"ping\"}",
         "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"notifications/progress\"}",
         "{\"jsonrpc\":\"2.0\",\"method\":\"sampling/createMessage\"}",
         "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/unheard/of\"}",
@@ -172,6 +171,24 @@ static void seals_the_ids_of_requests_that_pass(void **state) {
     }
     assert_goes_on(&filter_case, MCP_MEDIA_EVENTS,
                    "data: {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\"}\n\n",
+                   ": held back\n\n");
+    filter_case_end(&filter_case);
+}
+
+static void passes_a_ping_whatever_the_route_says(void **state) {
+    (void)state;
+    struct filter_case filter_case;
+    filter_case_begin(&filter_case);
+    const char *sealed = case_sealed(&filter_case, MCP_SEALED_REQUEST, "7");
+    const char *expected =
+        arena_printf(&filter_case.arena,
+                     "data: {\"jsonrpc\":\"2.0\",\"id\":\"%s\",\"method\":\"ping\"}\n\n", sealed);
+    assert_goes_on(&filter_case, MCP_MEDIA_EVENTS,
+                   "data: {\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"ping\"}\n\n", expected);
+    assert_int_equal(filter_case.counts.refused, 0);
+    filter_case.view.era = MCP_MODERN;
+    assert_goes_on(&filter_case, MCP_MEDIA_EVENTS,
+                   "data: {\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"ping\"}\n\n",
                    ": held back\n\n");
     filter_case_end(&filter_case);
 }
@@ -376,6 +393,7 @@ int main(void) {
         cmocka_unit_test(holds_back_what_the_route_does_not_pass),
         cmocka_unit_test(holds_back_every_request_of_the_modern_era),
         cmocka_unit_test(seals_the_ids_of_requests_that_pass),
+        cmocka_unit_test(passes_a_ping_whatever_the_route_says),
         cmocka_unit_test(seals_the_names_of_tasks),
         cmocka_unit_test(empties_lists_of_tasks),
         cmocka_unit_test(answers_with_an_error_when_input_may_not_be_asked_for),
