@@ -72,7 +72,7 @@ static bool exchange_mcp_admits_origin(struct exchange *exchange) {
     }
     if (count_headers(&exchange->request, "Origin") == 1 &&
         mcp_origin_is_allowed(exchange_mcp_config(exchange), origin->value)) {
-        mcp_write_cors(&exchange->mcp->cors, origin->value, false);
+        mcp_write_cors(&exchange->mcp->cors, origin->value);
         return true;
     }
     exchange_refuse(exchange, REASON_ORIGIN_REFUSED, 0,
@@ -83,7 +83,9 @@ static bool exchange_mcp_admits_origin(struct exchange *exchange) {
 static void exchange_mcp_answer_preflight(struct exchange *exchange) {
     struct buf *fields = &exchange->mcp->cors;
     buf_clear(fields);
-    mcp_write_cors(fields, find_header(&exchange->request, "Origin")->value, true);
+    const struct header *asked = find_header(&exchange->request, "Access-Control-Request-Headers");
+    mcp_write_preflight(fields, find_header(&exchange->request, "Origin")->value,
+                        asked ? asked->value : SLICE(""));
     own_page_begin(exchange, 204, NULL, SLICE(""), buf_slice(fields));
 }
 

@@ -47,24 +47,20 @@ static void write_parameters(struct buf *out, struct slice asked) {
     }
 }
 
+void mcp_write_cors(struct buf *out, struct slice origin) {
+    buf_append_str(out, "Access-Control-Allow-Origin: ");
+    buf_append_slice(out, origin);
+    buf_append_str(out, "\r\nVary: Origin\r\n"
+                        "Access-Control-Expose-Headers: mcp-session-id, mcp-protocol-version, "
+                        "www-authenticate, x-request-id\r\n");
+}
+
 void mcp_write_preflight(struct buf *out, struct slice origin, struct slice asked) {
-    mcp_write_cors(out, origin, false);
+    mcp_write_cors(out, origin);
     buf_append_str(out,
                    "Access-Control-Allow-Methods: GET, POST, DELETE\r\n"
                    "Access-Control-Allow-Headers: authorization, content-type, accept, "
                    "mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, last-event-id");
     write_parameters(out, asked);
     buf_append_str(out, "\r\nAccess-Control-Max-Age: 600\r\n");
-}
-
-void mcp_write_cors(struct buf *out, struct slice origin, bool is_preflight) {
-    if (is_preflight) {
-        mcp_write_preflight(out, origin, SLICE(""));
-        return;
-    }
-    buf_append_str(out, "Access-Control-Allow-Origin: ");
-    buf_append_slice(out, origin);
-    buf_append_str(out, "\r\nVary: Origin\r\n"
-                        "Access-Control-Expose-Headers: mcp-session-id, mcp-protocol-version, "
-                        "www-authenticate, x-request-id\r\n");
 }

@@ -49,8 +49,8 @@ void mcp_write_scopes(struct buf *out, const struct config *config, size_t route
 /* An Origin that is sent has to be the resource's own or among allowed_origins. */
 bool mcp_origin_is_allowed(const struct config_mcp *mcp, struct slice origin);
 /* Field lines for a browser whose Origin is allowed. */
-void mcp_write_cors(struct buf *out, struct slice origin, bool is_preflight);
-/* For a preflight that names headers: `asked` is its Access-Control-Request-Headers. Those that
+void mcp_write_cors(struct buf *out, struct slice origin);
+/* The same for a preflight; `asked` is its Access-Control-Request-Headers, of which those that
  * carry a tool's parameters are allowed by name. */
 void mcp_write_preflight(struct buf *out, struct slice origin, struct slice asked);
 

@@ -1,0 +1,277 @@
+#!/usr/bin/python3
+"""How MCP clients find out where to sign in: metadata, challenges, origins; and the facade, which
+brings their forms to the authority and its answers back."""
+
+import json
+import threading
+import unittest
+import urllib.parse
+
+import wire  # noqa: F401
+from lib import raw, tokens
+from lib.authority import JSON_TYPE
+from lib.case import WireCase
+from lib.net import wait_until
+
+WELL_KNOWN = "/.well-known/oauth-protected-resource"
+RESOURCE = "https://gw.example/mcp"
+CLIENT = "8d1e6f20-1b2c-4d3e-8f90-a1b2c3d4e5f6"
+APP = "https://app.example"
+BACK = "http://127.0.0.1:33418/cb"
+CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+CANARY = "canary-refresh-7d1b"
+QUERY = {"response_type": "code", "client_id": CLIENT, "redirect_uri": BACK,
+         "code_challenge": CHALLENGE, "code_challenge_method": "S256", "state": "a&b"}
+CODE = {"grant_type": "authorization_code", "client_id": CLIENT, "code": "canary-code-41",
+        "redirect_uri": BACK, "code_verifier": CHALLENGE}
+FORM = ("Content-Type", "application/x-www-form-urlencoded")
+CALL = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+                   "params": {"name": "drop", "arguments": {}}}).encode()
+MESSAGE = [("Content-Type", "application/json"), ("Accept", "application/json, text/event-stream")]
+
+
+class SignInCase(WireCase):
+    replays = False
+    mcp = {}
+
+    @classmethod
+    def change_config(cls, config, door):
+        config["routes"].append({
+            "name": "tools", "path": "/mcp", "upstream": door.upstream.url,
+            "mcp": {"resource": RESOURCE, "allowed_origins": [APP], **cls.mcp},
+            "access": [{"actions": ["mcp:tools/call:search_*"], "to": {"scope": "mcp.read"}},
+                       {"actions": ["mcp:*"], "to": {"scope": "mcp.write"}}]})
+        config["entra"]["audience"].append(RESOURCE)
+
+    def ask(self, method, target, headers=(), body=None, token=None):
+        with self.door.client() as client:
+            return client.exchange(raw.request(method, target, headers, body, token), method)
+
+    def get_json(self, target, status=200, method="GET"):
+        response = self.ask(method, target)
+        self.assertEqual(status, response.status, response.body)
+        self.assertEqual("application/json", response.one("Content-Type"))
+        self.assertEqual("*", response.one("Access-Control-Allow-Origin"))
+        return json.loads(response.body)
+
+
+class Metadata(SignInCase):
+    mcp = {"denial": "challenge"}
+
+    def test_metadata_is_for_everyone_at_both_places(self):
+        for target in (WELL_KNOWN, WELL_KNOWN + "/mcp", WELL_KNOWN + "/mcp?x=1"):
+            with self.subTest(target=target):
+                self.assertEqual(
+                    {"resource": RESOURCE, "bearer_methods_supported": ["header"],
+                     "authorization_servers": [f"{self.door.authority.url}/{tokens.TENANT}/v2.0"],
+                     "scopes_supported": [RESOURCE + "/mcp.read", RESOURCE + "/mcp.write"]},
+                    self.get_json(target))
+        self.assertEqual(b"", self.ask("HEAD", WELL_KNOWN).body)
+        self.assertEqual(405, self.ask("PUT", WELL_KNOWN).status)
+
+    def test_browsers_may_ask_for_metadata(self):
+        response = self.ask("OPTIONS", WELL_KNOWN, [("Origin", "https://any.example"),
+                                                    ("Access-Control-Request-Method", "GET")])
+        self.assertEqual(204, response.status)
+        self.assertEqual("*", response.one("Access-Control-Allow-Origin"))
+        self.assertIn("mcp-protocol-version", response.one("Access-Control-Allow-Headers"))
+
+    def test_authorization_servers_looked_for_here_are_not_found_in_json(self):
+        for target in ("/.well-known/oauth-authorization-server", "/register", "/authorize?x",
+                       "/.well-known/openid-configuration", "/token", WELL_KNOWN + "/other",
+                       "/.well-known/oauth-authorization-server/mcp"):
+            for method in ("GET", "POST"):
+                with self.subTest(target=target, method=method):
+                    mark = self.door.upstream.mark()
+                    self.assertEqual("not_found", self.get_json(target, 404, method)["error"])
+                    self.assertTrue(self.door.upstream.is_untouched(mark))
+
+    def test_challenges_name_the_metadata(self):
+        metadata = f'resource_metadata="https://gw.example{WELL_KNOWN}/mcp"'
+        response = self.ask("POST", "/mcp", MESSAGE, CALL)
+        self.assertEqual(401, response.status)
+        self.assertEqual([f"Bearer {metadata}"], response.all("WWW-Authenticate"))
+        response = self.ask("POST", "/mcp", MESSAGE, CALL, self.token + "x")
+        self.assertEqual(401, response.status)
+        self.assertEqual([f'Bearer {metadata}, error="invalid_token"'],
+                         response.all("WWW-Authenticate"))
+
+    def test_step_up_names_the_scopes_that_would_do(self):
+        token = self.door.token(tokens.user(scp="mcp.read"))
+        mark = self.door.upstream.mark()
+        response = self.ask("POST", "/mcp", MESSAGE, CALL, token)
+        self.assertEqual(403, response.status, response.body)
+        self.assertEqual(
+            [f'Bearer error="insufficient_scope", scope="{RESOURCE}/mcp.write", '
+             f'resource_metadata="https://gw.example{WELL_KNOWN}/mcp", '
+             'error_description="The token does not carry what this operation needs"'],
+            response.all("WWW-Authenticate"))
+        self.assertTrue(self.door.upstream.is_untouched(mark))
+
+    def test_pages_of_other_origins_are_refused(self):
+        for origin in ("https://evil.example", "null", "http://gw.example", APP + "/",
+                       APP + ".evil.example"):
+            with self.subTest(origin=origin):
+                response = self.ask("POST", "/mcp", [("Origin", origin), *MESSAGE], CALL,
+                                    self.token)
+                self.assertEqual(403, response.status)
+                self.assertEqual([], response.all("Access-Control-Allow-Origin"))
+                self.assertEqual([], response.all("WWW-Authenticate"))
+        for origin in (APP, "https://gw.example"):
+            with self.subTest(origin=origin):
+                response = self.ask("POST", "/mcp", [("Origin", origin), *MESSAGE], CALL)
+                self.assertEqual(401, response.status)
+                self.assertEqual(origin, response.one("Access-Control-Allow-Origin"))
+                self.assertEqual("Origin", response.one("Vary"))
+                self.assertIn("www-authenticate", response.one("Access-Control-Expose-Headers"))
+
+    def test_preflight_allows_what_the_protocol_needs(self):
+        asked = [("Origin", APP), ("Access-Control-Request-Method", "POST"),
+                 ("Access-Control-Request-Headers", "authorization, mcp-param-region, x-other")]
+        response = self.ask("OPTIONS", "/mcp", asked)
+        self.assertEqual(204, response.status)
+        allowed = response.one("Access-Control-Allow-Headers")
+        for name in ("authorization", "mcp-session-id", "mcp-method", "mcp-param-region"):
+            self.assertIn(name, allowed)
+        self.assertNotIn("x-other", allowed)
+
+
+class Facade(SignInCase):
+    mcp = {"facade": {"client_id": CLIENT, "redirect_uris": ["http://127.0.0.1/cb"]}}
+
+    @classmethod
+    def change_config(cls, config, door):
+        super().change_config(config, door)
+        authority = door.authority
+        plain = authority.answer
+        cls.forms, cls.answers = [], []
+
+        def answer(path, handler):
+            if not path.endswith("/oauth2/v2.0/token"):
+                return plain(path, handler)
+            cls.forms.append(handler.body.decode())
+            if cls.answers:
+                return cls.answers.pop()
+            body = json.dumps({"token_type": "Bearer", "access_token": "a" * 3000,
+                               "refresh_token": CANARY}).encode()
+            return 200, body, JSON_TYPE
+        authority.answer = answer
+
+    def post(self, form):
+        return self.ask("POST", "/token", [FORM], urllib.parse.urlencode(form).encode())
+
+    def test_metadata_leads_through_here(self):
+        server = self.get_json("/.well-known/oauth-authorization-server")
+        self.assertEqual(server, self.get_json("/.well-known/openid-configuration"))
+        self.assertEqual([server["issuer"]], self.get_json(WELL_KNOWN)["authorization_servers"])
+        self.assertEqual("https://gw.example", server["issuer"])
+        self.assertEqual(["S256"], server["code_challenge_methods_supported"])
+        for page in ("authorization", "token", "registration"):
+            self.assertTrue(server[page + "_endpoint"].startswith("https://gw.example/"))
+
+    def test_browsers_go_on_without_the_resource(self):
+        query = urllib.parse.urlencode({**QUERY, "resource": RESOURCE})
+        response = self.ask("GET", "/authorize?" + query)
+        self.assertEqual(302, response.status, response.body)
+        base, _, passed = response.one("Location").partition("?")
+        self.assertEqual(f"{self.door.authority.url}/{tokens.TENANT}/oauth2/v2.0/authorize", base)
+        self.assertEqual(QUERY, dict(urllib.parse.parse_qsl(passed)))
+
+    def test_nobody_is_redirected_elsewhere(self):
+        for change in ({"redirect_uri": "https://evil.example/cb"}, {"client_id": tokens.TENANT},
+                       {"redirect_uri": "http://127.0.0.1:1@evil.example/cb"},
+                       {"code_challenge_method": "plain"}, {"response_type": "token"}):
+            with self.subTest(change=change):
+                response = self.ask("GET", "/authorize?" + urllib.parse.urlencode({**QUERY, **change}))
+                self.assertEqual(400, response.status)
+                self.assertEqual([], response.all("Location"))
+                self.assertIn("error", json.loads(response.body))
+        self.assertEqual(405, self.ask("POST", "/authorize", [FORM], b"").status)
+
+    def test_registration_gives_everybody_the_one_client(self):
+        headers = [("Content-Type", "application/json")]
+        response = self.ask("POST", "/register", headers,
+                            json.dumps({"redirect_uris": [BACK]}).encode())
+        self.assertEqual(201, response.status, response.body)
+        self.assertEqual(CLIENT, json.loads(response.body)["client_id"])
+        for body, status in ((b'{"redirect_uris":["https://evil.example/"]}', 400), (b"{", 400),
+                             (b" " * 16385, 413)):
+            with self.subTest(body=body[:40]):
+                self.assertEqual(status, self.ask("POST", "/register", headers, body).status)
+        response = self.ask("POST", "/register", [FORM], b"redirect_uris=x")
+        self.assertEqual(415, response.status)
+
+    def test_codes_become_tokens(self):
+        response = self.post({**CODE, "resource": RESOURCE})
+        self.assertEqual(200, response.status, response.body)
+        self.assertEqual(CANARY, json.loads(response.body)["refresh_token"])
+        self.assertEqual("no-store", response.one("Cache-Control"))
+        self.assertEqual(CODE, dict(urllib.parse.parse_qsl(self.forms[-1])))
+
+    def test_forms_in_pieces_and_several_on_one_connection(self):
+        body = urllib.parse.urlencode(CODE).encode()
+        with self.door.client() as client:
+            for coded in (False, True):
+                headers = [FORM, *([("Transfer-Encoding", "chunked")] if coded else [])]
+                data = raw.request("POST", "/token", headers, None if coded else body)
+                data += raw.chunked(body[:9], body[9:]) if coded else b""
+                response = client.exchange(data, "POST", split=50)
+                self.assertEqual(200, response.status, response.body)
+
+    def test_other_grants_reach_nobody(self):
+        before = len(self.forms)
+        for change in ({"grant_type": "client_credentials"}, {"client_id": tokens.TENANT},
+                       {"client_secret": "x"}, {"redirect_uri": "https://evil.example/cb"},
+                       {"code_verifier": "short"}):
+            with self.subTest(change=change):
+                self.assertEqual(400, self.post({**CODE, **change}).status)
+        self.assertEqual(before, len(self.forms))
+
+    def test_errors_pass_and_troubles_do_not(self):
+        wrong = json.dumps({"error": "invalid_grant"}).encode()
+        for given, status, error in (((400, wrong, JSON_TYPE), 400, "invalid_grant"),
+                                     ((500, wrong, JSON_TYPE), 502, "temporarily_unavailable"),
+                                     ((200, b"<html>", [("Content-Type", "text/html")]), 502,
+                                      "temporarily_unavailable"),
+                                     ((302, b"", [("Location", "http://127.0.0.1:1/")]), 502,
+                                      "temporarily_unavailable")):
+            with self.subTest(given=given[0], type=given[2]):
+                self.answers.append(given)
+                response = self.post(CODE)
+                self.assertEqual(status, response.status)
+                self.assertEqual(error, json.loads(response.body)["error"])
+
+    def test_nothing_of_it_is_written_down(self):
+        self.post(CODE)
+        self.ask("GET", "/authorize?" + urllib.parse.urlencode(QUERY))
+        self.settle_audit()
+        written = self.door.barkeep.audit_path.read_bytes()
+        self.assertIn(b'"/token"', written)
+        for secret in (CANARY, CODE["code"], CHALLENGE):
+            self.assertNotIn(secret.encode(), written)
+
+
+class Hurry(SignInCase):
+    mcp = {"facade": {"client_id": CLIENT}}
+
+    def test_one_address_signs_in_so_often_and_no_more(self):
+        body = json.dumps({"redirect_uris": [BACK]}).encode()
+        statuses = [self.ask("POST", "/register", [("Content-Type", "application/json")], body)
+                    for _ in range(70)]
+        self.assertEqual([201] * 60, [response.status for response in statuses[:60]])
+        self.assertEqual(429, statuses[-1].status)
+        self.assertGreater(int(statuses[-1].one("Retry-After")), 0)
+
+    def test_client_that_leaves_meanwhile_hurts_nobody(self):
+        self.door.authority.hold = threading.Event()
+        with self.door.client() as client:
+            client.send(raw.request("POST", "/token", [FORM],
+                                    urllib.parse.urlencode(CODE).encode()))
+            wait_until(lambda: any(path.endswith("/token")
+                                   for path in self.door.authority.fetches), "the form is there")
+        self.door.authority.hold.set()
+        self.door.authority.hold = None
+
+
+if __name__ == "__main__":
+    unittest.main()
