@@ -244,10 +244,9 @@ static bool slot_keeps_audiences(const struct config_entra *former, size_t forme
                                  const struct config_entra *next, size_t next_slot) {
     size_t former_issuer = key_slot_at(former, former_slot).issuer;
     size_t next_issuer = key_slot_at(next, next_slot).issuer;
-    return former_issuer == CONFIG_NONE
-               ? holds_all(&next->audiences, &former->audiences)
-               : holds_all(&next->issuers[next_issuer].audiences,
-                           &former->issuers[former_issuer].audiences);
+    return former_issuer == CONFIG_NONE ? holds_all(&next->audiences, &former->audiences)
+                                        : holds_all(&next->issuers[next_issuer].audiences,
+                                                    &former->issuers[former_issuer].audiences);
 }
 
 /* The caller's token is of an issuer, of a version and for an audience that are accepted still. */
