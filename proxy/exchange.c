@@ -158,6 +158,8 @@ static void exchange_forget_judgement(struct exchange *exchange) {
     exchange->decision = (struct decision){.credential = CONFIG_NONE};
     exchange->credential = NULL;
     exchange->target = NULL;
+    exchange->upstream_status = 0; /* what a target of the former rules answered */
+    exchange->upstream_begin_us = exchange->upstream_head_us = 0;
     exchange->address = 0;
     exchange->asked_for_keys = exchange->asked_for_groups = false;
     exchange->asked_for_credential = exchange->asked_for_assertion_key = false;

@@ -183,7 +183,7 @@ void exchange_end_for_drain(struct exchange *exchange);
 void exchange_end_if_revoked(struct exchange *exchange);
 /* True while it is judged by rules that are no longer in force. */
 bool exchange_is_of_former_rules(const struct exchange *exchange);
-/* Cuts an answer or a tunnel under way that the rules in force would not allow. */
+/* Cuts an answer, a tunnel or an upload under way that the rules in force would not allow. */
 void exchange_end_if_no_longer_allowed(struct exchange *exchange);
 /* Memory of finished exchanges. */
 void exchange_free_list(struct worker *worker);

@@ -116,8 +116,8 @@ static void write_mcp(struct json_out *out, const struct exchange *exchange) {
         return;
     }
     json_out_object_begin(out, "mcp");
-    write_optional(out, "method", mcp->message.method ? mcp->message.method->text : SLICE(""));
-    write_optional(out, "name", mcp->message.has_name ? mcp->message.name : SLICE(""));
+    write_optional(out, "method", mcp->question.method);
+    write_optional(out, "name", mcp->question.has_name ? mcp->question.name : SLICE(""));
     if (mcp->arguments_digest[0]) {
         json_out_array_begin(out, "arguments");
         for (size_t i = 0; i < mcp->argument_name_count; i++) {

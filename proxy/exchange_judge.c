@@ -243,14 +243,38 @@ bool exchange_mcp_is_granted(const struct exchange *exchange, const struct polic
     return decision.is_allowed;
 }
 
-/* The caller's token is of an issuer, and of a version, that are accepted still. */
+static bool holds_all(const struct config_strings *whole, const struct config_strings *part) {
+    for (size_t i = 0; i < part->count; i++) {
+        size_t j = 0;
+        while (j < whole->count && strcmp(part->items[i], whole->items[j]) != 0) {
+            j++;
+        }
+        if (j == whole->count) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* For which audience a token was is not remembered: all that were accepted have to be still. */
+static bool slot_keeps_audiences(const struct config_entra *former, size_t former_slot,
+                                 const struct config_entra *next, size_t next_slot) {
+    size_t former_issuer = key_slot_at(former, former_slot).issuer;
+    size_t next_issuer = key_slot_at(next, next_slot).issuer;
+    return former_issuer == CONFIG_NONE ? holds_all(&next->audiences, &former->audiences)
+                                        : holds_all(&next->issuers[next_issuer].audiences,
+                                                    &former->issuers[former_issuer].audiences);
+}
+
+/* The caller's token is of an issuer, of a version and for an audience that are accepted still. */
 static bool exchange_has_issuer_in(const struct exchange *exchange,
                                    const struct config_entra *entra) {
     const struct config_entra *former = &exchange_config(exchange)->entra;
     size_t count = key_slot_count(entra);
     for (size_t slot = 0; slot < count; slot++) {
         if (key_slot_is_used(entra, slot) &&
-            key_slot_is_same(former, exchange->identity->slot, entra, slot)) {
+            key_slot_is_same(former, exchange->identity->slot, entra, slot) &&
+            slot_keeps_audiences(former, exchange->identity->slot, entra, slot)) {
             return true;
         }
     }
@@ -285,6 +309,7 @@ static bool exchange_is_still_allowed(const struct exchange *exchange) {
     if (route == CONFIG_NONE || !exchange_knows_groups_for(exchange, rules->policy) ||
         !exchange_has_issuer_in(exchange, &rules->config->entra) ||
         !exchange_caller_is_found_anew(exchange, rules->config) ||
+        (exchange->path.has_encoded_slash && !rules->config->routes[route].pass_encoded_slashes) ||
         (exchange->phase == PHASE_TUNNEL && !rules->config->routes[route].websocket) ||
         (exchange->mcp != NULL) != (rules->config->routes[route].mcp != NULL)) {
         return false;
@@ -293,9 +318,15 @@ static bool exchange_is_still_allowed(const struct exchange *exchange) {
     return decision.is_allowed;
 }
 
+/* The body is still on its way, however long that takes; nothing was answered. */
+static bool exchange_is_uploading(const struct exchange *exchange) {
+    return exchange->phase == PHASE_REQUEST && exchange->wrote_request_head &&
+           !exchange->upload.is_written && !exchange->upload_is_over;
+}
+
 void exchange_end_if_no_longer_allowed(struct exchange *exchange) {
-    if (exchange_is_streaming(exchange) && exchange->identity &&
-        !exchange_is_still_allowed(exchange)) {
+    if ((exchange_is_streaming(exchange) || exchange_is_uploading(exchange)) &&
+        exchange->identity && !exchange_is_still_allowed(exchange)) {
         exchange_abort(exchange, ABORTED_BY_RELOAD);
     }
 }

@@ -310,6 +310,7 @@ void exchange_step_mcp_message(struct exchange *exchange) {
     if (is_post && !exchange_mcp_read_message(exchange)) {
         return;
     }
+    exchange_mcp_note_question(exchange);
     if (!exchange_mcp_open_session(exchange) || (is_post && !exchange_mcp_prepare(exchange))) {
         return;
     }
@@ -321,7 +322,6 @@ void exchange_step_mcp_message(struct exchange *exchange) {
         exchange->request.body = BODY_LENGTH;
         exchange->request.content_length = exchange_mcp_body(exchange).len;
     }
-    exchange_mcp_note_question(exchange);
     exchange_move(exchange, PHASE_AUTHORIZE);
 }
 

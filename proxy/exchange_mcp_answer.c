@@ -55,6 +55,9 @@ static enum mcp_answer_media media_of(const struct h1_response *response) {
             media = MCP_ANSWER_EVENTS;
         }
     }
+    if (count == 0 && response->status == 202) { /* in chunks although there are none */
+        return MCP_ANSWER_JSON;
+    }
     return count == 1 ? media : MCP_ANSWER_OTHER;
 }
 
@@ -263,8 +266,9 @@ static bool exchange_mcp_filter(struct exchange *exchange, struct slice bytes, b
         mcp->answer_is_over = is_last;
         return true;
     case MCP_FILTER_MALFORMED:
-        if (exchange->phase == PHASE_MCP_ANSWER && exchange->response.status >= 400) {
-            buf_clear(&mcp->answer); /* a page that is no message: its status is what counts */
+        if (exchange->phase == PHASE_MCP_ANSWER &&
+            (exchange->response.status == 202 || exchange->response.status >= 400)) {
+            buf_clear(&mcp->answer); /* no message: the status is what counts */
             mcp->answer_is_over = true;
             return true;
         }

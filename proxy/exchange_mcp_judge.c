@@ -59,7 +59,15 @@ void exchange_mcp_forget_message(struct exchange *exchange) {
     mcp->question.json = NULL;
     mcp->question.arguments = JSON_TEXT_NONE;
     mcp->question.is_any_arguments = true;
+    const struct mcp_message read = mcp->message;
+    char *name = arena_strdup_slice(&exchange->arena, read.name);
     mcp_message_done(&mcp->message);
+    mcp->message.kind = read.kind;
+    mcp->message.era = read.era;
+    mcp->message.method = read.method;
+    mcp->message.has_name = read.has_name;
+    mcp->message.name = slice_of_str(name ? name : "");
+    mcp->question.name = mcp->message.name;
     buf_wipe(&mcp->body);
     buf_wipe(&mcp->rewritten);
 }

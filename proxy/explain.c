@@ -94,8 +94,8 @@ static const char *member(const json_t *line, const char *name, const char *othe
     return text ? text : otherwise;
 }
 
-/* {"id", "method", "target", "host", "client", "token"}: all but method and target may be missing.
- */
+/* {"id", "method", "target", "host", "client", "token", "body"}: all but method and target may be
+ * missing. */
 static bool explain_line(const struct explain_ground *ground, const json_t *line) {
     struct explain_question question = {
         .method = member(line, "method", NULL),
@@ -104,8 +104,13 @@ static bool explain_line(const struct explain_ground *ground, const json_t *line
         .client = member(line, "client", NULL),
         .token = slice_of_str(member(line, "token", "")),
     };
+    const json_t *body = json_object_get(line, "body");
     const char *id = member(line, "id", "");
     struct explanation explanation;
+    if (json_is_string(body)) {
+        question.has_body = true;
+        question.body = slice_of(json_string_value(body), json_string_length(body));
+    }
     if (!question.method || !question.target || !is_one_line(question.method) ||
         !is_one_line(question.target) || !is_one_line(question.host) ||
         (question.client && !parse_client(question.client, question.client_address)) ||

@@ -24,7 +24,9 @@ static inline void head_write(struct head_writer *writer, struct slice text) {
         writer->overflowed = true;
         return;
     }
-    memcpy(writer->at, text.ptr, text.len);
+    if (text.len) { /* an empty slice may point nowhere */
+        memcpy(writer->at, text.ptr, text.len);
+    }
     writer->at += text.len;
 }
 #define HEAD_WRITE_LITERAL(writer, literal) head_write((writer), SLICE(literal))

@@ -208,8 +208,8 @@ static uint64_t sweep(struct exchange *exchange, uint64_t now_ms) {
     return now_ms + RULE_SWEEP_MS;
 }
 
-/* Requests finish under the rules they began with; what still streams a moment later does so only
- * if the rules in force allow it too. */
+/* Requests finish under the rules they began with; what still streams, up or down, a moment later
+ * does so only if the rules in force allow it too. */
 static void on_rule_sweep(struct loop_timer *timer) {
     struct worker *worker = timer->owner;
     uint64_t now_ms = loop_now_ms(worker->loop);

@@ -56,6 +56,7 @@ def complaints(text):
         path = pathlib.Path(folder, "case.yaml")
         path.write_text(text, encoding="utf-8")
         pathlib.Path(folder, "revoked.list").touch()
+        pathlib.Path(folder, "pins.json").write_text('{"format": 1, "tools": {}}', encoding="utf-8")
         pair = pem()
         key, end, certificate = pair.partition(b"-----END PRIVATE KEY-----\n")
         for name, data in (("gw.pem", certificate), ("gw.key", key + end), ("other.pem", pem()), ("callers.pem", pem())):

@@ -44,6 +44,7 @@ class Barkeep:
         self.program = None  # the one under test, unless a copy has to do
         self.prefix = []  # words of a program that runs barkeep: other limits, another user
         self.environment = None  # added to what every test gives it
+        self.options = []  # of `serve`
 
     def write_config(self, config):
         text = config if isinstance(config, str) else json.dumps(config, indent=1)
@@ -52,7 +53,7 @@ class Barkeep:
 
     def start(self, wait_ready=True, env=None):
         program = self.program or process.barkeep_binary()
-        argv = [*self.prefix, program, "serve", "-c", self.config_path]
+        argv = [*self.prefix, program, "serve", "-c", self.config_path, *self.options]
         self.process = process.Process(argv, self.folder, self.name, env or self.environment)
         wait_until(self._is_up, f"{self.name} listens", 20)
         if wait_ready:

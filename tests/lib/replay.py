@@ -2,7 +2,7 @@
 """Asks `barkeep explain` about requests that a barkeep has answered, and compares with its audit lines:
 one decision, one explanation.
 
-    tests/lib/replay.py CONFIG AUDIT REQUESTS     REQUESTS: lines of {"id", "method", "target", "host", "token"}
+    tests/lib/replay.py CONFIG AUDIT REQUESTS     REQUESTS: lines of {"id", "method", "target", "host", "token", "body"}
 
 What judgement alone decides is compared: reason, rule, route, credential, rules under shadow. A request that judgement let
 through and something later refused (an upstream, a vault, a rate) must be allowed by the explanation."""
@@ -29,11 +29,12 @@ AFTER_RULES = {"rate_limited", "upstream_unreachable", "upstream_protocol", "ups
                "body_malformed"}
 REQUEST_LINE = re.compile(rb"([!-~]+) ([!-~]+) HTTP/1\.1")
 LIMIT = 4000  # requests kept of one door
+BODY_LIMIT = 65536  # bytes of a message that is asked about
 
 
 def read_request(data):
     """What a raw request asks, if it is one that a command line can ask too; else None."""
-    head, end, _ = data.partition(b"\r\n\r\n")
+    head, end, body = data.partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
     match = REQUEST_LINE.fullmatch(lines[0])
     fields = [line.partition(b":") for line in lines[1:]]
@@ -45,7 +46,21 @@ def read_request(data):
     if len(values.get("host", [])) != 1:
         return None
     return {"method": match[1].decode(), "target": match[2].decode(), "host": values["host"][0],
-            "fields": values}
+            "fields": values, "body": body if "content-length" in values else None}
+
+
+def body_of(asked, line):
+    """The message that a line about an MCP server speaks of; None where there was none, False when it
+    cannot be asked about."""
+    if not line.get("mcp") or asked["method"] != "POST":
+        return None
+    body = asked.get("body")
+    if isinstance(body, str):
+        return body
+    try:
+        return body.decode() if body and len(body) <= BODY_LIMIT and b"\0" not in body else False
+    except UnicodeDecodeError:
+        return False
 
 
 def token_of(asked, header):
@@ -131,11 +146,13 @@ def explain_all(config_path, questions):
 
 
 def question_about(line, asked, header):
-    token = token_of(asked, header)
-    if token is None:
+    token, body = token_of(asked, header), body_of(asked, line)
+    if token is None or body is False:
         return None
     question = {"id": line["id"], "method": asked["method"], "target": asked["target"],
                 "host": asked["host"], "token": token}
+    if body is not None:
+        question["body"] = body
     if address(line):
         question["client"] = address(line)
     return question

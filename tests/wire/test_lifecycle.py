@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Start, drain, stop: signals and exit codes (CASES.md K 220, 221, 231)."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -249,15 +250,28 @@ class ConnectionLimit(WireCase):
         return response.status == 200
 
 
+PIPES_OF_A_WORKER = 8
+
+
 class NothingIsLost(WireCase):
     """Case 228: whatever phase a client aborts in, descriptors and connections come back."""
 
+    def links(self):
+        """What the descriptors lead to."""
+        folder = f"/proc/{self.door.barkeep.process.pid}/fd"
+        for name in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                yield os.readlink(f"{folder}/{name}")
+
     def held(self):
-        """Descriptors that are not idle upstream connections."""
+        """Descriptors that are neither idle upstream connections nor pipes for long bodies."""
         samples = self.door.barkeep.metrics()
         idle = sum(value for name, value in samples.items()
                    if name.startswith("barkeep_upstream_connections") and 'state="idle"' in name)
-        return len(os.listdir(f"/proc/{self.door.barkeep.process.pid}/fd")) - idle
+        return sum(not link.startswith("pipe:") for link in self.links()) - idle
+
+    def pipes(self):
+        return sum(link.startswith("pipe:") for link in self.links())
 
     def test_aborted_requests_leave_nothing_behind(self):
         endless = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nxyz"
@@ -272,7 +286,7 @@ class NothingIsLost(WireCase):
         phases = [b"", b"GET /pub", upload, upload + b"12345", upload + b"1234567890",
                   raw.request("GET", "/public/stream", token=self.token), b"nonsense\r\n\r\n",
                   raw.request("GET", "/public/x")]
-        base = self.held()
+        base, before = self.held(), self.pipes()
         for number in range(400):
             client = self.door.client()
             client.send(phases[number % len(phases)])
@@ -283,6 +297,8 @@ class NothingIsLost(WireCase):
         self.wait_for(lambda: self.door.barkeep.metrics()["barkeep_connections"] == 0,
                       "no connection is left", 20)
         self.wait_for(lambda: self.held() <= base + 2, "no descriptor is lost", 20)
+        # kept for the next long body, two descriptors each
+        self.assertLessEqual(self.pipes(), before + 2 * PIPES_OF_A_WORKER * os.cpu_count())
 
 
 class Concurrency(WireCase):

@@ -250,8 +250,23 @@ class Facade(SignInCase):
         for secret in (CANARY, CODE["code"], CHALLENGE):
             self.assertNotIn(secret.encode(), written)
 
+    def test_client_that_leaves_meanwhile_hurts_nobody(self):
+        authority = self.door.authority
+        before = len(authority.fetches)
+        authority.hold = threading.Event()
+        with self.door.client() as client:
+            client.send(raw.request("POST", "/token", [FORM],
+                                    urllib.parse.urlencode(CODE).encode()))
+            wait_until(lambda: any(path.endswith("/oauth2/v2.0/token")
+                                   for path in authority.fetches[before:]), "the form is there")
+        hold, authority.hold = authority.hold, None
+        hold.set()
+        self.assertEqual(200, self.post(CODE).status)
+
 
 class Hurry(SignInCase):
+    """Alone: it uses up what its address has."""
+
     mcp = {"facade": {"client_id": CLIENT}}
 
     def test_one_address_signs_in_so_often_and_no_more(self):
@@ -261,16 +276,6 @@ class Hurry(SignInCase):
         self.assertEqual([201] * 60, [response.status for response in statuses[:60]])
         self.assertEqual(429, statuses[-1].status)
         self.assertGreater(int(statuses[-1].one("Retry-After")), 0)
-
-    def test_client_that_leaves_meanwhile_hurts_nobody(self):
-        self.door.authority.hold = threading.Event()
-        with self.door.client() as client:
-            client.send(raw.request("POST", "/token", [FORM],
-                                    urllib.parse.urlencode(CODE).encode()))
-            wait_until(lambda: any(path.endswith("/token")
-                                   for path in self.door.authority.fetches), "the form is there")
-        self.door.authority.hold.set()
-        self.door.authority.hold = None
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import test_groups
 import test_issuers
 import test_reload
 import wire  # noqa: F401
-from lib import tokens
+from lib import raw, tokens
 from lib.certificates import CertificateAuthority
 from lib.net import patient
 
@@ -102,6 +102,74 @@ class Issuers(Streaming):
 
     def test_streams_end_of_tokens_whose_version_is_no_longer_taken(self):
         self.check(lambda config: config["entra"].update(token_versions=[1]), ["own", "other"])
+
+
+class Audiences(Streaming):
+    def test_streams_end_when_an_audience_is_no_longer_taken(self):
+        client = self.stream("/public")
+        self.change(lambda config: config["entra"].update(audience=[tokens.API_URI]))
+        self.check_cut(client)
+
+    def test_and_go_on_when_another_is_taken_too(self):
+        client = self.stream("/public")
+        self.change(lambda config: config["entra"]["audience"].append("api://another"))
+        self.assertFalse(self.is_cut(client, 2))
+
+
+class Slashes(Streaming):
+    @classmethod
+    def change_config(cls, config, door):
+        config["routes"][0]["encoded_slashes"] = "pass"
+
+    def refuse_slashes(self):
+        self.change(lambda config: config["routes"][0].pop("encoded_slashes"))
+
+    def test_streams_end_when_encoded_slashes_are_no_longer_taken(self):
+        client = self.stream("/public/a%2Fb")
+        self.refuse_slashes()
+        self.check_cut(client)
+
+    def test_and_go_on_without_one(self):
+        client = self.stream("/public/a")
+        self.refuse_slashes()
+        self.assertFalse(self.is_cut(client, 2))
+
+
+class Uploads(Streaming):
+    """A body that is still on its way."""
+
+    def upload(self, target):
+        mark = self.door.upstream.mark()
+        client = self.door.client()
+        self.addCleanup(client.close)
+        client.send(raw.request("POST", target, [("Content-Length", "100000")], token=self.token))
+        client.send(b"x")
+        self.door.upstream.wait_for_request(mark)
+        return client
+
+    def goes_on(self, client, seconds):
+        """Trickles for so long."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            client.send(b"x")
+            if client.is_refused_to_send or self.is_cut(client, 0.05):
+                return False
+        return True
+
+    def test_an_upload_ends_that_is_no_longer_allowed(self):
+        client = self.upload("/public/upload")
+        self.assertTrue(self.goes_on(client, 0.3))
+        self.change(test_reload.without_rules)
+        self.assertFalse(self.goes_on(client, patient(test_reload.WITHIN_SECONDS)))
+        self.wait_for(lambda: [line for line in self.door.audit.requests()
+                               if line["path"] == "/public/upload"], "its line")
+        line = [line for line in self.door.audit.requests() if line["path"] == "/public/upload"][0]
+        self.assertEqual(("reload", 0), (line["aborted"], line["status"]))
+
+    def test_and_goes_on_while_it_is_allowed(self):
+        client = self.upload("/public/upload2")
+        self.change(lambda config: config.update(drain="6s"))
+        self.assertTrue(self.goes_on(client, 2))
 
 
 class Groups(Streaming, test_groups.GroupCase):
