@@ -166,6 +166,12 @@ static void exchange_forget_judgement(struct exchange *exchange) {
     exchange->asked_for_certificate = exchange->found_target = false;
 }
 
+void exchange_judge_anew(struct exchange *exchange) {
+    exchange_take_snapshot(exchange);
+    exchange_forget_judgement(exchange);
+    exchange_move(exchange, PHASE_ROUTE);
+}
+
 void exchange_on_want_done(struct exchange *exchange) {
     exchange->want = NULL;
     if (exchange->phase == PHASE_OWN_PAGE) { /* it has what it waited for */

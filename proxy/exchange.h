@@ -22,7 +22,8 @@
     X(PHASE_OWN_PAGE, "own_page", TO(PHASE_REFUSE) | TO(PHASE_DONE))                               \
     X(PHASE_AUTHENTICATE, "authenticate",                                                          \
       TO(PHASE_WAIT_KEYS) | TO(PHASE_MCP_MESSAGE) | TO(PHASE_AUTHORIZE) | TO(PHASE_REFUSE))        \
-    X(PHASE_MCP_MESSAGE, "mcp_message", TO(PHASE_AUTHORIZE) | TO(PHASE_REFUSE) | TO(PHASE_DONE))   \
+    X(PHASE_MCP_MESSAGE, "mcp_message",                                                            \
+      TO(PHASE_ROUTE) | TO(PHASE_AUTHORIZE) | TO(PHASE_REFUSE) | TO(PHASE_DONE))                   \
     X(PHASE_WAIT_KEYS, "wait_keys", TO(PHASE_ROUTE) | TO(PHASE_AUTHENTICATE) | TO(PHASE_REFUSE))   \
     X(PHASE_AUTHORIZE, "authorize",                                                                \
       TO(PHASE_WAIT_GROUPS) | TO(PHASE_CREDENTIAL) | TO(PHASE_REFUSE))                             \
@@ -192,6 +193,8 @@ void exchange_free_list(struct worker *worker);
 
 /* The only function that changes the phase. */
 void exchange_move(struct exchange *exchange, enum phase to);
+/* Nothing of the judgement so far holds: moves to PHASE_ROUTE under the rules in force. */
+void exchange_judge_anew(struct exchange *exchange);
 /* Moves to PHASE_REFUSE, or cuts the connection when the response has begun. `http_status` 0 means
  * the reason's own. */
 void exchange_refuse(struct exchange *exchange, enum reason reason, int http_status,

@@ -76,6 +76,11 @@ void exchange_step_route(struct exchange *exchange) {
                         "the body is larger than this route takes");
         return;
     }
+    if (!route->mcp && exchange->mcp) {
+        exchange_refuse(exchange, REASON_OVERLOADED, 0,
+                        "the configuration changed while the message arrived; send it again");
+        return;
+    }
     if (route->mcp && !exchange_mcp_admits(exchange)) {
         return;
     }

@@ -307,6 +307,10 @@ void exchange_step_mcp_message(struct exchange *exchange) {
         }
     }
     loop_timer_cancel(exchange->worker->loop, &exchange->timer);
+    if (exchange_is_of_former_rules(exchange)) { /* changed while the message arrived */
+        exchange_judge_anew(exchange);
+        return;
+    }
     if (is_post && !exchange_mcp_read_message(exchange)) {
         return;
     }
