@@ -55,8 +55,8 @@ static enum mcp_answer_media media_of(const struct h1_response *response) {
             media = MCP_ANSWER_EVENTS;
         }
     }
-    if (count == 0 && response->status == 202) { /* in chunks although there are none */
-        return MCP_ANSWER_JSON;
+    if (count == 0 && response->status < 300) {
+        return MCP_ANSWER_JSON; /* it has to be empty, as servers put nothing into chunks */
     }
     return count == 1 ? media : MCP_ANSWER_OTHER;
 }
@@ -267,8 +267,8 @@ static bool exchange_mcp_filter(struct exchange *exchange, struct slice bytes, b
         return true;
     case MCP_FILTER_MALFORMED:
         if (exchange->phase == PHASE_MCP_ANSWER &&
-            (exchange->response.status == 202 || exchange->response.status >= 400)) {
-            buf_clear(&mcp->answer); /* no message: the status is what counts */
+            (exchange->download.moved == 0 || exchange->response.status >= 400)) {
+            buf_clear(&mcp->answer); /* nothing, or a page that is no message: its status counts */
             mcp->answer_is_over = true;
             return true;
         }

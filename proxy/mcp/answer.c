@@ -36,11 +36,10 @@ static void end_error(struct buf *out) {
     buf_append_str(out, "}}");
 }
 
-static void write_revisions(struct json_out *json, const struct config_mcp *mcp,
-                            struct slice requested) {
+static void write_revisions(struct json_out *json, unsigned supported, struct slice requested) {
     json_out_array_begin(json, "supported");
     for (size_t i = 0; i < sizeof revisions / sizeof *revisions; i++) {
-        if (mcp->revisions & revisions[i].revision) {
+        if (supported & revisions[i].revision) {
             json_out_cstr(json, NULL, revisions[i].text);
         }
     }
@@ -65,7 +64,8 @@ void mcp_write_refusal(struct buf *out, const struct config_mcp *mcp,
     json_out_init(&json, out);
     json_out_object_begin(&json, NULL);
     if (refusal->code == MCP_CODE_UNSUPPORTED_VERSION) {
-        write_revisions(&json, mcp, refusal->requested_revision);
+        write_revisions(&json, refusal->supported ? refusal->supported : mcp->revisions,
+                        refusal->requested_revision);
     }
     write_why(&json, why);
     json_out_object_end(&json);

@@ -218,8 +218,11 @@ static bool read_modern(const struct reading *reading, uint32_t claim) {
         return refuse_mismatch(
             reading, "Bad Request: the MCP-Protocol-Version header and the body disagree");
     }
-    if ((mcp_revision_of(revision) & reading->mcp->revisions & MCP_REVISION_2026_07_28) == 0) {
-        return refuse_revision(reading, revision);
+    unsigned claimable = reading->mcp->revisions & MCP_REVISION_2026_07_28;
+    if ((mcp_revision_of(revision) & claimable) == 0) {
+        refuse_revision(reading, revision);
+        reading->refusal->supported = claimable;
+        return false;
     }
     if (!reading->says_revision) {
         return refuse_mismatch(reading,

@@ -51,6 +51,7 @@ struct mcp_refusal {
     const char *message;             /* fixed text: nothing of the input */
     struct slice id;                 /* to answer to; empty: null */
     struct slice requested_revision; /* MCP_CODE_UNSUPPORTED_VERSION */
+    unsigned supported; /* with it, of enum config_mcp_revision; 0: all that the route serves */
 };
 
 void mcp_message_init(struct mcp_message *message);
