@@ -242,10 +242,11 @@ class Facade(SignInCase):
                 self.assertEqual(error, json.loads(response.body)["error"])
 
     def test_nothing_of_it_is_written_down(self):
-        self.post(CODE)
-        self.ask("GET", "/authorize?" + urllib.parse.urlencode(QUERY))
-        self.settle_audit()
-        written = self.door.barkeep.audit_path.read_bytes()
+        asked = [self.post(CODE), self.ask("GET", "/authorize?" + urllib.parse.urlencode(QUERY))]
+        path = self.door.barkeep.audit_path
+        wait_until(lambda: all(response.request_id.encode() in path.read_bytes()
+                               for response in asked), "both are in the audit")
+        written = path.read_bytes() + self.door.barkeep.process.stderr().encode()
         self.assertIn(b'"/token"', written)
         for secret in (CANARY, CODE["code"], CHALLENGE):
             self.assertNotIn(secret.encode(), written)
