@@ -291,6 +291,9 @@ void exchange_on_tunnel_timer(struct exchange *exchange);
 bool exchange_mcp_admits(struct exchange *exchange);
 /* What the rules are asked about the message. */
 const struct policy_mcp *exchange_mcp_question(const struct exchange *exchange);
+/* And about what it refers to, one after the other. False: there are no more. */
+bool exchange_mcp_reference_at(const struct exchange *exchange, size_t index,
+                               struct policy_mcp *out_asked);
 /* The message as it goes to the server; the body that the upstream gets. */
 bool exchange_mcp_has_body(const struct exchange *exchange);
 struct slice exchange_mcp_body(const struct exchange *exchange);

@@ -235,10 +235,20 @@ static void exchange_ask_about(const struct exchange *exchange, const struct rul
     policy_decide(rules->policy, &question, NULL, out_decision);
 }
 
+/* A message has to be granted, and all that it refers to: what is not decides. */
 static void exchange_ask(const struct exchange *exchange, const struct ruleset *rules, size_t route,
                          struct slice below, struct decision *out_decision) {
+    struct decision decision;
+    struct policy_mcp reference;
     exchange_ask_about(exchange, rules, route, below, exchange_mcp_question(exchange),
                        out_decision);
+    for (size_t i = 0;
+         out_decision->is_allowed && exchange_mcp_reference_at(exchange, i, &reference); i++) {
+        exchange_ask_about(exchange, rules, route, below, &reference, &decision);
+        if (!decision.is_allowed) {
+            *out_decision = decision;
+        }
+    }
 }
 
 bool exchange_mcp_is_granted(const struct exchange *exchange, const struct policy_mcp *mcp) {

@@ -5,6 +5,7 @@
 #include "core/json_canonical.h"
 #include "proxy/exchange_mcp.h"
 #include "proxy/mcp/pins.h"
+#include "proxy/mcp/reference.h"
 #include "proxy/rate_limiter.h"
 
 enum { SESSION_WINDOW_MS = 24 * 3600 * 1000 };
@@ -67,6 +68,9 @@ void exchange_mcp_forget_message(struct exchange *exchange) {
     mcp->message.method = read.method;
     mcp->message.has_name = read.has_name;
     mcp->message.name = slice_of_str(name ? name : "");
+    mcp->message.completes = read.completes;
+    mcp->message.listen_uris = read.listen_uris;
+    mcp->message.listen_count = read.listen_count;
     mcp->question.name = mcp->message.name;
     buf_wipe(&mcp->body);
     buf_wipe(&mcp->rewritten);
@@ -76,27 +80,10 @@ const struct policy_mcp *exchange_mcp_question(const struct exchange *exchange) 
     return exchange->mcp ? &exchange->mcp->question : NULL;
 }
 
-/* May the caller do `method` with `name`? */
-static bool exchange_mcp_may_do(const struct exchange *exchange, struct slice method,
-                                struct slice name) {
-    const struct policy_mcp mcp = {.method = method,
-                                   .gate = POLICY_MCP_NAME,
-                                   .has_name = true,
-                                   .name = name,
-                                   .arguments = JSON_TEXT_NONE};
-    return exchange_mcp_is_granted(exchange, &mcp);
-}
-
-/* What a message refers to beside its own name: resources that it listens to, what it completes. */
-static bool exchange_mcp_may_refer(const struct exchange *exchange) {
-    const struct mcp_message *message = &exchange->mcp->message;
-    for (size_t i = 0; i < message->listen_count; i++) {
-        if (!exchange_mcp_may_do(exchange, SLICE("resources/read"), message->listen_uris[i])) {
-            return false;
-        }
-    }
-    return message->completes.len == 0 ||
-           exchange_mcp_may_do(exchange, message->completes, message->name);
+bool exchange_mcp_reference_at(const struct exchange *exchange, size_t index,
+                               struct policy_mcp *out_asked) {
+    const struct exchange_mcp *mcp = exchange->mcp;
+    return mcp && mcp->has_message && mcp_reference_at(&mcp->message, index, out_asked);
 }
 
 static bool is_tool_call(const struct mcp_message *message) {
@@ -135,11 +122,6 @@ static bool exchange_mcp_is_spent(struct exchange *exchange) {
 bool exchange_mcp_passes(struct exchange *exchange) {
     if (!exchange->mcp->has_message) {
         return true;
-    }
-    if (!exchange_mcp_may_refer(exchange)) {
-        exchange->decision.is_allowed = false;
-        exchange_refuse(exchange, REASON_NO_ROLE, 0, "no rule grants what the message refers to");
-        return false;
     }
     if (!exchange_mcp_is_pinned(exchange)) {
         exchange->decision.is_allowed = false;

@@ -2,6 +2,7 @@
  * caller has. */
 #include "core/buf.h"
 #include "proxy/explanation.h"
+#include "proxy/mcp/reference.h"
 #include "proxy/rule_words.h"
 
 enum { WORDS_BYTES_MAX = 64 << 10, LISTED_MAX = 8 };
@@ -210,6 +211,25 @@ static void on_rule(struct policy_trace *trace, const struct policy_step *step) 
     explanation->rule_count++;
 }
 
+/* What a message refers to has to be granted too: what is not decides. */
+static void ask_about_references(struct explanation *explanation, struct policy_question question) {
+    struct decision decision;
+    struct policy_mcp reference;
+    question.mcp = &reference;
+    for (size_t i = 0; explanation->decision.is_allowed && explanation->message &&
+                       mcp_reference_at(explanation->message, i, &reference);
+         i++) {
+        policy_decide(explanation->ground->policy, &question, NULL, &decision);
+        if (!decision.is_allowed) {
+            explanation->decision = decision;
+            explain_note(explanation, &explanation->notes, "reference",
+                         arena_printf(&explanation->arena,
+                                      "it refers to %.*s, for which %.*s is needed",
+                                      SLICE_ARGS(reference.name), SLICE_ARGS(reference.method)));
+        }
+    }
+}
+
 void explain_rules(struct explanation *explanation) {
     const struct explain_question *asked = explanation->question;
     const struct policy_question question = {
@@ -222,5 +242,6 @@ void explain_rules(struct explanation *explanation) {
     };
     struct rule_collector collector = {{on_rule}, explanation};
     policy_decide(explanation->ground->policy, &question, &collector.trace, &explanation->decision);
+    ask_about_references(explanation, question);
     explanation->has_decision = true;
 }
