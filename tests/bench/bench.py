@@ -20,13 +20,14 @@ import row_bodies  # noqa: E402
 import row_get  # noqa: E402
 import row_idle  # noqa: E402
 import row_latency  # noqa: E402
+import row_mcp  # noqa: E402
 import row_memory  # noqa: E402
 import row_start  # noqa: E402
 import row_tls  # noqa: E402
 import row_workers  # noqa: E402
 
 ROWS = {"get": row_get, "tls": row_tls, "latency": row_latency, "bodies": row_bodies, "idle": row_idle,
-        "workers": row_workers, "start": row_start, "memory": row_memory}
+        "workers": row_workers, "start": row_start, "memory": row_memory, "mcp": row_mcp}
 
 
 def versions():

@@ -30,9 +30,12 @@ def _arguments(url, token, connections, seconds):
     return ["-t1", f"-c{connections}", f"-d{seconds}s", "-H", f"Authorization: Bearer {token}", url]
 
 
-def load(peer, token, seconds, target=TARGET, connections=CONNECTIONS):
-    """As many requests as get through. Returns (requests, seconds)."""
-    return _count(_run(_arguments(peer.url + target, token, connections, seconds), seconds))
+def load(peer, token, seconds, target=TARGET, connections=CONNECTIONS, script=None):
+    """As many requests as get through. Returns (requests, seconds). `script`: a Lua file and its argument."""
+    arguments = _arguments(peer.url + target, token, connections, seconds)
+    if script:
+        arguments = ["-s", script[0], *arguments, "--", script[1]]
+    return _count(_run(arguments, seconds))
 
 
 def paced(peer, token, seconds, rate, target=TARGET, connections=CONNECTIONS):
