@@ -8,7 +8,7 @@
 
 enum {
     RESERVE_MAX = 128,
-    RESERVE_SHARE = 4,          /* of the limit, one in so many is held back, up to RESERVE_MAX */
+    RESERVE_SHARE = 4, /* of the limit, one in so many is held back, up to RESERVE_MAX */
     /* its loop, its mailbox and its pipes */
     DESCRIPTORS_PER_WORKER = 2 + 2 * PIPES_PER_WORKER,
     REFUSALS_SHARE = 8,

@@ -1,6 +1,6 @@
-/* Loaded before the C library (LD_PRELOAD): lets one call of one kind fail, as the test asks through
- * a page of memory that both map. Of the page's kind, the calls are counted while it is armed, and
- * the one numbered `fail_at` fails with `error`; with `lasting` all after it too. */
+/* Loaded before the C library (LD_PRELOAD): lets one call of one kind fail, as the test asks
+ * through a page of memory that both map. Of the page's kind, the calls are counted while it is
+ * armed, and the one numbered `fail_at` fails with `error`; with `lasting` all after it too. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -16,7 +16,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum kind { NOTHING, MEMORY, RECV, SEND, ACCEPT, CONNECT, SOCKET, EPOLL_CTL, EPOLL_WAIT, WRITE, READ, OPEN, RANDOM };
+enum kind {
+    NOTHING,
+    MEMORY,
+    RECV,
+    SEND,
+    ACCEPT,
+    CONNECT,
+    SOCKET,
+    EPOLL_CTL,
+    EPOLL_WAIT,
+    WRITE,
+    READ,
+    OPEN,
+    RANDOM
+};
 
 struct page {
     _Atomic uint32_t kind;
@@ -35,8 +49,8 @@ static struct page *page;
 __attribute__((constructor)) static void map_page(void) {
     const char *path = getenv("FAULT_PAGE");
     int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
-    void *mapped = fd < 0 ? MAP_FAILED
-                          : mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *mapped =
+        fd < 0 ? MAP_FAILED : mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     page = mapped == MAP_FAILED ? NULL : mapped;
     if (fd >= 0) {
         close(fd);
