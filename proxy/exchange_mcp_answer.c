@@ -73,9 +73,8 @@ static bool is_encoded(const struct h1_response *response) {
 
 /* Fields that a client may see of the server's: the rest is ours or nobody's. */
 static bool field_passes(const struct header *header) {
-    static const char *const passing[] = {"Content-Type",        "Cache-Control", "Retry-After",
-                                          "X-Accel-Buffering",   "Date",          "Allow",
-                                          "Mcp-Protocol-Version"};
+    static const char *const passing[] = {"Cache-Control", "Retry-After", "X-Accel-Buffering",
+                                          "Date",          "Allow",       "Mcp-Protocol-Version"};
     for (size_t i = 0; i < sizeof passing / sizeof *passing; i++) {
         if (is_named(header, passing[i])) {
             return !header->is_nominated;
@@ -110,19 +109,18 @@ static void write_session(struct exchange *exchange, struct slice session) {
     }
 }
 
-static void exchange_mcp_note_fields(struct exchange *exchange, bool has_body) {
+static void exchange_mcp_note_fields(struct exchange *exchange) {
     const struct h1_response *response = &exchange->response;
     bool has_date = false;
     buf_clear(&exchange->mcp->client_fields);
     exchange->mcp->phrase = arena_strdup_slice(&exchange->arena, response->phrase);
     for (size_t i = 0; i < response->header_count; i++) {
         const struct header *header = &response->headers[i];
-        bool is_type = is_named(header, "Content-Type");
         has_date |= header->id == HEADER_DATE;
         if (is_named(header, "Mcp-Session-Id")) {
             char *copy = arena_strdup_slice(&exchange->arena, header->value);
             write_session(exchange, slice_of_str(copy ? copy : ""));
-        } else if (field_passes(header) && (has_body || !is_type)) {
+        } else if (field_passes(header)) {
             write_field(&exchange->mcp->client_fields, header->name, header->value);
         }
     }
@@ -130,6 +128,13 @@ static void exchange_mcp_note_fields(struct exchange *exchange, bool has_body) {
         write_field(&exchange->mcp->client_fields, SLICE("Date"), worker_date(exchange->worker));
     }
     write_field(&exchange->mcp->client_fields, SLICE("X-Request-Id"), slice_of(exchange->id, 32));
+}
+
+/* What is sent whole is JSON. Nothing of what the server said beside the media type is repeated:
+ * both were read as UTF-8, and the client has to read them the same way. */
+static void write_type(struct head_writer *writer, bool is_whole) {
+    head_write_field(writer, SLICE("Content-Type"),
+                     is_whole ? SLICE("application/json") : SLICE("text/event-stream"));
 }
 
 /* `length` is known, or the body goes in chunks, or until the connection ends. */
@@ -147,6 +152,9 @@ static bool write_answer_head(struct exchange *exchange, bool has_length, uint64
     HEAD_WRITE_LITERAL(&writer, "\r\n");
     head_write(&writer, buf_slice(&exchange->mcp->client_fields));
     head_write(&writer, buf_slice(&exchange->mcp->cors));
+    if (!has_length || length > 0) {
+        write_type(&writer, has_length);
+    }
     if (has_length && exchange->response.status != 204) {
         HEAD_WRITE_LITERAL(&writer, "Content-Length: ");
         head_write_u64(&writer, length);
@@ -233,7 +241,7 @@ void exchange_begin_mcp_answer(struct exchange *exchange, size_t head_len) {
         exchange->download.scan = &exchange->leaks;
     }
     bool has_body = media == MCP_ANSWER_JSON || media == MCP_ANSWER_EVENTS;
-    exchange_mcp_note_fields(exchange, has_body);
+    exchange_mcp_note_fields(exchange);
     io_buffer_consume(&exchange->upstream->conn.in, head_len);
     exchange->response.header_count = 0; /* they lie in the buffer that now moves on */
     if (!has_body) {

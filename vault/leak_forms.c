@@ -198,9 +198,9 @@ static void put_json_ascii(struct leak_forms *forms, char c, const struct json_w
     put(forms, short_form ? &letters[short_form - plain] : &c, 1);
 }
 
-static void add_json(struct leak_forms *forms, struct slice value,
+static void put_json(struct leak_forms *forms, struct slice value,
                      const struct json_writer *writer) {
-    size_t begin = forms->len, step;
+    size_t step;
     for (struct slice rest = value; rest.len > 0; rest = slice_skip(rest, step)) {
         uint32_t code_point = 0;
         step = utf8_decode(rest, &code_point);
@@ -213,6 +213,31 @@ static void add_json(struct leak_forms *forms, struct slice value,
             put(forms, rest.ptr, step);
         }
     }
+}
+
+static void add_json(struct leak_forms *forms, struct slice value,
+                     const struct json_writer *writer) {
+    size_t begin = forms->len;
+    put_json(forms, value, writer);
+    keep_form(forms, begin);
+}
+
+/* JSON in a string of JSON, as tools' results are. */
+static void add_json_within_json(struct leak_forms *forms, struct slice value,
+                                 const struct json_writer *writer) {
+    size_t begin = forms->len;
+    put_json(forms, value, writer);
+    size_t end = forms->len;
+    for (size_t at = begin; at < end && !forms->failed; at++) {
+        char c = forms->bytes[at]; /* by value: they may move */
+        if (c == '"' || c == '\\')
+            put_text(forms, "\\");
+        put(forms, &c, 1);
+    }
+    if (forms->failed)
+        return;
+    memmove(forms->bytes + begin, forms->bytes + end, forms->len - end);
+    forms->len -= end - begin;
     keep_form(forms, begin);
 }
 
@@ -233,6 +258,13 @@ static void add_json_forms(struct leak_forms *forms, struct slice value) {
             add_json_sets(
                 forms, value,
                 (struct json_writer){.other_digits = other_digits[i], .has_slash = has_slash});
+    }
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t set = 0; set < 2; set++)
+            add_json_within_json(forms, value,
+                                 &(struct json_writer){.set = json_sets[set],
+                                                       .ascii_digits = hex_lower,
+                                                       .other_digits = other_digits[i]});
     }
 }
 

@@ -43,6 +43,8 @@ static const struct member_set member_sets[] = {
     [MCP_MEMBERS_LISTEN] = {{"resourceSubscriptions", "resourcesListChanged", "toolsListChanged",
                              "promptsListChanged"}},
     [MCP_MEMBERS_TASK] = {{"taskId"}},
+    [MCP_MEMBERS_RESULT] = {{"tools", "prompts", "resources", "resourceTemplates", "tasks",
+                             "inputRequests", "cacheScope", "_meta"}},
 };
 
 static char lower(char byte) {

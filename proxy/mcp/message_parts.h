@@ -40,7 +40,8 @@ enum mcp_members {
     MCP_MEMBERS_CAPABILITIES,
     MCP_MEMBERS_REF,
     MCP_MEMBERS_LISTEN,
-    MCP_MEMBERS_TASK
+    MCP_MEMBERS_TASK,
+    MCP_MEMBERS_RESULT /* what a filter looks for in it */
 };
 /* True when a member of `object` is called what one of the protocol's is called but for its case,
  * as readers that fold case (Go's encoding/json) would take it. JSON_TEXT_NONE has no members. */

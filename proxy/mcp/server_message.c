@@ -265,7 +265,8 @@ static enum mcp_server_verdict judge_response(struct mcp_server_message *message
         bool is_of_nothing = id == JSON_TEXT_NONE || is_kind(message, id, JSON_TEXT_NULL);
         return is_error && (has_id || is_of_nothing) ? MCP_SERVER_PASSES : MCP_SERVER_MALFORMED;
     }
-    if (error != JSON_TEXT_NONE || !has_id || !is_kind(message, result, JSON_TEXT_OBJECT)) {
+    if (error != JSON_TEXT_NONE || !has_id || !is_kind(message, result, JSON_TEXT_OBJECT) ||
+        mcp_has_look_alike(&message->json, result, MCP_MEMBERS_RESULT)) {
         return MCP_SERVER_MALFORMED;
     }
     if (asks_for_input(message, result) && !message->view->mcp->passes_server_requests) {
@@ -277,7 +278,8 @@ static enum mcp_server_verdict judge_response(struct mcp_server_message *message
 static enum mcp_server_verdict judge_object(struct mcp_server_message *message) {
     uint32_t method = member(message, 0, SLICE("method"));
     uint32_t id = member(message, 0, SLICE("id"));
-    if (!json_text_is(&message->json, member(message, 0, SLICE("jsonrpc")), SLICE("2.0"))) {
+    if (!json_text_is(&message->json, member(message, 0, SLICE("jsonrpc")), SLICE("2.0")) ||
+        mcp_has_look_alike(&message->json, 0, MCP_MEMBERS_TOP)) {
         return MCP_SERVER_MALFORMED;
     }
     if (method == JSON_TEXT_NONE) {
