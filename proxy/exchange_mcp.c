@@ -205,7 +205,9 @@ static bool exchange_mcp_read(struct exchange *exchange) {
                 exchange_refuse(exchange, REASON_OVERLOADED, 0, "out of memory");
                 return false;
             }
-            exchange_set_deadline(exchange, exchange_route(exchange)->idle_timeout_ms);
+            if (body_has_come_on(&mcp->reader, true)) {
+                exchange_set_deadline(exchange, exchange_route(exchange)->idle_timeout_ms);
+            }
             break;
         case BODY_PUMP_WAIT_SOURCE:
         case BODY_PUMP_WAIT_SINK:

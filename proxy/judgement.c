@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "proxy/h1_head.h"
+#include "proxy/mcp/resource.h"
 
 #define OWN_PAGE_PATH "/.well-known/barkeep/jwks.json"
 
@@ -35,6 +36,17 @@ struct judgement_refusal judgement_read_target(struct slice target, char *bytes,
     return refuse(REASON_PATH_AMBIGUOUS, "the path could be read in more than one way");
 }
 
+/* An MCP server is one resource: whatever else its upstream serves is not behind it. */
+static bool is_beside_mcp_server(const struct config_mcp *mcp, struct slice path,
+                                 struct slice below) {
+    struct mcp_resource resource;
+    if (!mcp || slice_eq(below, SLICE("/"))) {
+        return false;
+    }
+    path.len -= slice_ends_with(path, SLICE("/")) ? 1 : 0;
+    return !mcp_resource_read(mcp, &resource) || !slice_eq(path, resource.path);
+}
+
 struct judgement_refusal judgement_find_route(const struct config *config,
                                               const struct router *router, struct slice host,
                                               const struct request_path *path, size_t *out_route,
@@ -45,6 +57,9 @@ struct judgement_refusal judgement_find_route(const struct config *config,
     }
     if (path->has_encoded_slash && !config->routes[*out_route].pass_encoded_slashes) {
         return refuse(REASON_PATH_AMBIGUOUS, "%2F is not accepted on this route");
+    }
+    if (is_beside_mcp_server(config->routes[*out_route].mcp, path->text, *out_below)) {
+        return refuse(REASON_NO_ROUTE, "the MCP server of this route has another path");
     }
     return pass();
 }

@@ -16,6 +16,7 @@ from lib.net import patient
 CALL = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"search_docs","arguments":{}}}'
 MODERN_META = (b'"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",'
                b'"io.modelcontextprotocol/clientCapabilities":{}}')
+DEEP = "https://gw.example"
 JSON_RPC = (PARSE, INVALID, PARAMS, NOT_FORWARDED)
 
 
@@ -29,6 +30,8 @@ class Messages(McpCase):
         cls.add_mcp(config, door, "small", mcp={"max_body": "2KiB"})
         cls.add_mcp(config, door, "old", mcp={"revisions": [mcp.LEGACY]})
         cls.add_mcp(config, door, "new", mcp={"revisions": [mcp.MODERN]})
+        cls.add_mcp(config, door, "slow", timeouts={"idle": "1s"})
+        cls.add_mcp(config, door, "deep", mcp={"resource": f"{DEEP}/deep/server"})
 
     def refuse_bytes(self, body, status=400, code=JSON_RPC, era="legacy", target="/mcp", **options):
         """Whatever id it has: what was not understood is answered to null."""
@@ -369,6 +372,31 @@ class Messages(McpCase):
         for value in ("text/html", "application/json;q=0", "application/jsonx", ""):
             error = self.refuse_post(json.loads(CALL), 406, None, "content_type", Accept=value)
             self.assertEqual("Not Acceptable", error["response"].phrase)
+
+    def test_a_message_that_drips_is_not_waited_for(self):
+        """A byte now and then keeps no caller's room: a good stretch has to come in `idle`."""
+        head = mcp.post("/slow", b"", self.token, more=[("Content-Length", "100000")])
+        head = head.replace(b"Content-Length: 0\r\n", b"")
+        started = time.monotonic()
+        with self.door.client() as client:
+            client.send(head)
+            while not client.is_refused_to_send and time.monotonic() - started < patient(4):
+                client.send(b" ")
+                time.sleep(0.2)
+            self.assertTrue(client.is_refused_to_send, "it is waited for")
+
+    def test_nothing_beside_the_server_is_reached(self):
+        """One route, one server: neither what lies below it nor another of the upstream's paths."""
+        for target in ("/mcp/admin", "/mcp/x/", "/deep/server/admin", "/deep/other"):
+            for data in (mcp.post(target, CALL, self.token),
+                         mcp.session_request("GET", target, self.token),
+                         mcp.session_request("DELETE", target, self.token)):
+                with self.subTest(target=target, method=data.split(b" ")[0]):
+                    self.refuse_head(data, 404, "no_route")
+        for path in ("/mcp/", "/mcp/server", "/mcp/server/"):
+            self.door.upstream.on(path, self.server.play)
+        for target in ("/mcp/", "/deep", "/deep/server", "/deep/server/"):
+            self.good_call(target=target)
 
     def test_keep_alive_after_a_refused_message(self):
         """What was read whole does not end the connection."""
