@@ -39,9 +39,10 @@ static bool decode(char *bytes, size_t len, struct slice *out_text) {
     return true;
 }
 
+/* Without regard to case: Entra ID, too, takes REDIRECT_URI for redirect_uri. */
 static const struct oauth_field *find(const struct oauth_form *form, struct slice name) {
     for (size_t i = 0; i < form->count; i++) {
-        if (slice_eq(form->fields[i].name, name)) {
+        if (slice_eq_nocase(form->fields[i].name, name)) {
             return &form->fields[i];
         }
     }
@@ -118,7 +119,7 @@ void oauth_form_write(const struct oauth_form *form, const char *left_out, struc
         return;
     }
     for (size_t i = 0; i < form->count; i++) {
-        if (slice_eq_str(form->fields[i].name, left_out)) {
+        if (slice_eq_nocase(form->fields[i].name, slice_of_str(left_out))) {
             continue;
         }
         buf_append_str(out, is_first ? "" : "&");

@@ -188,6 +188,23 @@ class Facade(SignInCase):
                 self.assertIn("error", json.loads(response.body))
         self.assertEqual(405, self.ask("POST", "/authorize", [FORM], b"").status)
 
+    def test_a_name_in_another_case_is_the_same_name(self):
+        """The authority does not tell them apart: what it reads has to be what was judged."""
+        for name, value in (("Redirect_Uri", "https://evil.example/cb"), ("CLIENT_ID", CLIENT),
+                            ("Response_Mode", "form_post"), ("Request", "x")):
+            with self.subTest(name=name):
+                query = urllib.parse.urlencode({**QUERY, name: value})
+                self.assertEqual(400, self.ask("GET", "/authorize?" + query).status)
+        query = urllib.parse.urlencode({**QUERY, "Resource": RESOURCE})
+        response = self.ask("GET", "/authorize?" + query)
+        self.assertEqual(302, response.status, response.body)
+        self.assertNotIn("esource", response.one("Location"))
+        before = len(self.forms)
+        for name in ("Client_Secret", "Redirect_Uri", "Client_Assertion"):
+            with self.subTest(name=name):
+                self.assertEqual(400, self.post({**CODE, name: "x"}).status)
+        self.assertEqual(before, len(self.forms))
+
     def test_registration_gives_everybody_the_one_client(self):
         headers = [("Content-Type", "application/json")]
         response = self.ask("POST", "/register", headers,
