@@ -39,7 +39,7 @@ static bool decode(char *bytes, size_t len, struct slice *out_text) {
     return true;
 }
 
-/* Without regard to case: Entra ID, too, takes REDIRECT_URI for redirect_uri. */
+/* Without regard to case: what the authority reads, if it does so too, is what was judged. */
 static const struct oauth_field *find(const struct oauth_form *form, struct slice name) {
     for (size_t i = 0; i < form->count; i++) {
         if (slice_eq_nocase(form->fields[i].name, name)) {
