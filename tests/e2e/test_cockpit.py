@@ -146,6 +146,8 @@ class CockpitBehindBarkeep(EndToEnd):
         scripts = [found.decode() for found in re.findall(rb'<script src="([^"]+)"', page.body)]
         self.assertTrue(any(script.endswith("base1/cockpit.js") for script in scripts), scripts)
         for script in scripts:
+            if script.endswith("po.js"):
+                continue  # translations: not every version has some for every language
             with self.subTest(script):
                 answer = self.page(urllib.parse.urljoin(base, script))
                 self.assertEqual((200, "application/javascript"),
