@@ -247,6 +247,8 @@ bool exchange_is_too_often(struct exchange *exchange);
 /* exchange_identity.c: the value of the one header that this route's tokens come in. False when the
  * exchange was refused. */
 bool exchange_find_token(struct exchange *exchange, struct slice *out_value);
+/* By the configuration in force; negative once the caller's token has expired. */
+int64_t exchange_token_left_ms(const struct exchange *exchange);
 /* Fills `lines` as the route asks. False when the exchange was parked or refused. */
 bool exchange_make_identity_lines(struct exchange *exchange);
 
@@ -311,6 +313,9 @@ void exchange_begin_mcp_answer(struct exchange *exchange, size_t head_len);
 void exchange_step_mcp_answer(struct exchange *exchange);
 /* PHASE_RESPONSE of such an answer. */
 void exchange_step_mcp_response(struct exchange *exchange);
+/* The deadline of an event stream has come: true when that says nothing of the server, for the
+ * caller's token has expired, or may yet. */
+bool exchange_mcp_on_token_timer(struct exchange *exchange);
 /* Writes the refusal the way the client's protocol has it. False: as any other refusal. */
 bool exchange_mcp_write_refusal(struct exchange *exchange, struct buf *body);
 

@@ -418,6 +418,9 @@ static bool exchange_is_blocked_by_client(const struct exchange *exchange) {
 }
 
 void exchange_on_forward_timeout(struct exchange *exchange) {
+    if (exchange_mcp_on_token_timer(exchange)) {
+        return;
+    }
     switch (exchange->phase) {
     case PHASE_CONNECT:
         exchange_on_connect_timeout(exchange);

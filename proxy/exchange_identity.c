@@ -82,3 +82,8 @@ bool exchange_make_identity_lines(struct exchange *exchange) {
         return false;
     }
 }
+
+int64_t exchange_token_left_ms(const struct exchange *exchange) {
+    int64_t skew_sec = worker_config(exchange->worker)->entra.clock_skew_sec;
+    return (exchange->identity->expires_sec + skew_sec) * 1000 - clock_wall_ms();
+}

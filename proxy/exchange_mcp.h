@@ -39,6 +39,7 @@ struct exchange_mcp {
     struct buf client_fields; /* header lines for the client */
     const char *phrase;       /* of the server's status */
     bool writes_chunked;
+    bool waits_for_token; /* to expire: before a silence would end the stream */
     bool wrote_end;
 };
 

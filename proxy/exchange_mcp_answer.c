@@ -169,6 +169,29 @@ static bool write_answer_head(struct exchange *exchange, bool has_length, uint64
     return buf_ok(&exchange->mcp->client_fields) && head_writer_end(&writer, &conn->out);
 }
 
+/* A stream goes on for as long as its caller's token does; what is whole is sent to its end. */
+static void exchange_mcp_wait(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    uint64_t wait_ms = exchange_route(exchange)->idle_timeout_ms;
+    int64_t left_ms = exchange_token_left_ms(exchange);
+    uint64_t token_ms = left_ms > 0 ? (uint64_t)left_ms : 0;
+    bool is_stream = exchange->wrote_response_head && !mcp->answer_is_over;
+    mcp->waits_for_token = is_stream && token_ms < wait_ms;
+    exchange_set_deadline(exchange, mcp->waits_for_token ? token_ms : wait_ms);
+}
+
+bool exchange_mcp_on_token_timer(struct exchange *exchange) {
+    if (!exchange->mcp || !exchange->mcp->waits_for_token) {
+        return false;
+    }
+    if (exchange_token_left_ms(exchange) <= 0) {
+        exchange_abort(exchange, ABORTED_BY_EXPIRY);
+    } else {
+        exchange_mcp_wait(exchange); /* the clocks went apart */
+    }
+    return true;
+}
+
 /* False when it was refused. */
 static bool exchange_mcp_write_head(struct exchange *exchange, bool has_length, uint64_t length) {
     struct conn *conn = &exchange->client->conn;
@@ -183,7 +206,7 @@ static bool exchange_mcp_write_head(struct exchange *exchange, bool has_length, 
     exchange->status = exchange->response.status;
     exchange->wrote_response_head = true;
     exchange->mcp->writes_chunked = !has_length && exchange->request.minor_version == 1;
-    exchange_set_deadline(exchange, exchange_route(exchange)->idle_timeout_ms);
+    exchange_mcp_wait(exchange);
     exchange_move(exchange, PHASE_RESPONSE);
     return true;
 }
@@ -321,7 +344,7 @@ static bool exchange_mcp_take(struct exchange *exchange) {
                 return false;
             }
             body_taken(&exchange->download, upstream, bytes.len);
-            exchange_set_deadline(exchange, exchange_route(exchange)->idle_timeout_ms);
+            exchange_mcp_wait(exchange);
             break;
         case BODY_PUMP_WAIT_SOURCE:
         case BODY_PUMP_WAIT_SINK:
@@ -403,7 +426,7 @@ void exchange_step_mcp_response(struct exchange *exchange) {
             return;
         }
         if (mcp->answer_sent != sent_before) {
-            exchange_set_deadline(exchange, exchange_route(exchange)->idle_timeout_ms);
+            exchange_mcp_wait(exchange);
         }
         if (exchange->answered_us == 0 && flushed == IO_OK) {
             exchange->answered_us = clock_monotonic_us();

@@ -125,6 +125,7 @@ bool exchange_mcp_passes(struct exchange *exchange) {
     }
     if (!exchange_mcp_is_pinned(exchange)) {
         exchange->decision.is_allowed = false;
+        exchange->decision.rule = "pins";
         exchange_refuse(exchange, REASON_DENIED, 0,
                         "the tool's definition is not the one that was approved");
         return false;

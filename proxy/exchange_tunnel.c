@@ -23,25 +23,19 @@ static uint64_t tunnel_silent_ms(const struct exchange *exchange) {
     return loop_now_ms(exchange->worker->loop) - exchange->tunnel_moved_ms;
 }
 
-/* By the configuration in force; negative once it has expired. */
-static int64_t tunnel_token_left_ms(const struct exchange *exchange) {
-    int64_t skew_sec = worker_config(exchange->worker)->entra.clock_skew_sec;
-    return (exchange->identity->expires_sec + skew_sec) * 1000 - clock_wall_ms();
-}
-
 /* Once for many messages: the timer finds out by itself that something has moved. */
 static void tunnel_wait(struct exchange *exchange) {
     uint64_t idle_ms = exchange_route(exchange)->idle_timeout_ms;
     uint64_t silent_ms = tunnel_silent_ms(exchange);
     uint64_t wait_ms = silent_ms < idle_ms ? idle_ms - silent_ms : 0;
-    int64_t token_left_ms = tunnel_token_left_ms(exchange);
+    int64_t token_left_ms = exchange_token_left_ms(exchange);
     uint64_t token_ms = token_left_ms > 0 ? (uint64_t)token_left_ms : 0;
     wait_ms = wait_ms < token_ms ? wait_ms : token_ms;
     exchange_set_deadline(exchange, wait_ms < TUNNEL_LOOK_MS ? wait_ms : TUNNEL_LOOK_MS);
 }
 
 void exchange_on_tunnel_timer(struct exchange *exchange) {
-    if (tunnel_token_left_ms(exchange) <= 0) {
+    if (exchange_token_left_ms(exchange) <= 0) {
         exchange_abort(exchange, ABORTED_BY_EXPIRY);
     } else if (tunnel_silent_ms(exchange) >= exchange_route(exchange)->idle_timeout_ms) {
         exchange_abort(exchange, ABORTED_BY_TIMEOUT);
