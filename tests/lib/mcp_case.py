@@ -2,7 +2,7 @@
 
 import json
 
-from lib import mcp, raw, tokens
+from lib import mcp, tokens
 from lib.case import WireCase, any_of
 
 DENIED = -31001
@@ -130,11 +130,3 @@ class McpCase(WireCase):
         data = client.take(size)
         client.take(2)
         return data
-
-
-def get_token(door, **claims):
-    return door.token(tokens.user(**claims))
-
-
-__all__ = ["DENIED", "INVALID", "MISMATCH", "McpCase", "NOT_FORWARDED", "NO_METHOD", "NO_SESSION",
-           "OTHER_USER", "PARAMS", "PARSE", "UNSUPPORTED", "get_token", "raw"]

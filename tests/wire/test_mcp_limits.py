@@ -1,0 +1,311 @@
+#!/usr/bin/python3
+"""What MCP calls leave behind, what bounds them, and what ends them: audit, metrics, rates, reloads,
+expiry, explanations (CASES.md 247, 249)."""
+
+import hashlib
+import json
+import pathlib
+import time
+import unittest
+
+import wire  # noqa: F401
+from lib import mcp, process, tokens
+from lib.mcp_case import DENIED, McpCase
+from lib.net import patient
+
+CANARY = "canary-value-7719"
+
+
+class Audit(McpCase):
+    def check(self, response, **expected):
+        line = self.audit_of(response)
+        self.assertEqual(expected, {name: line["mcp"].get(name) for name in expected})
+        return line
+
+    def test_a_call_is_told_by_names_alone(self):
+        arguments = {"b": CANARY, "a": [1.0, {"x": CANARY}], "\u00e9": None}
+        canonical = '{"a":[1,{"x":"%s"}],"b":"%s","\u00e9":null}' % (CANARY, CANARY)
+        digest = hashlib.sha256(canonical.encode()).hexdigest()
+        for message in (mcp.call("read", arguments), mcp.modern(mcp.call("read", arguments)),
+                        mcp.call("drop_all", arguments)):
+            self.server.on["tools/call"] = {"said": CANARY}
+            response = self.post(message)
+            line = self.check(response, method="tools/call", name=message["params"]["name"],
+                              arguments=["b", "a", "\u00e9"], arguments_sha256=digest)
+            denied = message["params"]["name"] == "drop_all"
+            self.assertEqual(("deny", "no_role") if denied else ("allow", None),
+                             (line["decision"], line["reason"]))
+            self.assertEqual(len(self.door.audit.of(response.request_id)), 1)
+        self.assertNotIn(CANARY.encode(), self.door.audit.raw())
+        self.assertNotIn(CANARY, self.door.barkeep.process.stderr())
+
+    def test_events_leave_the_same_line(self):
+        self.server.on["tools/call"] = lambda asked, _: mcp.stream_answer(
+            mcp.event(mcp.result(asked, said=CANARY)))
+        response = self.post(mcp.call("read", {"q": CANARY}))
+        self.check(response, method="tools/call", name="read", arguments=["q"])
+        self.assertNotIn(CANARY.encode(), self.door.audit.raw())
+
+    def test_what_has_no_arguments(self):
+        self.check(self.post(mcp.initialize()), method="initialize", name=None, arguments=None)
+        self.check(self.post(mcp.request("tools/call", {"name": "read"})), method="tools/call",
+                   name="read", arguments=None, arguments_sha256=None)
+        self.check(self.post(mcp.request("prompts/get", {"name": "brief", "arguments": {"a": "b"}})),
+                   method="prompts/get", name="brief", arguments=["a"])
+        self.check(self.post(mcp.request("resources/read", {"uri": "file:///open/x"})),
+                   method="resources/read", name="file:///open/x", arguments=None)
+
+    def test_many_and_long_argument_names(self):
+        for arguments in ({f"argument-{number}": 1 for number in range(500)},
+                          {"x" * 5000: 1, "a": 1}, {"\u0001\"\\" * 5: 1, "\u0001" * 50: 1},
+                          {f"\u0001{number}" + "\u0002" * 8: 1 for number in range(40)}):
+            response = self.post(mcp.call("read", arguments))
+            self.assertEqual(200, response.status, response.body)
+            line = self.audit_of(response)
+            self.assertLessEqual(set(line["mcp"]["arguments"]), set(arguments))
+            self.assertTrue(line["mcp"]["arguments"])
+
+    def test_a_long_head_has_room_for_its_line(self):
+        data = mcp.post("/mcp?" + "q" * 3000, mcp.call("read"), self.token,
+                        more=[("X-Long", "x" * 9000)])
+        self.assertEqual(200, self.send(data).status)
+
+    def test_streams_of_the_server(self):
+        self.server.on["GET"] = mcp.stream_answer(
+            mcp.event(mcp.notification("notifications/tools/list_changed")))
+        response = self.send(mcp.session_request("GET", "/mcp", self.token))
+        line = self.audit_of(response)
+        self.assertEqual(("GET", "allow", 200), (line["method"], line["decision"], line["status"]))
+
+    def test_the_metrics_count_the_reason(self):
+        rows = ((mcp.call("drop_all"), {}, "deny", "no_role"), (b"{", {}, "deny", "bad_request"),
+                (mcp.call("read"), {"Content_Type": "text/plain"}, "deny", "content_type"),
+                (mcp.request("made/up"), {}, "deny", "method_refused"),
+                (mcp.call("read"), {"session": "x"}, "deny", "no_route"),
+                (mcp.call("read"), {"Origin": "http://evil"}, "deny", "origin_refused"),
+                (mcp.call("read"), {}, "allow", ""))
+        for message, options, decision, reason in rows:
+            name = (f'barkeep_requests_total{{route="mcp",decision="{decision}",'
+                    f'reason="{reason}"}}')
+            before = self.door.barkeep.metrics().get(name, 0)
+            self.post(message, **options)
+            self.wait_for(lambda: self.door.barkeep.metrics().get(name, 0) == before + 1,
+                          f"{name} counts")
+
+
+class Rates(McpCase):
+    replays = False
+
+    @classmethod
+    def change_config(cls, config, door):
+        super().change_config(config, door)
+        cls.add_mcp(config, door, "rated",
+                    rate={"per": "identity", "requests": 1, "window": "1h", "burst": 5})
+
+    def test_an_agent_that_loops(self, case=249):
+        """It is held back alone."""
+        agent = self.door.token(tokens.app())
+        mark = self.door.upstream.mark()
+        with self.door.client() as client:
+            answers = []
+            for _ in range(40):
+                client.send(mcp.post("/rated", mcp.call("read"), agent))
+                answers.append(client.read_response("POST"))
+        self.assertEqual([200] * 5 + [429] * 35, [each.status for each in answers])
+        self.assertEqual(5, len(self.door.upstream.since(mark)))
+        self.assertTrue(1 <= int(answers[-1].one("Retry-After")) <= 3600)
+        line = self.audit_of(answers[-1])
+        self.assertEqual(("rate_limited", "deny", "read"),
+                         (line["reason"], line["decision"], line["mcp"]["name"]))
+        self.passes_post(mcp.call("read"), "/rated", self.other_token)
+
+
+class Ends(McpCase):
+    """Streams that are open when what allowed them goes."""
+
+    replays = False
+
+    @classmethod
+    def change_config(cls, config, door):
+        super().change_config(config, door)
+        config["entra"]["clock_skew"] = "0s"
+        cls.add_mcp(config, door, "all", ["mcp:*"])
+
+    def endless(self, data, method):
+        """A stream that goes on until it is cut."""
+        def play(peer, *_):
+            peer.send(mcp.event_stream() + mcp.chunk(b": hello\n\n"))
+            while True:
+                peer.send(mcp.chunk(b":\n\n"))
+                time.sleep(0.05)
+        self.server.scripts[method] = play
+        client, head = self.open_stream(data)
+        self.assertEqual(200, head.status)
+        self.read_chunk(client)
+        return client, head
+
+    def is_cut(self, client, seconds):
+        client.socket.settimeout(0.05)
+        end = time.monotonic() + patient(seconds)
+        while time.monotonic() < end:
+            try:
+                if not client.socket.recv(65536):
+                    return True
+            except ConnectionResetError:
+                return True
+            except TimeoutError:
+                pass
+        return False
+
+    def change(self, edit):
+        config = json.loads(json.dumps(self.door.config))
+        edit(config)
+        self.door.barkeep.write_config(config)
+
+    def restore(self):
+        self.door.barkeep.write_config(self.door.config)
+        self.wait_for(lambda: self.post(mcp.call("read"), "/all").status == 200 and
+                      "result" in json.loads(self.post(mcp.call("read"), "/all").body), "the rules", 10)
+        self.wait_for(lambda: "result" in json.loads(self.post(mcp.call("read")).body), "the rules", 10)
+
+    def streams(self):
+        listen = mcp.modern(mcp.request("subscriptions/listen", {"notifications": {
+            "resourceSubscriptions": ["file:///watched/a"]}}))
+        return {"GET": mcp.session_request("GET", "/all", self.token),
+                "tools/call": mcp.post("/all", mcp.call("read"), self.token),
+                "subscriptions/listen": mcp.post("/all", listen, self.token)}
+
+    def test_rules_that_go(self, case=247):
+        def edit(config):
+            config["routes"][-1]["access"][0]["actions"] = ["mcp:tools/call:other"]
+            config["routes"][-1]["access"][0]["to"] = {"app_role": "Nobody"}
+        for method, data in self.streams().items():
+            with self.subTest(method=method):
+                client, head = self.endless(data, method)
+                with client:
+                    self.change(edit)
+                    self.assertTrue(self.is_cut(client, 2), "the stream goes on")
+                self.assertEqual("reload", self.audit_of(head)["aborted"])
+                self.server.forget()
+                self.restore()
+
+    def test_a_resource_that_may_no_longer_be_read(self, case=247):
+        """The subscription itself is still granted."""
+        client, _ = self.endless(self.streams()["subscriptions/listen"], "subscriptions/listen")
+        with client:
+            self.change(lambda config: config["routes"][-1].update(
+                deny=[{"to": {"everyone": True}, "actions": ["mcp:resources/read:file:///watched/*"]}]))
+            self.assertTrue(self.is_cut(client, 2), "the stream goes on")
+        self.restore()
+
+    def test_rules_that_stay(self):
+        client, _ = self.endless(self.streams()["GET"], "GET")
+        with client:
+            self.change(lambda config: config.update(drain="6s"))
+            self.assertFalse(self.is_cut(client, 1.5))
+
+    def test_tokens_that_expire(self, case=247):
+        token = self.door.token(tokens.user(lifetime=3))
+        client, head = self.endless(mcp.session_request("GET", "/all", token), "GET")
+        with client:
+            self.assertTrue(self.is_cut(client, 12), "the stream goes on")
+        self.assertEqual("expired", self.audit_of(head)["aborted"])
+
+
+class Explained(McpCase):
+    """`explain --body` says what the live path does."""
+
+    def explain(self, message, target="/mcp", token=None):
+        body = pathlib.Path(self.door.folder) / "body.json"
+        body.write_bytes(mcp.encode(message))
+        code, out, err = process.run(
+            [process.barkeep_binary(), "explain", "-c", str(self.door.barkeep.config_path),
+             "--token", token or self.token, "--host", "gw.example", "--body", str(body), "--json",
+             "POST", target], 30)
+        self.assertIn(code, (0, 1), err)
+        return json.loads(out)
+
+    def test_messages(self):
+        rows = [mcp.call("read"), mcp.call("drop_all"), mcp.initialize(), mcp.request("tools/list"),
+                mcp.request("prompts/get", {"name": "brief"}), mcp.request("resources/list"),
+                mcp.request("resources/read", {"uri": "file:///secret"}),
+                mcp.modern(mcp.call("read")), mcp.modern(mcp.call("drop_all")),
+                mcp.request("made/up"), [mcp.call("read")], {"jsonrpc": "2.0"}, b"{", b"",
+                mcp.notification("notifications/initialized"),
+                mcp.call("read ").copy(), mcp.request("tools/call", {"Name": "read", "name": "read"})]
+        for message in rows:
+            with self.subTest(message=message):
+                response = self.post(message)
+                line = self.audit_of(response)
+                said = self.explain(message)
+                self.assertEqual((line["reason"], line["rule"]), (said["reason"], said["rule"]))
+
+
+class Shadow(McpCase):
+    @classmethod
+    def change_config(cls, config, door):
+        super().change_config(config, door)
+        cls.add_mcp(config, door, "tried", ["mcp:tools/call:read"], shadow=True)
+
+    def test_a_route_that_is_tried_out(self):
+        for message in (mcp.call("read"), mcp.call("drop_all"), mcp.modern(mcp.call("drop_all"))):
+            response = self.post(message, "/tried")
+            self.assertIn(b'"result"', response.body)
+            line = self.audit_of(response)
+            self.assertEqual("allow", line["decision"])
+            said = [] if message["params"]["name"] == "read" else ["no_role"]
+            self.assertEqual(said, line["shadow"])
+        self.refuse_post(b"{", 400, target="/tried")
+        self.server.on["tools/list"] = {"tools": [{"name": "read"}, {"name": "drop_all"}]}
+        document, _ = self.passes_post(mcp.request("tools/list"), "/tried")
+        self.assertEqual(2, len(document["result"]["tools"]))
+
+
+class Pins(McpCase):
+    replays = False  # what a server lists meanwhile is not known to an explanation
+
+    TOOL = {"name": "search_docs", "description": "d", "inputSchema": {"type": "object"},
+            "annotations": {"readOnlyHint": True}}
+
+    @classmethod
+    def change_config(cls, config, door):
+        super().change_config(config, door)
+        cls.listing = pathlib.Path(door.folder) / "listing.json"
+        cls.pins = pathlib.Path(door.folder) / "pins.json"
+        cls.add_mcp(config, door, "pinned", ["mcp:*"], {"pins": str(cls.pins), "pinning": "block"})
+        cls.add_mcp(config, door, "warned", ["mcp:*"], {"pins": str(cls.pins), "pinning": "warn"})
+        cls.listing.write_text(json.dumps({"jsonrpc": "2.0", "id": 1,
+                                           "result": {"tools": [cls.TOOL]}}))
+        door.barkeep.write_config(config)
+        code, _, err = process.run([process.barkeep_binary(), "pin", "approve", "-c",
+                                    str(door.barkeep.config_path), "--route", "pinned", "--tools",
+                                    str(cls.listing)], 10)
+        assert code == 0, err
+
+    def shown(self, tool, target="/pinned"):
+        self.server.on["tools/list"] = {"tools": [tool]}
+        document, _ = self.passes_post(mcp.request("tools/list"), target)
+        return [each["name"] for each in document["result"]["tools"]]
+
+    def test_what_was_approved_may_be_called(self):
+        self.assertEqual(["search_docs"], self.shown(self.TOOL))
+        self.good_call(target="/pinned")
+        self.assertEqual([], self.shown({**self.TOOL, "name": "new"}))
+        error = self.refuse_post(mcp.call("new"), 200, DENIED, "denied", "/pinned", id=1)
+        self.assertEqual("pins", self.audit_of(error["response"])["rule"])
+
+    def test_what_has_changed_may_not(self):
+        for change in ({"inputSchema": {"type": "object", "properties": {"x": {}}}},
+                       {"annotations": {"readOnlyHint": False}}, {"outputSchema": {"type": "object"}}):
+            with self.subTest(change=change):
+                changed = {**self.TOOL, **change}
+                self.assertEqual(["search_docs"], self.shown(changed, "/warned"))
+                self.assertEqual([], self.shown(changed))
+                self.refuse_post(mcp.call("search_docs"), 200, DENIED, "denied", "/pinned", id=1)
+                self.good_call(target="/warned")
+                self.assertEqual(["search_docs"], self.shown(self.TOOL))
+                self.good_call(target="/pinned")
+
+
+if __name__ == "__main__":
+    unittest.main()
