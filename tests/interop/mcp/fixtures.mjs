@@ -96,7 +96,7 @@ async function takeLong({seconds}, call, told) {
             }
         }
         told.finished++;
-        return text("a long call has come to its end");
+        return text("come to its end");
     } catch (error) {
         told.aborted++;
         throw error;
@@ -125,7 +125,8 @@ async function askModel({prompt}, call) {
 }
 
 async function askUser(call, message, requestedSchema) {
-    const {action, content} = await call.mcpReq.send({method: "elicitation/create", params: {message, requestedSchema}});
+    const params = {message, requestedSchema};
+    const {action, content} = await call.mcpReq.send({method: "elicitation/create", params});
     return text(`User response: action=${action}, content=${JSON.stringify(content ?? {})}`);
 }
 
@@ -159,7 +160,6 @@ function addTools(server, told, notify) {
     tool("take_long", z.object({seconds: z.number().max(60)}), (given, call) => takeLong(given, call, told));
     tool("echo", z.object({message: z.string()}), ({message}) => text(`Echo: ${message}`));
     tool("delete_everything", nothing, () => (told.deleted++, text("gone")));
-    tool("told", nothing, () => text(JSON.stringify(told)));
 }
 
 function addResources(server) {
@@ -175,8 +175,8 @@ function addResources(server) {
 
 function addPrompts(server) {
     const words = (value) => fromUser({type: "text", text: value});
-    const prompt = (name, argsSchema, messages) => server.registerPrompt(name, {description: `Says ${name}`, argsSchema},
-        (given) => ({messages: messages(given)}));
+    const prompt = (name, argsSchema, messages) => server.registerPrompt(name,
+        {description: `Says ${name}`, argsSchema}, (given) => ({messages: messages(given)}));
     prompt("test_simple_prompt", undefined, () => [words("This is a simple prompt for testing.")]);
     prompt("test_prompt_with_arguments", z.object({arg1: z.string(), arg2: z.string()}),
         ({arg1, arg2}) => [words(`Prompt with arguments: arg1='${arg1}', arg2='${arg2}'`)]);

@@ -49,16 +49,19 @@ async function askSeveral(_, call) {
         return text(`${greeting.content?.text} ${name.content?.name}, ${roots.roots?.length} roots`);
     }
     return inputRequired({requestState: await states.mint("several"), inputRequests: {
-        user_name: elicit("What is your name?", "name"), greeting: sample("Greet"), client_roots: inputRequired.listRoots(),
+        user_name: elicit("What is your name?", "name"), greeting: sample("Greet"),
+        client_roots: inputRequired.listRoots(),
     }});
 }
 
 async function askTwice(_, call) {
     switch (call.mcpReq.requestState()) {
     case undefined:
-        return inputRequired({inputRequests: {step1: elicit("Your name?", "name")}, requestState: await states.mint(1)});
+        return inputRequired({inputRequests: {step1: elicit("Your name?", "name")},
+            requestState: await states.mint(1)});
     case 1:
-        return inputRequired({inputRequests: {step2: elicit("Your colour?", "color")}, requestState: await states.mint(2)});
+        return inputRequired({inputRequests: {step2: elicit("Your colour?", "color")},
+            requestState: await states.mint(2)});
     default:
         return text(`likes ${accepted(call, "step2")?.color}`);
     }
@@ -81,9 +84,10 @@ export function addInputFixtures(server) {
         multiple_inputs: askSeveral, multi_round: askTwice, tampered_state: askConfirmation,
         capabilities: askWhatIsPossible,
     };
-    server.registerTool("test_missing_capability", {description: "Samples, or does nothing", inputSchema: nothing}, askCapital);
+    const tool = (name, run) => server.registerTool(name, {description: `Does ${name}`, inputSchema: nothing}, run);
+    tool("test_missing_capability", askCapital);
     for (const [name, run] of Object.entries(tools)) {
-        server.registerTool(`test_input_required_result_${name}`, {description: `Asks: ${name}`, inputSchema: nothing}, run);
+        tool(`test_input_required_result_${name}`, run);
     }
     server.registerPrompt("test_input_required_result_prompt", {description: "Asks for a context"}, (call) => {
         const given = accepted(call, "user_context")?.context;

@@ -45,7 +45,10 @@ class Program:
         self.process.stdout.close()
 
 
-def run(*argv, timeout=60):
+def run(*argv, timeout=60, folder=None, env=None):
     """Of a program that ends: (exit code, stdout, stderr)."""
-    done = subprocess.run([NODE, *map(str, argv)], capture_output=True, text=True, timeout=timeout, check=False)
+    environment = {**os.environ, "PATH": f"{MODULES / '.bin'}:{os.environ['PATH']}",  # for those that run node
+                   **(env or {})}
+    done = subprocess.run([NODE, *map(str, argv)], capture_output=True, text=True, timeout=timeout, check=False,
+                          cwd=folder, env=environment)
     return done.returncode, done.stdout, done.stderr

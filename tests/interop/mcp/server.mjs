@@ -1,5 +1,5 @@
 // A server of both eras on one URL, made with @modelcontextprotocol/server: sessions and streams that can be resumed
-// for those who shake hands, 2026-07-28 for the others. Listens on loopback and says where.
+// for those who shake hands, 2026-07-28 for the others. Listens on loopback and says where; /told counts what it did.
 //
 //   node server.mjs
 
@@ -99,6 +99,10 @@ const isKnownHost = localhostHostValidation();
 const isKnownOrigin = localhostOriginValidation();
 
 const server = http.createServer(async (request, response) => {
+    if (request.url === "/told") {
+        response.end(JSON.stringify(told));
+        return;
+    }
     told.requests++;
     if (!isKnownHost(request, response) || !isKnownOrigin(request, response)) {
         return;
