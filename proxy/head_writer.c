@@ -310,7 +310,9 @@ bool write_client_informational(struct exchange *exchange, const struct h1_respo
     struct head_writer writer;
     head_writer_begin(&writer, &conn->out, conn->pool);
     write_status_line(&writer, response);
-    write_response_fields(&writer, response);
+    if (!exchange->mcp) { /* what clients may see of such a server's fields, its answer has */
+        write_response_fields(&writer, response);
+    }
     HEAD_WRITE_LITERAL(&writer, "\r\n");
     return head_writer_end(&writer, &conn->out);
 }

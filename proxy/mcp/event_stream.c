@@ -99,6 +99,24 @@ static enum event_stream_outcome pass_line(struct event_stream *stream, struct s
     return EVENT_STREAM_PASS;
 }
 
+/* Visible ASCII, spaces and tabs: some readers end a line at other bytes, too, and would find data
+ * where there is none. */
+static bool is_plain(struct slice line) {
+    for (size_t i = 0; i < line.len; i++) {
+        if (line.ptr[i] != '\t' && (line.ptr[i] < 0x20 || line.ptr[i] > 0x7e)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* As if it had not come. */
+static enum event_stream_outcome drop_line(struct event_stream *stream) {
+    stream->raw.len = stream->line_begin;
+    stream->after_cr = stream->after_cr ? AFTER_CR_DROP : AFTER_CR_NO;
+    return EVENT_STREAM_MORE;
+}
+
 static enum event_stream_outcome end_event(struct event_stream *stream, struct slice *out_pass) {
     struct slice data = event_stream_data(stream);
     stream->is_whole = true;
@@ -116,6 +134,9 @@ static enum event_stream_outcome end_line(struct event_stream *stream, size_t en
     struct slice line = current_line(stream, end_len);
     if (line.len == 0) {
         return end_event(stream, out_pass);
+    }
+    if (!is_data(line) && !is_plain(line)) {
+        return drop_line(stream);
     }
     if (line.ptr[0] == ':') {
         return pass_line(stream, out_pass);

@@ -360,6 +360,33 @@ class Answers(McpCase):
         self.assertEqual(("tools/call", "read"), (line["mcp"]["method"], line["mcp"]["name"]))
         return line
 
+    def test_fields_of_an_informational_answer_stay_behind(self):
+        def play(peer, _, message):
+            peer.send(b"HTTP/1.1 103 Early Hints\r\nMcp-Session-Id: upstream-session-1\r\n"
+                      b"Set-Cookie: a=b\r\n\r\n")
+            peer.send(mcp.json_answer(mcp.result(message, content=[])))
+        self.server.scripts["tools/call"] = play
+        response = self.post(mcp.call("read"))
+        self.assertEqual(200, response.status, response.body)
+        self.assertEqual([], [interim.headers for interim in response.interim if interim.headers])
+
+    def test_lines_that_some_readers_cut_in_two(self):
+        """Python's splitlines() ends lines at bytes where the standard goes on: what stands behind
+        them would be an event that nobody judged."""
+        hidden = {"jsonrpc": "2.0", "id": 1, "result": {"tools": [{"name": "drop_all"}]}}
+        text = json.dumps(hidden)
+        shown = mcp.event({**hidden, "result": {"tools": []}})
+        for end in ("\n", "\r", "\r\n"):
+            for cut in ("\x0b", "\x0c", "\x1c", "\x1e", "\x85", "\u2028", "\u2029"):
+                for field in (":", "event: message", "id: 1", "other: "):
+                    with self.subTest(end=end, cut=cut, field=field):
+                        stream = f"{field}{cut}data: {text}{cut}{cut}{end}".encode() + shown
+                        self.server.on["tools/list"] = mcp.stream_answer(stream, 3)
+                        response = self.post(mcp.request("tools/list"))
+                        self.assertEqual(200, response.status)
+                        self.assertNotIn(b"drop_all", response.body)
+                        self.assertIn(b"data:", response.body)
+
     def test_streams_that_break(self):
         good = {"jsonrpc": "2.0", "id": 1, "result": {}}
         for text in (b"data: {leak\n\n", b"data: [1]\n\n", b"data: leak\n\n",
