@@ -112,7 +112,7 @@ class Many(WireCase):
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         cls.source = StreamSource()
-        config["limits"] = {"connections": COUNT + 100}
+        config["limits"] = {"connections": 3 * COUNT}  # workers share it evenly, the kernel does not
         config["routes"].insert(0, {"name": "events", "path": "/events",
                                     "upstream": cls.source.url, "timeouts": {"idle": "1h"},
                                     "access": [{"role": "Contributor", "to": {"everyone": True}}]})
