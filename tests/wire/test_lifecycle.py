@@ -301,6 +301,40 @@ class NothingIsLost(WireCase):
         self.assertLessEqual(self.pipes(), before + 2 * PIPES_OF_A_WORKER * os.cpu_count())
 
 
+class Killed(WireCase):
+    """Case 230: killed under load, started again."""
+
+    def test_it_serves_again_and_every_whole_line_of_the_audit_is_one(self):
+        barkeep = self.door.barkeep
+        ends = threading.Event()
+
+        def call():
+            while not ends.is_set():
+                with contextlib.suppress(OSError, AssertionError), self.door.client() as client:
+                    while not ends.is_set():
+                        client.exchange(raw.request("GET", "/public/x", token=self.token))
+        callers = [threading.Thread(target=call) for _ in range(4)]
+        for caller in callers:
+            caller.start()
+        self.wait_for(lambda: barkeep.metrics().get("barkeep_token_cache_hits_total", 0) > 200, "load")
+        barkeep.process.kill()
+        barkeep.start()
+        ends.set()
+        for caller in callers:
+            caller.join()
+        self.control()
+        *whole, last = pathlib.Path(self.door.config["log"]["audit"]).read_text().split("\n")
+        self.assertEqual("", last)
+        broken = 0
+        for line in whole:
+            try:
+                json.loads(line)
+            except ValueError:
+                broken += 1
+        self.assertLessEqual(broken, 1)  # what the kill cut in two is a line of its own
+        self.assertGreater(len(whole), 0)
+
+
 class Concurrency(WireCase):
     def test_many_connections_at_once_get_their_own_answers(self):
         def echo(peer, request):
