@@ -34,6 +34,9 @@ echo "== debootstrap $suite"
 debootstrap --variant=minbase "$suite" "$tree" ${MIRROR:+"$MIRROR"} >"$tree.log" 2>&1 ||
     { tail -n 20 "$tree.log" >&2; rm -f "$tree.log"; exit 1; }
 rm -f "$tree.log"
+# What a machine has and debootstrap does not make: a root that everyone may enter, and its own names.
+chmod 755 "$tree"
+[ -e "$tree/etc/hosts" ] || echo "127.0.0.1 localhost" >"$tree/etc/hosts"
 for tool in make cc gcc git python3; do
     if chroot "$tree" /bin/sh -c "command -v $tool" >/dev/null; then
         echo "bare_debian: this Debian is not bare: it has $tool" >&2
