@@ -251,11 +251,27 @@ static void exchange_ask(const struct exchange *exchange, const struct ruleset *
     }
 }
 
+static bool exchange_mcp_is_granted_now(const struct exchange *exchange,
+                                        const struct policy_mcp *mcp) {
+    const struct ruleset *rules = exchange->worker->snapshot->rules;
+    struct slice below;
+    struct decision decision;
+    size_t route =
+        router_find(rules->router, judgement_host(exchange->host), exchange->path.text, &below);
+    if (route == CONFIG_NONE || !rules->config->routes[route].mcp) {
+        return false;
+    }
+    exchange_ask_about(exchange, rules, route, below, mcp, &decision);
+    return decision.is_allowed;
+}
+
+/* A stream may outlive the rules that let it begin: what it shows, those in force grant too. */
 bool exchange_mcp_is_granted(const struct exchange *exchange, const struct policy_mcp *mcp) {
     struct decision decision;
     exchange_ask_about(exchange, exchange->snapshot->rules, exchange->route, exchange->below, mcp,
                        &decision);
-    return decision.is_allowed;
+    return decision.is_allowed &&
+           (!exchange_is_of_former_rules(exchange) || exchange_mcp_is_granted_now(exchange, mcp));
 }
 
 static bool holds_all(const struct config_strings *whole, const struct config_strings *part) {

@@ -5,6 +5,7 @@ expiry, explanations (CASES.md 247, 249)."""
 import hashlib
 import json
 import pathlib
+import threading
 import time
 import unittest
 
@@ -196,6 +197,28 @@ class Ends(McpCase):
             self.change(lambda config: config["routes"][-1].update(
                 deny=[{"to": {"everyone": True}, "actions": ["mcp:resources/read:file:///watched/*"]}]))
             self.assertTrue(self.is_cut(client, 2), "the stream goes on")
+        self.restore()
+
+    def test_a_list_on_a_stream_that_stays(self):
+        """It shows what the rules in force grant, whenever the stream began."""
+        goes_on = threading.Event()
+        tools = {"tools": [{"name": "read"}, {"name": "search_docs"}]}
+
+        def play(peer, *_):
+            peer.send(mcp.event_stream() + mcp.chunk(b": hello\n\n"))
+            goes_on.wait(patient(20))
+            peer.send(mcp.chunk(mcp.event(mcp.result({"id": 7}, **tools))) + mcp.END)
+        self.server.scripts["GET"] = play
+        client, _ = self.open_stream(self.streams()["GET"])
+        with client:
+            self.read_chunk(client)
+            self.change(lambda config: config["routes"][-1]["access"][0].update(
+                actions=["mcp:tools/call:search_docs"]))
+            self.wait_for(lambda: "error" in json.loads(self.post(mcp.call("read"), "/all").body),
+                          "the rules", 10)
+            goes_on.set()
+            shown, = mcp.read_events(self.read_chunk(client))
+            self.assertEqual([{"name": "search_docs"}], shown["data"]["result"]["tools"])
         self.restore()
 
     def test_rules_that_stay(self):
