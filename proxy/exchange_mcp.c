@@ -48,12 +48,29 @@ static struct exchange_mcp *exchange_mcp_of(struct exchange *exchange) {
     return exchange->mcp;
 }
 
+bool exchange_mcp_count_held(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    struct worker *worker = exchange->worker;
+    const struct json_text *json = &mcp->message.json;
+    uint64_t held = mcp->body.cap + mcp->rewritten.cap + mcp->answer.cap +
+                    json->capacity * sizeof *json->values +
+                    (mcp->filter ? mcp_filter_held_bytes(mcp->filter) : 0);
+    worker->message_bytes += held - mcp->held_bytes;
+    mcp->held_bytes = held;
+    if (worker->message_bytes <= worker->message_limit_bytes) {
+        return true;
+    }
+    metric_add(&worker->metrics.limits_reached[LIMIT_BUFFER_MEMORY], 1);
+    return false;
+}
+
 void exchange_mcp_free(struct exchange *exchange) {
     struct exchange_mcp *mcp = exchange->mcp;
     if (!mcp) {
         return;
     }
     exchange->mcp = NULL;
+    exchange->worker->message_bytes -= mcp->held_bytes;
     mcp_filter_free(mcp->filter);
     mcp_message_done(&mcp->message);
     buf_wipe(&mcp->body);
@@ -201,8 +218,8 @@ static bool exchange_mcp_read(struct exchange *exchange) {
             }
             buf_append_slice(&mcp->body, bytes);
             body_taken(&mcp->reader, client, bytes.len);
-            if (!buf_ok(&mcp->body)) {
-                exchange_refuse(exchange, REASON_OVERLOADED, 0, "out of memory");
+            if (!buf_ok(&mcp->body) || !exchange_mcp_count_held(exchange)) {
+                exchange_refuse(exchange, REASON_OVERLOADED, 0, "no memory is free for messages");
                 return false;
             }
             if (body_has_come_on(&mcp->reader, true)) {
@@ -318,6 +335,10 @@ void exchange_step_mcp_message(struct exchange *exchange) {
     }
     exchange_mcp_note_question(exchange);
     if (!exchange_mcp_open_session(exchange) || (is_post && !exchange_mcp_prepare(exchange))) {
+        return;
+    }
+    if (!exchange_mcp_count_held(exchange)) {
+        exchange_refuse(exchange, REASON_OVERLOADED, 0, "no memory is free for messages");
         return;
     }
     if (!exchange_mcp_write_fields(exchange)) {

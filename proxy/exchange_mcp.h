@@ -11,8 +11,9 @@
 enum { MCP_ARGUMENT_NAMES_MAX = 16, MCP_ARGUMENT_NAME_BYTES = 64 };
 
 struct exchange_mcp {
-    struct body reader; /* takes the message out of its framing */
-    struct buf body;    /* the message, as it came */
+    uint64_t held_bytes; /* counted among the worker's */
+    struct body reader;  /* takes the message out of its framing */
+    struct buf body;     /* the message, as it came */
     bool is_read;
     struct mcp_message message;
     bool has_message; /* well-formed: its id can be answered to */
@@ -43,6 +44,9 @@ struct exchange_mcp {
     bool wrote_end;
 };
 
+/* exchange_mcp.c: counts what is held for the message and its answer. False when that is more than
+ * all of the worker's messages may take. */
+bool exchange_mcp_count_held(struct exchange *exchange);
 /* exchange_mcp_judge.c: what the rules are to be asked about the message. */
 void exchange_mcp_note_question(struct exchange *exchange);
 /* exchange_mcp_judge.c: what was read of the message is not needed any more, but for the audit. */

@@ -290,12 +290,26 @@ static void exchange_mcp_fail(struct exchange *exchange, const char *detail) {
     exchange_move(exchange, PHASE_DONE);
 }
 
+static void exchange_mcp_fail_overloaded(struct exchange *exchange) {
+    if (exchange->phase == PHASE_MCP_ANSWER) {
+        exchange_refuse(exchange, REASON_OVERLOADED, 0, "no memory is free for answers");
+        return;
+    }
+    exchange->aborted_by = ABORTED_BY_TIMEOUT;
+    exchange->reason = REASON_OVERLOADED;
+    exchange_move(exchange, PHASE_DONE);
+}
+
 static bool exchange_mcp_filter(struct exchange *exchange, struct slice bytes, bool is_last) {
     struct exchange_mcp *mcp = exchange->mcp;
     switch (mcp_filter_take(mcp->filter, bytes, is_last, &mcp->answer)) {
     case MCP_FILTER_OK:
         mcp->answer_is_over = is_last;
-        return true;
+        if (exchange_mcp_count_held(exchange)) {
+            return true;
+        }
+        exchange_mcp_fail_overloaded(exchange);
+        return false;
     case MCP_FILTER_MALFORMED:
         if (exchange->phase == PHASE_MCP_ANSWER &&
             (exchange->download.moved == 0 || exchange->response.status >= 400)) {

@@ -74,6 +74,7 @@ void exchange_mcp_forget_message(struct exchange *exchange) {
     mcp->question.name = mcp->message.name;
     buf_wipe(&mcp->body);
     buf_wipe(&mcp->rewritten);
+    exchange_mcp_count_held(exchange);
 }
 
 const struct policy_mcp *exchange_mcp_question(const struct exchange *exchange) {

@@ -339,8 +339,9 @@ static enum status worker_listen(struct worker *worker, const struct worker_opti
 }
 
 /* No more blocks than its connections can hold, nor than its share of the memory for them. */
-static struct io_pool *worker_new_pool(const struct worker *worker, uint32_t worker_count) {
+static struct io_pool *worker_new_pool(struct worker *worker, uint32_t worker_count) {
     const struct config_limits *limits = &worker_config(worker)->limits;
+    worker->message_limit_bytes = limits->buffer_bytes / worker_count;
     size_t block_bytes = limits->header_bytes + BLOCK_BYTES_OVER_HEAD;
     size_t useful = (worker->client_limit + WORKER_REFUSALS_MAX) * BLOCKS_PER_CONNECTION;
     uint64_t share = limits->buffer_bytes / worker_count / block_bytes;

@@ -82,6 +82,8 @@ struct worker {
     struct client *idle_last;
     size_t client_count; /* those that are being refused included */
     size_t client_limit;
+    uint64_t message_bytes; /* held for messages of MCP routes */
+    uint64_t message_limit_bytes;
     size_t refusal_count; /* clients that are being told that there are too many */
     size_t refusal_limit;
     size_t upstream_count; /* connections to upstreams, idle ones included */

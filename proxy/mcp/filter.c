@@ -174,3 +174,9 @@ enum mcp_filter_result mcp_filter_take(struct mcp_filter *filter, struct slice b
                                                      : take_events(filter, bytes, out);
     return filter->result;
 }
+
+size_t mcp_filter_held_bytes(const struct mcp_filter *filter) {
+    return filter->collected.cap + filter->written.cap + filter->events.raw.cap +
+           filter->events.joined.cap +
+           filter->message.json.capacity * sizeof *filter->message.json.values;
+}

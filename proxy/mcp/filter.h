@@ -41,6 +41,9 @@ void mcp_filter_free(struct mcp_filter *filter); /* NULL is fine */
 enum mcp_filter_result mcp_filter_take(struct mcp_filter *filter, struct slice bytes, bool is_last,
                                        struct buf *out);
 
+/* Memory for what it collects. */
+size_t mcp_filter_held_bytes(const struct mcp_filter *filter);
+
 struct mcp_filter_counts {
     uint64_t hidden;  /* items taken out of lists */
     uint64_t refused; /* requests and notifications of the server held back */

@@ -2,6 +2,7 @@
 """What MCP calls leave behind, what bounds them, and what ends them: audit, metrics, rates, reloads,
 expiry, explanations (CASES.md 247, 249)."""
 
+import contextlib
 import hashlib
 import json
 import pathlib
@@ -10,11 +11,43 @@ import time
 import unittest
 
 import wire  # noqa: F401
-from lib import mcp, process, tokens
+from lib import mcp, process, raw, tokens
 from lib.mcp_case import DENIED, McpCase
 from lib.net import patient
 
 CANARY = "canary-value-7719"
+
+
+class Memory(McpCase):
+    """What is collected of messages is bounded for all of them together."""
+
+    BODY = b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"' + b"a" * 3000000
+
+    @classmethod
+    def change_config(cls, config, door):
+        super().change_config(config, door)
+        config["limits"] = {"buffer_memory": "16MiB"}
+
+    def refused_lines(self):
+        return [line for line in self.door.audit.read() if line.get("reason") == "overloaded"]
+
+    def test_messages_that_never_end(self):
+        fields = [("Content-Type", "application/json"), ("Content-Length", "4000000"),
+                  ("Accept", "application/json, text/event-stream")]
+        head = raw.request("POST", "/mcp", fields, token=self.token)
+        clients = [self.door.client() for _ in range(16)]
+        try:
+            for client in clients:
+                with contextlib.suppress(OSError):  # refused before it has sent all
+                    client.socket.sendall(head + self.BODY)
+            self.wait_for(self.refused_lines, "messages that were refused")
+            name = 'barkeep_limits_reached_total{limit="buffer_memory"}'
+            self.assertGreater(self.door.barkeep.metrics()[name], 0)
+        finally:
+            for client in clients:
+                client.close()
+        self.wait_for(lambda: self.post(mcp.call("read")).status == 200, "room again")
+        self.good_call()
 
 
 class Audit(McpCase):
