@@ -15,17 +15,15 @@
 #include "core/process.h"
 #include "proxy/admin.h"
 #include "proxy/audit_writer.h"
-#include "proxy/hand_over.h"
-#include "proxy/listener.h"
+#include "proxy/listening_sockets.h"
 #include "proxy/mcp/seal.h"
 #include "proxy/peer_counts.h"
 #include "proxy/rate_limiter.h"
 #include "proxy/reload.h"
 #include "proxy/secret_heap.h"
 #include "proxy/sources.h"
-#include "proxy/take_over.h"
 
-enum { EXIT_CANNOT_START = 3, WORKERS_MAX = 256, LISTENERS_MAX = 64 };
+enum { EXIT_CANNOT_START = 3 };
 
 struct keeper {
     struct loop *loop;
@@ -46,11 +44,7 @@ struct keeper {
     struct worker *workers[WORKERS_MAX];
     size_t worker_count;
     size_t workers_running;
-    struct take_over taken;
-    struct worker_socket *sockets; /* those of a worker beside each other */
-    size_t socket_count;
-    size_t first_socket[WORKERS_MAX + 1]; /* by worker */
-    int admin_fd;
+    struct listening_sockets sockets;
     struct hand_over *hand_over;
     int end_signals; /* SIGTERM and SIGINT so far */
 };
@@ -254,126 +248,14 @@ static size_t usable_cores(void) {
     return sched_getaffinity(0, sizeof cores, &cores) == 0 ? (size_t)CPU_COUNT(&cores) : 1;
 }
 
-/* Makes room for one more, and -1 is no socket. */
-static enum status keeper_add_socket(struct keeper *keeper, int fd, size_t address) {
-    struct worker_socket *sockets =
-        realloc(keeper->sockets, (keeper->socket_count + 1) * sizeof *sockets);
-    if (sockets) {
-        keeper->sockets = sockets;
-    }
-    if (fd < 0 || !sockets) {
-        return STATUS_IO;
-    }
-    sockets[keeper->socket_count++] = (struct worker_socket){.fd = fd, .address = address};
-    return STATUS_OK;
-}
-
-/* A unix socket cannot be bound once per worker: the first one's is shared. */
-static int keeper_open(const struct keeper *keeper, const struct config_address *address,
-                       size_t index, size_t worker, struct error *err) {
-    for (size_t i = 0; worker > 0 && address->is_unix && i < keeper->first_socket[1]; i++) {
-        if (keeper->sockets[i].address == index) {
-            return dup(keeper->sockets[i].fd);
-        }
-    }
-    return listener_bind(address, true, err);
-}
-
-/* Where a former process had more workers, one has more sockets than one: none may be left that
- * nobody accepts from. */
-static size_t taken_share(const struct keeper *keeper, const char *name, size_t worker) {
-    size_t count = 0;
-    for (size_t i = 0; i < keeper->taken.count; i++) {
-        count += strcmp(keeper->taken.items[i].name, name) == 0;
-    }
-    return (count + keeper->worker_count - 1 - worker) / keeper->worker_count;
-}
-
-static enum status keeper_bind_for(struct keeper *keeper, const struct config *config,
-                                   size_t worker, struct error *err) {
-    keeper->first_socket[worker] = keeper->socket_count;
-    for (size_t i = 0; i < config->listen_count; i++) {
-        char name[HAND_OVER_NAME_BYTES];
-        hand_over_name("listen", &config->listen[i], name);
-        size_t share = taken_share(keeper, name, worker);
-        for (size_t j = 0; j < (share ? share : 1); j++) {
-            int fd = share ? take_over_next(&keeper->taken, name)
-                           : keeper_open(keeper, &config->listen[i], i, worker, err);
-            if (keeper_add_socket(keeper, fd, i) != STATUS_OK) {
-                return STATUS_IO;
-            }
-        }
-    }
-    keeper->first_socket[worker + 1] = keeper->socket_count;
-    return STATUS_OK;
-}
-
-/* SO_REUSEPORT lets every process of the same user in: a first socket without it finds out whether
- * the port is taken. */
-static enum status find_taken_port(const struct keeper *keeper, const struct config *config,
-                                   struct error *err) {
-    for (size_t i = 0; i < config->listen_count; i++) {
-        char name[HAND_OVER_NAME_BYTES];
-        hand_over_name("listen", &config->listen[i], name);
-        if (config->listen[i].is_unix || taken_share(keeper, name, 0) > 0) {
-            continue;
-        }
-        int fd = listener_bind(&config->listen[i], false, err);
-        if (fd < 0) {
-            return STATUS_IO;
-        }
-        close(fd);
-    }
-    return STATUS_OK;
-}
-
-static enum status keeper_bind_admin(struct keeper *keeper, const struct config *config,
-                                     struct error *err) {
-    char name[HAND_OVER_NAME_BYTES];
-    keeper->admin_fd = -1;
-    if (!config->admin_is_on) {
-        return STATUS_OK;
-    }
-    hand_over_name("admin", &config->admin, name);
-    keeper->admin_fd = take_over_next(&keeper->taken, name);
-    if (keeper->admin_fd < 0) {
-        keeper->admin_fd = listener_bind(&config->admin, false, err);
-    }
-    return keeper->admin_fd < 0 ? STATUS_IO : STATUS_OK;
-}
-
-static enum status keeper_bind(struct keeper *keeper, const struct config *config,
-                               struct error *err) {
+static size_t keeper_wanted_workers(const struct config *config) {
     size_t count = config->workers ? config->workers : usable_cores();
-    keeper->worker_count = count < WORKERS_MAX ? count : WORKERS_MAX;
-    if (config->listen_count > LISTENERS_MAX) {
-        return error_set(err, STATUS_LIMIT, "more than %d addresses to listen on", LISTENERS_MAX);
-    }
-    if (find_taken_port(keeper, config, err) != STATUS_OK) {
-        return STATUS_IO;
-    }
-    for (size_t i = 0; i < keeper->worker_count; i++) {
-        enum status status = keeper_bind_for(keeper, config, i, err);
-        if (status != STATUS_OK) {
-            return status;
-        }
-    }
-    return keeper_bind_admin(keeper, config, err);
+    return count < WORKERS_MAX ? count : WORKERS_MAX;
 }
 
 /* Once everything is ready to be served: whoever takes over is not let wait. */
 static enum status keeper_offer(struct keeper *keeper, struct error *err) {
-    const struct hand_over_options options = {
-        .loop = keeper->loop,
-        .config = keeper->settled,
-        .sockets = keeper->sockets,
-        .socket_count = keeper->socket_count,
-        .admin_fd = keeper->admin_fd,
-        .offer_fd = take_over_next(&keeper->taken, HAND_OVER_OFFER),
-        .predecessor_line = take_over_line(&keeper->taken),
-    };
-    take_over_done(&keeper->taken);
-    keeper->hand_over = hand_over_new(&options);
+    keeper->hand_over = listening_sockets_offer(&keeper->sockets, keeper->loop, keeper->settled);
     return keeper->hand_over ? STATUS_OK : error_set(err, STATUS_NO_MEMORY, "out of memory");
 }
 
@@ -438,6 +320,9 @@ static enum status keeper_make_workers(struct keeper *keeper, struct error *err)
     size_t wanted = keeper->worker_count;
     keeper->worker_count = 0;
     for (size_t i = 0; i < wanted; i++) {
+        size_t socket_count;
+        const struct worker_socket *sockets =
+            listening_sockets_of(&keeper->sockets, i, &socket_count);
         const struct worker_options options = {.index = (uint32_t)i,
                                                .worker_count = (uint32_t)wanted,
                                                .snapshot = snapshot,
@@ -447,9 +332,8 @@ static enum status keeper_make_workers(struct keeper *keeper, struct error *err)
                                                .peers = keeper->peers,
                                                .plan = plan,
                                                .audit_writer = keeper->audit,
-                                               .sockets = keeper->sockets + keeper->first_socket[i],
-                                               .socket_count = keeper->first_socket[i + 1] -
-                                                               keeper->first_socket[i],
+                                               .sockets = sockets,
+                                               .socket_count = socket_count,
                                                .on_end = on_worker_end};
         keeper->workers[i] = worker_new(&options, err);
         if (!keeper->workers[i]) {
@@ -495,9 +379,9 @@ static enum status keeper_prepare(struct keeper *keeper, struct config *config, 
         mailbox_attach(keeper->mailbox, keeper->loop) != STATUS_OK) {
         return STATUS_IO;
     }
-    keeper->taken = TAKE_OVER_NONE;
-    if ((takes_over && take_over_ask(config, &keeper->taken, err) != STATUS_OK) ||
-        keeper_bind(keeper, config, err) != STATUS_OK) {
+    keeper->worker_count = keeper_wanted_workers(config);
+    if (listening_sockets_open(&keeper->sockets, config, keeper->worker_count, takes_over, err) !=
+        STATUS_OK) {
         return STATUS_IO;
     }
     keeper->audit = audit_writer_new(config->audit_file, config->audit_full_drops, err);
@@ -506,8 +390,8 @@ static enum status keeper_prepare(struct keeper *keeper, struct config *config, 
         keeper_make_workers(keeper, err) != STATUS_OK) {
         return STATUS_IO;
     }
-    if (keeper->admin_fd >= 0) {
-        keeper->admin = admin_new(keeper->loop, keeper, keeper->admin_fd, err);
+    if (keeper->sockets.admin_fd >= 0) {
+        keeper->admin = admin_new(keeper->loop, keeper, keeper->sockets.admin_fd, err);
         if (!keeper->admin) {
             return STATUS_IO;
         }
@@ -584,6 +468,7 @@ static void keeper_done(struct keeper *keeper) {
         close(fd);
     }
     loop_free(keeper->loop);
+    listening_sockets_done(&keeper->sockets);
 }
 
 int keeper_serve(struct config *config, bool takes_over) {
@@ -605,7 +490,6 @@ int keeper_serve(struct config *config, bool takes_over) {
     }
     keeper_run(keeper);
     keeper_done(keeper);
-    free(keeper->sockets);
     free(keeper);
     return 0;
 }
