@@ -184,15 +184,8 @@ static bool read_chain(struct forwarding *forwarding, const struct config_networ
 
 /* The value of a header that comes once; empty otherwise. */
 static struct slice only_value(const struct h1_request *request, struct slice name) {
-    struct slice value = {NULL, 0};
-    size_t count = 0;
-    for (size_t i = 0; i < request->header_count; i++) {
-        if (slice_eq_nocase(request->headers[i].name, name)) {
-            value = request->headers[i].value;
-            count++;
-        }
-    }
-    return count == 1 ? value : (struct slice){NULL, 0};
+    struct slice value;
+    return h1_request_find_header(request, name, &value) == 1 ? value : SLICE("");
 }
 
 static bool read_host(struct forwarding *forwarding, const struct h1_request *request,

@@ -10,13 +10,7 @@ bool exchange_find_token(struct exchange *exchange, struct slice *out_value) {
     size_t count = request->authorization_count;
     struct slice value = request->authorization;
     if (name) {
-        count = 0;
-        for (size_t i = 0; i < request->header_count; i++) {
-            if (slice_eq_nocase(request->headers[i].name, slice_of_str(name))) {
-                value = request->headers[i].value;
-                count++;
-            }
-        }
+        count = h1_request_find_header(request, slice_of_str(name), &value);
     }
     if (count > 1 || request->authorization_count > 1) {
         exchange_refuse(exchange, REASON_BAD_REQUEST, 0,

@@ -10,29 +10,8 @@
 
 enum { MCP_FIELDS_BYTES = 16384, MCP_REWRITE_ROOM = 65536 };
 
-static const struct config_mcp *exchange_mcp_config(const struct exchange *exchange) {
-    return exchange_route(exchange)->mcp;
-}
-
 static bool method_is(const struct exchange *exchange, const char *method) {
     return slice_eq_str(exchange->method, method);
-}
-
-static const struct header *find_header(const struct h1_request *request, const char *name) {
-    for (size_t i = 0; i < request->header_count; i++) {
-        if (slice_eq_nocase(request->headers[i].name, slice_of_str(name))) {
-            return &request->headers[i];
-        }
-    }
-    return NULL;
-}
-
-static size_t count_headers(const struct h1_request *request, const char *name) {
-    size_t count = 0;
-    for (size_t i = 0; i < request->header_count; i++) {
-        count += slice_eq_nocase(request->headers[i].name, slice_of_str(name)) ? 1 : 0;
-    }
-    return count;
 }
 
 static struct exchange_mcp *exchange_mcp_of(struct exchange *exchange) {
@@ -83,13 +62,13 @@ void exchange_mcp_free(struct exchange *exchange) {
 }
 
 static bool exchange_mcp_admits_origin(struct exchange *exchange) {
-    const struct header *origin = find_header(&exchange->request, "Origin");
-    if (!origin) {
+    struct slice origin;
+    size_t count = h1_request_find_header(&exchange->request, SLICE("Origin"), &origin);
+    if (count == 0) {
         return true;
     }
-    if (count_headers(&exchange->request, "Origin") == 1 &&
-        mcp_origin_is_allowed(exchange_mcp_config(exchange), origin->value)) {
-        mcp_write_cors(&exchange->mcp->cors, origin->value);
+    if (count == 1 && mcp_origin_is_allowed(exchange_mcp_config(exchange), origin)) {
+        mcp_write_cors(&exchange->mcp->cors, origin);
         return true;
     }
     exchange_refuse(exchange, REASON_ORIGIN_REFUSED, 0,
@@ -97,12 +76,23 @@ static bool exchange_mcp_admits_origin(struct exchange *exchange) {
     return false;
 }
 
+/* What a browser asks before it lets a page call (the Fetch standard, CORS-preflight request). */
+static bool exchange_is_preflight(const struct exchange *exchange) {
+    struct slice unused;
+    return method_is(exchange, "OPTIONS") &&
+           h1_request_find_header(&exchange->request, SLICE("Origin"), &unused) > 0 &&
+           h1_request_find_header(&exchange->request, SLICE("Access-Control-Request-Method"),
+                                  &unused) > 0;
+}
+
 static void exchange_mcp_answer_preflight(struct exchange *exchange) {
+    const struct h1_request *request = &exchange->request;
     struct buf *fields = &exchange->mcp->cors;
+    struct slice origin, asked;
     buf_clear(fields);
-    const struct header *asked = find_header(&exchange->request, "Access-Control-Request-Headers");
-    mcp_write_preflight(fields, find_header(&exchange->request, "Origin")->value,
-                        asked ? asked->value : SLICE(""));
+    h1_request_find_header(request, SLICE("Origin"), &origin);
+    h1_request_find_header(request, SLICE("Access-Control-Request-Headers"), &asked);
+    mcp_write_preflight(fields, origin, asked);
     own_page_begin(exchange, 204, NULL, SLICE(""), buf_slice(fields));
 }
 
@@ -136,10 +126,7 @@ bool exchange_mcp_admits(struct exchange *exchange) {
     if (!exchange_mcp_admits_origin(exchange)) {
         return false;
     }
-    bool is_preflight = method_is(exchange, "OPTIONS") &&
-                        find_header(&exchange->request, "Origin") &&
-                        find_header(&exchange->request, "Access-Control-Request-Method");
-    if (is_preflight) {
+    if (exchange_is_preflight(exchange)) {
         exchange_mcp_answer_preflight(exchange);
         return false;
     }
@@ -249,18 +236,17 @@ static bool exchange_mcp_read(struct exchange *exchange) {
  */
 static bool exchange_mcp_open_session(struct exchange *exchange) {
     struct exchange_mcp *mcp = exchange->mcp;
-    const struct header *header = find_header(&exchange->request, "Mcp-Session-Id");
+    struct slice sealed, session;
+    size_t count = h1_request_find_header(&exchange->request, SLICE("Mcp-Session-Id"), &sealed);
     bool is_modern = mcp->has_message && mcp->message.era == MCP_MODERN;
     mcp->holder = (struct mcp_holder){.identity = exchange->identity,
                                       .route = slice_of_str(exchange_route(exchange)->name)};
-    if (!header || is_modern) {
+    if (count == 0 || is_modern) {
         return true;
     }
-    struct slice session;
     const struct mcp_holder holder = mcp->holder;
-    if (count_headers(&exchange->request, "Mcp-Session-Id") == 1 &&
-        mcp_seal_open(exchange->snapshot->rules->seal, MCP_SEALED_SESSION, &holder, header->value,
-                      &exchange->arena, &session)) {
+    if (count == 1 && mcp_seal_open(exchange->snapshot->rules->seal, MCP_SEALED_SESSION, &holder,
+                                    sealed, &exchange->arena, &session)) {
         mcp->holder.session = session;
         return true;
     }

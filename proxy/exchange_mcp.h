@@ -44,6 +44,10 @@ struct exchange_mcp {
     bool wrote_end;
 };
 
+static inline const struct config_mcp *exchange_mcp_config(const struct exchange *exchange) {
+    return exchange_route(exchange)->mcp;
+}
+
 /* exchange_mcp.c: counts what is held for the message and its answer. False when that is more than
  * all of the worker's messages may take. */
 bool exchange_mcp_count_held(struct exchange *exchange);

@@ -7,13 +7,10 @@
 
 enum {
     MCP_ANSWER_ROOM = 256 * 1024, /* what a filter may add to what it takes */
+    MCP_ESCAPE_GROWTH = 3,        /* two bytes of an event become "\\u0085" */
     MCP_PUMP_BUDGET = 16,
     MCP_SESSION_ID_MAX = 1024,
 };
-
-static const struct config_mcp *exchange_mcp_config(const struct exchange *exchange) {
-    return exchange_route(exchange)->mcp;
-}
 
 static bool exchange_mcp_may(void *owner, struct slice method, struct slice name) {
     struct exchange *exchange = owner;
@@ -224,7 +221,7 @@ static bool exchange_mcp_begin_filter(struct exchange *exchange, enum mcp_media 
         .pins = exchange->snapshot->rules->pins[exchange->route],
     };
     mcp->filter = mcp_filter_new(&mcp->view, media);
-    buf_init(&mcp->answer, (size_t)limit + MCP_ANSWER_ROOM);
+    buf_init(&mcp->answer, (size_t)limit * MCP_ESCAPE_GROWTH + MCP_ANSWER_ROOM);
     return mcp->filter != NULL;
 }
 

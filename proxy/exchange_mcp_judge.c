@@ -10,10 +10,6 @@
 
 enum { SESSION_WINDOW_MS = 24 * 3600 * 1000 };
 
-static const struct config_mcp *exchange_mcp_config(const struct exchange *exchange) {
-    return exchange_route(exchange)->mcp;
-}
-
 /* Names and a digest, never values. */
 static void exchange_mcp_note_arguments(struct exchange *exchange) {
     struct exchange_mcp *mcp = exchange->mcp;

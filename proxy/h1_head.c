@@ -242,3 +242,15 @@ enum h1_outcome h1_request_parse(struct slice head, const struct h1_limits *limi
     *out_request = request;
     return H1_COMPLETE;
 }
+
+size_t h1_request_find_header(const struct h1_request *request, struct slice name,
+                              struct slice *out_value) {
+    size_t count = 0;
+    *out_value = SLICE("");
+    for (size_t i = 0; i < request->header_count; i++) {
+        if (slice_eq_nocase(request->headers[i].name, name) && count++ == 0) {
+            *out_value = request->headers[i].value;
+        }
+    }
+    return count;
+}

@@ -146,6 +146,11 @@ enum h1_outcome h1_request_parse(struct slice head, const struct h1_limits *limi
                                  struct header *headers, struct h1_request *out_request,
                                  struct h1_refusal *out_refusal);
 
+/* How many of the request's headers have this name, whatever its case; *out_value is the first
+ * one's, empty when there is none. */
+size_t h1_request_find_header(const struct h1_request *request, struct slice name,
+                              struct slice *out_value);
+
 /* Upstream's head. `request_is_head`: no body follows whatever the headers say. Refusal means
  * upstream_protocol. */
 enum h1_outcome h1_response_parse(struct slice head, const struct h1_limits *limits,

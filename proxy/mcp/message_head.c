@@ -37,16 +37,10 @@ bool mcp_refuse(struct mcp_refusal *out_refusal, struct slice id, int http_statu
 
 bool mcp_field_once(const struct h1_request *request, struct slice name, bool *out_is_there,
                     struct slice *out_value) {
-    size_t count = 0;
-    struct slice value = SLICE("");
-    for (size_t i = 0; i < request->header_count; i++) {
-        if (slice_eq_nocase(request->headers[i].name, name)) {
-            value = slice_trim(request->headers[i].value);
-            count++;
-        }
-    }
+    struct slice value;
+    size_t count = h1_request_find_header(request, name, &value);
     *out_is_there = count > 0;
-    *out_value = value;
+    *out_value = slice_trim(value);
     return count < 2;
 }
 
