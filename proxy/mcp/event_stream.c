@@ -216,10 +216,6 @@ enum event_stream_outcome event_stream_next(struct event_stream *stream, struct 
     return outcome;
 }
 
-void event_stream_write(struct event_stream *stream, struct buf *out) {
-    buf_append_slice(out, buf_slice(&stream->raw));
-}
-
 /* The next line of `rest` without its end. */
 static struct slice next_line(struct slice *rest) {
     size_t len = line_len(*rest);
@@ -234,10 +230,63 @@ static void write_line(struct buf *out, struct slice line) {
     buf_append_char(out, '\n');
 }
 
+/* Length of a code point at which Python's splitlines() ends a line and the standard goes on, 0
+ * when none stands first: U+0085, U+2028, U+2029. Those of ASCII stand nowhere in JSON. */
+static size_t line_break_len(struct slice text) {
+    if (slice_starts_with(text, SLICE("\xC2\x85"))) {
+        return 2;
+    }
+    return slice_starts_with(text, SLICE("\xE2\x80\xA8")) ||
+                   slice_starts_with(text, SLICE("\xE2\x80\xA9"))
+               ? 3
+               : 0;
+}
+
+static bool has_line_break_led_by(struct slice text, int lead) {
+    const char *at;
+    while (text.len > 0 && (at = memchr(text.ptr, lead, text.len)) != NULL) {
+        text = slice_skip(text, (size_t)(at - text.ptr));
+        if (line_break_len(text) > 0) {
+            return true;
+        }
+        text = slice_skip(text, 1);
+    }
+    return false;
+}
+
+static bool has_line_breaks(struct slice text) {
+    return has_line_break_led_by(text, 0xC2) || has_line_break_led_by(text, 0xE2);
+}
+
+static void write_escaped(struct buf *out, struct slice text) {
+    size_t written = 0;
+    for (size_t at = 0; at < text.len;) {
+        size_t len = line_break_len(slice_skip(text, at));
+        if (len == 0) {
+            at++;
+            continue;
+        }
+        buf_append(out, text.ptr + written, at - written);
+        buf_append_str(out, len == 2 ? "\\u0085" : "\\u202");
+        if (len == 3) {
+            buf_append_char(out, text.ptr[at + 2] == '\xA8' ? '8' : '9');
+        }
+        at += len;
+        written = at;
+    }
+    buf_append_slice(out, slice_skip(text, written));
+}
+
 static void write_data(struct buf *out, struct slice data) {
+    bool escapes = has_line_breaks(data);
     while (data.len > 0) {
+        struct slice line = next_line(&data);
         buf_append_str(out, "data: ");
-        write_line(out, next_line(&data));
+        if (escapes) {
+            write_escaped(out, line);
+            line = SLICE("");
+        }
+        write_line(out, line);
     }
 }
 
@@ -254,6 +303,15 @@ void event_stream_write_with(struct event_stream *stream, struct slice data, str
         }
     }
     stream->after_cr = stream->after_cr ? AFTER_CR_DROP : AFTER_CR_NO;
+}
+
+void event_stream_write(struct event_stream *stream, struct buf *out) {
+    struct slice data = event_stream_data(stream);
+    if (has_line_breaks(data)) {
+        event_stream_write_with(stream, data, out);
+    } else {
+        buf_append_slice(out, buf_slice(&stream->raw));
+    }
 }
 
 void event_stream_write_comment(struct event_stream *stream, struct slice comment,

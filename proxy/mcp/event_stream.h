@@ -41,7 +41,8 @@ enum event_stream_outcome event_stream_next(struct event_stream *stream, struct 
 
 /* Of the event that is whole, until the next call: */
 struct slice event_stream_data(const struct event_stream *stream); /* lines joined by LF */
-/* As it came. */
+/* As it came. Its data is JSON, here and below: code points that only stand in JSON's strings, and
+ * at which some readers end a line, are written escaped. */
 void event_stream_write(struct event_stream *stream, struct buf *out);
 /* With other data in the place of its own; each line of `data` becomes one of the event. */
 void event_stream_write_with(struct event_stream *stream, struct slice data, struct buf *out);

@@ -66,6 +66,46 @@ static void writes_an_event_anew_around_what_was_taken_out(void **state) {
     filter_case_end(&filter_case);
 }
 
+#define SAYS(text) "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"a\":\"" text "\"}}"
+
+/* Python's splitlines() ends lines at them: what stands behind would be an event of its own. */
+static void escapes_code_points_at_which_some_readers_end_lines(void **state) {
+    (void)state;
+    static const char *const streams[][2] = {
+        {"id: 4\r\ndata: " SAYS("a\xC2\x85"
+                                "b") "\r\n\r\n",
+         "id: 4\ndata: " SAYS("a\\u0085b") "\n\n"},
+        {"data: " SAYS("\xE2\x80\xA8\xE2\x80\xA9\xC2\x85") "\r\r",
+         "data: " SAYS("\\u2028\\u2029\\u0085") "\n\n"},
+        {"data: {\"jsonrpc\":\"2.0\",\"id\":\"\xC2\x85\",\ndata: \"result\":{}}\n\n",
+         "data: {\"jsonrpc\":\"2.0\",\"id\":\"\\u0085\",\ndata: \"result\":{}}\n\n"},
+        {"data: " TOOLS(NO ",{\"name\":\"ok\",\"title\":\"\xE2\x80\xA8\"}") "\n\n",
+         "data: " TOOLS("{\"name\":\"ok\",\"title\":\"\\u2028\"}") "\n\n"},
+        {"data: " SAYS("\xC2\x84\xC2\x86\xE2\x80\xA7\xE2\x80\xAA\xE2\x81\xA8\\u2028") "\n\n",
+         "data: " SAYS("\xC2\x84\xC2\x86\xE2\x80\xA7\xE2\x80\xAA\xE2\x81\xA8\\u2028") "\n\n"},
+    };
+    static const char *const refused[] = {
+        "data: {\"jsonrpc\":\"2.0\",\"id\":1,\xC2\x85\"result\":{}}\n\n",
+        "data: \xE2\x80\xA8" ANSWER "\n\n",
+        "data: " SAYS("\x0B") "\n\n",
+        "data: " SAYS("\x0C") "\n\n",
+        "data: " SAYS("\x1C") "\n\n",
+        "data: " SAYS("\x1E") "\n\n",
+        "data: " SAYS("\\\xE2\x80\xA9") "\n\n",
+    };
+    struct filter_case filter_case;
+    filter_case_begin(&filter_case);
+    for (size_t i = 0; i < sizeof streams / sizeof *streams; i++) {
+        assert_goes_on(&filter_case, MCP_MEDIA_EVENTS, streams[i][0], streams[i][1]);
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        filter_case_run(&filter_case, MCP_MEDIA_EVENTS, slice_of_str(refused[i]));
+        assert_int_equal(filter_case.result, MCP_FILTER_MALFORMED);
+        assert_int_equal(filter_case.out.len, 0);
+    }
+    filter_case_end(&filter_case);
+}
+
 static void lets_comments_go_ahead_of_the_event_they_stand_in(void **state) {
     (void)state;
     struct filter_case filter_case;
@@ -387,6 +427,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(passes_events_as_they_came),
         cmocka_unit_test(writes_an_event_anew_around_what_was_taken_out),
+        cmocka_unit_test(escapes_code_points_at_which_some_readers_end_lines),
         cmocka_unit_test(lets_comments_go_ahead_of_the_event_they_stand_in),
         cmocka_unit_test(drops_what_the_end_cuts_off),
         cmocka_unit_test(passes_comments_and_priming_events_at_once),
