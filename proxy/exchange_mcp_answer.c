@@ -9,7 +9,6 @@ enum {
     MCP_ANSWER_ROOM = 256 * 1024, /* what a filter may add to what it takes */
     MCP_ESCAPE_GROWTH = 3,        /* two bytes of an event become "\\u0085" */
     MCP_PUMP_BUDGET = 16,
-    MCP_SESSION_ID_MAX = 1024,
 };
 
 static bool exchange_mcp_may(void *owner, struct slice method, struct slice name) {
@@ -87,19 +86,48 @@ static void write_field(struct buf *out, struct slice name, struct slice value) 
     buf_append_str(out, "\r\n");
 }
 
+static bool has_sessions(const struct exchange_mcp *mcp) {
+    return !mcp->has_message || mcp->message.era == MCP_LEGACY;
+}
+
+/* Visible ASCII, as the protocol has it, and not longer than what can be sealed. An empty one is
+ * none. */
+static bool can_be_session(struct slice id) {
+    for (size_t i = 0; i < id.len; i++) {
+        if (id.ptr[i] < 0x21 || id.ptr[i] > 0x7e) {
+            return false;
+        }
+    }
+    return id.len <= MCP_SEAL_TEXT_MAX;
+}
+
+/* Of two sessions the client would follow one and barkeep another; what cannot be a session's id
+ * would leave the client without the session that the server believes it has. */
+static bool names_sessions_soundly(const struct exchange_mcp *mcp,
+                                   const struct h1_response *response) {
+    size_t count = 0;
+    for (size_t i = 0; i < response->header_count; i++) {
+        const struct header *header = &response->headers[i];
+        if (!is_named(header, "Mcp-Session-Id")) {
+            continue;
+        }
+        if (++count > 1 || !can_be_session(header->value)) {
+            return !has_sessions(mcp);
+        }
+    }
+    return true;
+}
+
 /* The session that the server has opened, under the name by which this caller may use it. */
 static void write_session(struct exchange *exchange, struct slice session) {
     struct exchange_mcp *mcp = exchange->mcp;
     struct mcp_holder holder = mcp->holder;
     holder.session = SLICE("");
-    if (mcp->has_message && mcp->message.era == MCP_MODERN) {
+    if (!has_sessions(mcp)) {
         return;
     }
-    struct slice sealed = {0};
-    if (session.len <= MCP_SESSION_ID_MAX) {
-        sealed = mcp_seal_close(exchange->snapshot->rules->seal, MCP_SEALED_SESSION, &holder,
-                                session, &exchange->arena);
-    }
+    struct slice sealed = mcp_seal_close(exchange->snapshot->rules->seal, MCP_SEALED_SESSION,
+                                         &holder, session, &exchange->arena);
     if (sealed.len) {
         mcp->holder.session = session;
         write_field(&mcp->client_fields, SLICE("Mcp-Session-Id"), sealed);
@@ -226,7 +254,8 @@ static bool exchange_mcp_begin_filter(struct exchange *exchange, enum mcp_media 
 }
 
 /* Why an answer cannot go on, NULL when it can. */
-static const char *answer_problem(const struct h1_response *response, enum mcp_answer_media media) {
+static const char *answer_problem(const struct exchange_mcp *mcp,
+                                  const struct h1_response *response, enum mcp_answer_media media) {
     if (response->status == 401 || response->status == 403) {
         return "the server asks for a sign-in of its own";
     }
@@ -235,6 +264,9 @@ static const char *answer_problem(const struct h1_response *response, enum mcp_a
     }
     if (media == MCP_ANSWER_OTHER && response->status < 300) {
         return "the server's answer is neither JSON nor an event stream";
+    }
+    if (!names_sessions_soundly(mcp, response)) {
+        return "the server names two sessions, or one that cannot be named";
     }
     return NULL;
 }
@@ -249,7 +281,7 @@ static void exchange_mcp_pass_status(struct exchange *exchange, bool is_whole) {
 void exchange_begin_mcp_answer(struct exchange *exchange, size_t head_len) {
     const struct h1_response *response = &exchange->response;
     enum mcp_answer_media media = media_of(response);
-    const char *problem = answer_problem(response, media);
+    const char *problem = answer_problem(exchange->mcp, response, media);
     if (problem) {
         exchange_refuse(exchange, REASON_UPSTREAM_PROTOCOL, 0, problem);
         return;

@@ -120,16 +120,39 @@ class Sessions(McpCase):
         return name not in self.door.barkeep.metrics()
 
     def test_what_a_server_calls_a_session(self):
-        """Long names, odd ones, several: none reaches the client as it is."""
-        for name in ("s" * 900, "a b", "!~", "s" * 3000):
+        """Long names and odd ones do not reach the client as they are; what is no session's name, or
+        two of them, is no answer."""
+        for name in ("s" * 1024, "!~", "a,b;c=\"d\""):
             self.server.session = name
             response = self.post(mcp.initialize())
             self.assertNotIn(name.encode(), response.head)
-            session = response.one("Mcp-Session-Id")
-            if session:
-                mark = self.door.upstream.mark()
-                self.assertEqual(200, self.send(self.requests(session)[0]).status)
-                self.assertEqual([name], self.door.upstream.since(mark)[0].all("Mcp-Session-Id"))
+            mark = self.door.upstream.mark()
+            self.assertEqual(200, self.send(self.requests(response.one("Mcp-Session-Id"))[0]).status)
+            self.assertEqual([name], self.door.upstream.since(mark)[0].all("Mcp-Session-Id"))
+        for name in ("a b", "a\tb", "\xfc", "s" * 1025, "s" * 3000):
+            with self.subTest(name=name[:10]):
+                self.server.session = name
+                self.refuse_answer(self.post(mcp.initialize()), name)
+
+    def refuse_answer(self, response, name):
+        self.assertEqual((502, None), (response.status, response.one("Mcp-Session-Id")))
+        self.assertEqual("upstream_protocol", self.audit_of(response)["reason"])
+        self.assertNotIn(name, response.body.decode("latin-1"))
+
+    def test_two_sessions_at_once(self):
+        """Whichever of them the client followed, barkeep could mean the other."""
+        for names in (("up-1", "up-2"), ("up-1", "up-1"), ("up-1", ""), ("", "up-1")):
+            fields = [("Mcp-Session-Id", names[0]), ("mcp-session-id", names[1])]
+            for method, message in (("initialize", mcp.initialize()), ("tools/call", mcp.call("read"))):
+                with self.subTest(names=names, method=method):
+                    for told in (mcp.json_answer(mcp.result(message), headers=fields),
+                                 mcp.stream_answer(mcp.event(mcp.result(message)), headers=fields)):
+                        self.server.on[method] = told
+                        self.refuse_answer(self.post(message), "up-1")
+        self.server.on["tools/call"] = mcp.json_answer(mcp.result(mcp.call("read")), headers=fields)
+        self.assertEqual(200, self.post(mcp.modern(mcp.call("read"))).status)
+        self.server.on["tools/call"] = mcp.json_answer(mcp.result(mcp.call("read")), headers=fields[1:])
+        self.assertIsNotNone(self.post(mcp.call("read")).one("Mcp-Session-Id"))
 
     def tearDown(self):
         self.server.session = "upstream-session-1"
