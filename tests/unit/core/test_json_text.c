@@ -1,5 +1,4 @@
-/* What is JSON and what is not, in tables by the reason of the refusal; limits; names that repeat.
- */
+/* What is JSON and what is not, in tables by the reason of the refusal. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -7,39 +6,11 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
-#include <pthread.h>
 
 #include "core/buf.h"
 #include "core/json_text.h"
 
-#include "tests/unit/core/json_reading.h"
-
-#define COUNT(array) (sizeof(array) / sizeof(array)[0])
-
-/* A literal with what it may hold behind a NUL. */
-#define T(literal)                                                                                 \
-    { (literal), sizeof(literal) - 1 }
-
-struct refusal {
-    struct slice text;
-    size_t at;
-};
-
-static void assert_refused(struct slice text, const char *problem, size_t at) {
-    struct reading reading = reading_of(text);
-    if (reading.status != STATUS_INVALID)
-        fail_msg("%.*s: accepted", SLICE_ARGS(text));
-    if (strcmp(reading.json.problem, problem) != 0 || reading.json.problem_at != at)
-        fail_msg("%.*s: %s at %zu, expected %s at %zu", SLICE_ARGS(text), reading.json.problem,
-                 reading.json.problem_at, problem, at);
-    assert_int_equal(reading.json.count, 0);
-    reading_done(&reading);
-}
-
-static void assert_all_refused(const struct refusal *refusals, size_t count, const char *problem) {
-    for (size_t i = 0; i < count; i++)
-        assert_refused(refusals[i].text, problem, refusals[i].at);
-}
+#include "tests/unit/core/json_refusal.h"
 
 static void assert_accepted(struct slice text) {
     struct reading reading = accepted(text);
@@ -63,7 +34,6 @@ static void assert_all_accepted(const struct slice *texts, size_t count) {
     buf_done(&within);
 }
 
-#define ASSERT_REFUSED(refusals, problem) assert_all_refused(refusals, COUNT(refusals), problem)
 #define ASSERT_ACCEPTED(texts) assert_all_accepted(texts, COUNT(texts))
 
 static void accepts_words_and_white_space(void **state) {
@@ -223,69 +193,70 @@ static void refuses_texts_that_end_early(void **state) {
     ASSERT_REFUSED(strings, "a string without an end");
 }
 
+static const struct refusal no_values[] = {
+    {T("nul"), 0},
+    {T("Null"), 0},
+    {T("NULL"), 0},
+    {T("tru"), 0},
+    {T("True"), 0},
+    {T("fals"), 0},
+    {T("False"), 0},
+    {T("nil"), 0},
+    {T("NaN"), 0},
+    {T("nan"), 0},
+    {T("Infinity"), 0},
+    {T("undefined"), 0},
+    {T("+1"), 0},
+    {T(".5"), 0},
+    {T("'a'"), 0},
+    {T("a"), 0},
+    {T("]"), 0},
+    {T("}"), 0},
+    {T(","), 0},
+    {T(":"), 0},
+    {T("[,]"), 1},
+    {T("[1,]"), 3},
+    {T("[1,,2]"), 3},
+    {T("[,1]"), 1},
+    {T("{\"a\":}"), 5},
+    {T("{\"a\":,}"), 5},
+    {T("{\"a\"::1}"), 5},
+    {T("[+1]"), 1},
+    {T("[Inf]"), 1},
+    {T("[1,}"), 3},
+    {T("{\"a\":]"), 5},
+    {T("[:1]"), 1},
+    {T("//"), 0},
+    {T("/**/1"), 0},
+    {T("#1"), 0},
+    {T("[1,/**/2]"), 3},
+    {T("\0"), 0},
+    {T("\v1"), 0},
+    {T("\f1"), 0},
+    {T("\xC2\xA0"
+       "1"),
+     0},
+    {T("\xE2\x80\x8B[]"), 0},
+    {T("\xFF\xFE"), 0},
+    {T("\xFE\xFF\0["), 0},
+    {T("[\0]"), 1},
+    {T("\x1E{}"), 0},
+    {T("\x7F"), 0},
+    {T("\\"), 0},
+    {T("<a>"), 0},
+    {T("(1)"), 0},
+    {T("[t]"), 1},
+    {T("[n"), 1},
+    {T("[True]"), 1},
+    {T("\xEF\xBC\x91"), 0},
+    {T("$1"), 0},
+    {T("_"), 0},
+    {T("`a`"), 0},
+};
+
 static void refuses_what_is_no_value(void **state) {
     (void)state;
-    static const struct refusal refusals[] = {
-        {T("nul"), 0},
-        {T("Null"), 0},
-        {T("NULL"), 0},
-        {T("tru"), 0},
-        {T("True"), 0},
-        {T("fals"), 0},
-        {T("False"), 0},
-        {T("nil"), 0},
-        {T("NaN"), 0},
-        {T("nan"), 0},
-        {T("Infinity"), 0},
-        {T("undefined"), 0},
-        {T("+1"), 0},
-        {T(".5"), 0},
-        {T("'a'"), 0},
-        {T("a"), 0},
-        {T("]"), 0},
-        {T("}"), 0},
-        {T(","), 0},
-        {T(":"), 0},
-        {T("[,]"), 1},
-        {T("[1,]"), 3},
-        {T("[1,,2]"), 3},
-        {T("[,1]"), 1},
-        {T("{\"a\":}"), 5},
-        {T("{\"a\":,}"), 5},
-        {T("{\"a\"::1}"), 5},
-        {T("[+1]"), 1},
-        {T("[Inf]"), 1},
-        {T("[1,}"), 3},
-        {T("{\"a\":]"), 5},
-        {T("[:1]"), 1},
-        {T("//"), 0},
-        {T("/**/1"), 0},
-        {T("#1"), 0},
-        {T("[1,/**/2]"), 3},
-        {T("\0"), 0},
-        {T("\v1"), 0},
-        {T("\f1"), 0},
-        {T("\xC2\xA0"
-           "1"),
-         0},
-        {T("\xE2\x80\x8B[]"), 0},
-        {T("\xFF\xFE"), 0},
-        {T("\xFE\xFF\0["), 0},
-        {T("[\0]"), 1},
-        {T("\x1E{}"), 0},
-        {T("\x7F"), 0},
-        {T("\\"), 0},
-        {T("<a>"), 0},
-        {T("(1)"), 0},
-        {T("[t]"), 1},
-        {T("[n"), 1},
-        {T("[True]"), 1},
-        {T("\xEF\xBC\x91"), 0},
-        {T("$1"), 0},
-        {T("_"), 0},
-        {T("`a`"), 0},
-    };
-    ASSERT_REFUSED(refusals, "not a value");
+    ASSERT_REFUSED(no_values, "not a value");
 }
 
 static void refuses_numbers_that_json_does_not_have(void **state) {
@@ -460,93 +431,6 @@ static void refuses_what_names_and_beginnings_must_not_have(void **state) {
     ASSERT_REFUSED(marks, "a byte order mark");
 }
 
-static void refuses_names_that_read_the_same(void **state) {
-    (void)state;
-    static const struct refusal refusals[] = {
-        {T("{\"a\":1,\"a\":2}"), 7},
-        {T("{\"a\":1,\"a\":1}"), 7},
-        {T("{\"\":1,\"\":2}"), 6},
-        {T("{\"a\":1,\"b\":2,\"a\":3}"), 13},
-        {T("{\"b\":1,\"a\":2,\"a\":3}"), 13},
-        {T("{\"a\":[],\"a\":{}}"), 8},
-        {T("{\"a\":1,\"\\u0061\":2}"), 7},
-        {T("{\"\\u0061\":1,\"a\":2}"), 12},
-        {T("{\"\\u006a\":1,\"\\u006A\":2}"), 12},
-        {T("{\"name\":1,\"\\u006eame\":2}"), 10},
-        {T("{\"\\/\":1,\"/\":2}"), 8},
-        {T("{\"\\n\":1,\"\\u000a\":2}"), 8},
-        {T("{\"\xC3\xA4\":1,\"\\u00e4\":2}"), 8},
-        {T("{\"\xF0\x9F\x98\x80\":1,\"\\uD83d\\uDe00\":2}"), 10},
-        {T("[{\"a\":1,\"a\":2}]"), 8},
-        {T("{\"x\":{\"a\":1,\"a\":2}}"), 12},
-        {T("{\"x\":[0,{\"a\":1,\"a\":2}]}"), 15},
-        {T("{\"abcdefghijkl\":1,\"abcdefghijkl\":2}"), 18},
-        {T("{\"abcdefg\":1,\"abcdefg\":2}"), 13},
-    };
-    ASSERT_REFUSED(refusals, "a name twice in one object");
-}
-
-/* `count` names, the last as the one at `same_as` when that is one of them. */
-static char *make_names(unsigned count, unsigned same_as, const char *before, const char *behind) {
-    size_t size = (size_t)count * 32 + 16, len = 1;
-    char *text = malloc(size);
-    assert_non_null(text);
-    text[0] = '{';
-    for (unsigned i = 0; i < count; i++) {
-        unsigned number = i == count - 1 ? same_as : i;
-        len += (size_t)snprintf(text + len, size - len, "%s\"%s%u%s\":%u", i ? "," : "", before,
-                                number, behind, i);
-    }
-    (void)snprintf(text + len, size - len, "}");
-    return text;
-}
-
-static enum status status_of(const char *text) {
-    struct reading reading = reading_of(slice_of_str(text));
-    enum status status = reading.status;
-    reading_done(&reading);
-    return status;
-}
-
-static void finds_a_name_twice_among_any_number_of_them(void **state) {
-    (void)state;
-    static const unsigned counts[] = {2, 3, 15, 16, 17, 18, 64, 65, 1000, 100000};
-    static const char *const forms[][2] = {
-        {"", ""}, {"0000000", ""}, {"\\u0061", ""}, {"", "-long-end"}};
-    for (size_t i = 0; i < COUNT(counts) * COUNT(forms); i++) {
-        unsigned count = counts[i % COUNT(counts)];
-        const char *const *form = forms[i / COUNT(counts)];
-        char *differ = make_names(count, count - 1, form[0], form[1]);
-        char *first_again = make_names(count, 0, form[0], form[1]);
-        char *one_again = make_names(count, (count - 1) / 2, form[0], form[1]);
-        assert_int_equal(status_of(differ), STATUS_OK);
-        assert_int_equal(status_of(first_again), STATUS_INVALID);
-        assert_int_equal(status_of(one_again), STATUS_INVALID);
-        free(differ);
-        free(first_again);
-        free(one_again);
-    }
-}
-
-static void does_not_take_names_for_each_other_that_only_look_alike(void **state) {
-    (void)state;
-    /* all pairs of lengths 0-20 that differ in one byte at most */
-    char text[64];
-    for (int len = 1; len <= 20; len++) {
-        for (int changed = 0; changed <= len; changed++) {
-            char name[24], other[24];
-            memset(name, 'a', sizeof name);
-            memset(other, 'a', sizeof other);
-            if (changed < len)
-                other[changed] = 'b';
-            (void)snprintf(text, sizeof text, "{\"%.*s\":1,\"%.*s\":2}", len, name, len, other);
-            assert_int_equal(status_of(text), changed < len ? STATUS_OK : STATUS_INVALID);
-            (void)snprintf(text, sizeof text, "{\"%.*s\":1,\"%.*s\":2}", len, name, len - 1, name);
-            assert_int_equal(status_of(text), STATUS_OK);
-        }
-    }
-}
-
 static void refuses_every_beginning_of_a_text(void **state) {
     (void)state;
     static const char text[] =
@@ -559,84 +443,6 @@ static void refuses_every_beginning_of_a_text(void **state) {
         assert_true(len >= whole || reading.json.problem_at <= len);
         reading_done(&reading);
     }
-}
-
-static void keeps_to_its_limits(void **state) {
-    (void)state;
-    static const struct {
-        const char *text;
-        struct json_text_limits limits;
-        const char *problem;
-        size_t at;
-    } cases[] = {
-        {"[[]]", {2, 2}, NULL, 0},
-        {"[[]]", {1, 2}, "deeper than allowed", 1},
-        {"[[]]", {2, 1}, "more values than allowed", 1},
-        {"1", {0, 1}, NULL, 0},
-        {"[]", {0, 1}, "deeper than allowed", 0},
-        {"1", {1, 0}, "more values than allowed", 0},
-        {"[[],[[]],{}]", {3, 100}, NULL, 0},
-        {"[{\"a\":[]}]", {2, 100}, "deeper than allowed", 6},
-        {"{\"a\":1}", {1, 3}, NULL, 0},
-        {"{\"a\":1}", {1, 2}, "more values than allowed", 5},
-        {"{\"a\":1}", {1, 1}, "more values than allowed", 1},
-        {"[1,2,3,4]", {1, 5}, NULL, 0},
-        {"[1,2,3,4]", {1, 4}, "more values than allowed", 7},
-    };
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        struct reading reading = reading_within(slice_of_str(cases[i].text), &cases[i].limits);
-        assert_int_equal(reading.status, cases[i].problem ? STATUS_INVALID : STATUS_OK);
-        if (cases[i].problem)
-            assert_string_equal(reading.json.problem, cases[i].problem);
-        assert_int_equal(reading.json.problem_at, cases[i].at);
-        reading_done(&reading);
-    }
-}
-
-enum { DEEP = 100000, SMALL_STACK_BYTES = 256 * 1024 };
-
-static void *read_deep(void *text) {
-    static const struct json_text_limits deeper = {DEEP, 2 * DEEP};
-    struct slice all = slice_of(text, 2 * DEEP);
-    assert_refused(all, "deeper than allowed", 64);
-    assert_refused(slice_of(text, DEEP), "deeper than allowed", 64);
-    struct reading a = reading_within(all, &deeper), b = reading_within(all, &deeper);
-    assert_int_equal(a.status, STATUS_OK);
-    assert_int_equal(a.json.count, DEEP);
-    assert_true(json_text_equal(&a.json, 0, &b.json, 0));
-    assert_false(json_text_equal(&a.json, 0, &b.json, 1));
-    reading_done(&a);
-    reading_done(&b);
-    return text;
-}
-
-static void needs_no_stack_for_depth(void **state) {
-    (void)state;
-    char *text = malloc(2 * DEEP);
-    assert_non_null(text);
-    memset(text, '[', DEEP);
-    memset(text + DEEP, ']', DEEP);
-    pthread_attr_t attributes;
-    pthread_t thread;
-    void *returned = NULL;
-    assert_int_equal(pthread_attr_init(&attributes), 0);
-    assert_int_equal(pthread_attr_setstacksize(&attributes, SMALL_STACK_BYTES), 0);
-    assert_int_equal(pthread_create(&thread, &attributes, read_deep, text), 0);
-    assert_int_equal(pthread_join(thread, &returned), 0);
-    assert_ptr_equal(returned, text);
-    assert_int_equal(pthread_attr_destroy(&attributes), 0);
-    free(text);
-}
-
-/* Its pages are never touched: the length is looked at first. */
-static void refuses_what_its_offsets_cannot_reach(void **state) {
-    (void)state;
-    struct json_text json;
-    json_text_init(&json);
-    enum status status = json_text_read(&json, slice_of("1", UINT32_MAX), &wide);
-    assert_int_equal(status, STATUS_INVALID);
-    assert_string_equal(json.problem, "longer than 4 GiB");
-    json_text_done(&json);
 }
 
 static void is_used_again_after_anything(void **state) {
@@ -670,13 +476,7 @@ int main(void) {
         cmocka_unit_test(refuses_surrogates_alone),
         cmocka_unit_test(refuses_bytes_that_are_not_utf_8),
         cmocka_unit_test(refuses_what_names_and_beginnings_must_not_have),
-        cmocka_unit_test(refuses_names_that_read_the_same),
-        cmocka_unit_test(finds_a_name_twice_among_any_number_of_them),
-        cmocka_unit_test(does_not_take_names_for_each_other_that_only_look_alike),
         cmocka_unit_test(refuses_every_beginning_of_a_text),
-        cmocka_unit_test(keeps_to_its_limits),
-        cmocka_unit_test(needs_no_stack_for_depth),
-        cmocka_unit_test(refuses_what_its_offsets_cannot_reach),
         cmocka_unit_test(is_used_again_after_anything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

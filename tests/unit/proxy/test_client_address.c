@@ -7,85 +7,88 @@
 #include "config/network.h"
 #include "proxy/client_address.h"
 
+static const struct {
+    struct slice entry;
+    const char *text; /* NULL: refused */
+} address_entries[] = {
+    {TEXT("192.0.2.7"), "192.0.2.7"},
+    {TEXT("192.0.2.7:443"), "192.0.2.7"},
+    {TEXT("192.0.2.7:65535"), "192.0.2.7"},
+    {TEXT("2001:db8::1"), "2001:db8::1"},
+    {TEXT("2001:DB8:0:0:0:0:0:1"), "2001:db8::1"},
+    {TEXT("[2001:db8::1]"), "2001:db8::1"},
+    {TEXT("[2001:db8::1]:443"), "2001:db8::1"},
+    {TEXT("::ffff:192.0.2.7"), "192.0.2.7"},
+    {TEXT("[::ffff:192.0.2.7]:80"), "192.0.2.7"},
+    {TEXT("::ffff:c000:207"), "192.0.2.7"},
+    {TEXT("::1"), "::1"},
+    {TEXT("0.0.0.0"), "0.0.0.0"},
+    {TEXT(""), NULL},
+    {TEXT(" "), NULL},
+    {TEXT("unknown"), NULL},
+    {TEXT("_hidden"), NULL},
+    {TEXT("_192.0.2.7"), NULL},
+    {TEXT("localhost"), NULL},
+    {TEXT("client.example"), NULL},
+    {TEXT("\"192.0.2.7\""), NULL},
+    {TEXT("\"[2001:db8::1]:443\""), NULL},
+    {TEXT("for=192.0.2.7"), NULL},
+    {TEXT("192.0.2.7 "), NULL},
+    {TEXT(" 192.0.2.7"), NULL},
+    {TEXT("192.0.2.7 10.0.0.1"), NULL},
+    {TEXT("192.0.2.7;10.0.0.1"), NULL},
+    {TEXT("192.0.2.7\0"), NULL},
+    {TEXT("192.0.2.7\0.evil"), NULL},
+    {TEXT("192.0.2"), NULL},
+    {TEXT("192.0.2.7.8"), NULL},
+    {TEXT("192.0.2.256"), NULL},
+    {TEXT("192.0.2.-7"), NULL},
+    {TEXT("192.0.2.+7"), NULL},
+    {TEXT("192.0.2.07"), NULL},
+    {TEXT("0300.0.2.7"), NULL},
+    {TEXT("0xc0.0.2.7"), NULL},
+    {TEXT("3221225991"), NULL},
+    {TEXT("192.0.2.7/32"), NULL},
+    {TEXT("192.0.2.7:"), NULL},
+    {TEXT("192.0.2.7:x"), NULL},
+    {TEXT("192.0.2.7:-1"), NULL},
+    {TEXT("192.0.2.7:65536"), NULL},
+    {TEXT("192.0.2.7:0443"), NULL},
+    {TEXT("192.0.2.7:443:443"), NULL},
+    {TEXT("[192.0.2.7]"), NULL},
+    {TEXT("[192.0.2.7]:443"), NULL},
+    {TEXT("["), NULL},
+    {TEXT("[]"), NULL},
+    {TEXT("[::1"), NULL},
+    {TEXT("::1]"), NULL},
+    {TEXT("[::1]443"), NULL},
+    {TEXT("[::1]:"), NULL},
+    {TEXT("[::1]:443x"), NULL},
+    {TEXT("[::1]]:443"), NULL},
+    {TEXT("[[::1]]"), NULL},
+    {TEXT("[ ::1]"), NULL},
+    {TEXT("fe80::1%eth0"), NULL},
+    {TEXT("[fe80::1%25eth0]:443"), NULL},
+    {TEXT("fe80::1%2"), NULL},
+    {TEXT(":::1"), NULL},
+    {TEXT("1::2::3"), NULL},
+    {TEXT("12345::1"), NULL},
+    {TEXT("::g"), NULL},
+    {TEXT("1:2:3:4:5:6:7:8:9"), NULL},
+    {TEXT("::ffff:192.0.2"), NULL},
+    {TEXT("0000000000000000000000000000000000000000000000000000000000::1"), NULL},
+};
+
 static void reads_addresses_and_nothing_else(void **state) {
     (void)state;
-    static const struct {
-        struct slice entry;
-        const char *text; /* NULL: refused */
-    } cases[] = {
-        {TEXT("192.0.2.7"), "192.0.2.7"},
-        {TEXT("192.0.2.7:443"), "192.0.2.7"},
-        {TEXT("192.0.2.7:65535"), "192.0.2.7"},
-        {TEXT("2001:db8::1"), "2001:db8::1"},
-        {TEXT("2001:DB8:0:0:0:0:0:1"), "2001:db8::1"},
-        {TEXT("[2001:db8::1]"), "2001:db8::1"},
-        {TEXT("[2001:db8::1]:443"), "2001:db8::1"},
-        {TEXT("::ffff:192.0.2.7"), "192.0.2.7"},
-        {TEXT("[::ffff:192.0.2.7]:80"), "192.0.2.7"},
-        {TEXT("::ffff:c000:207"), "192.0.2.7"},
-        {TEXT("::1"), "::1"},
-        {TEXT("0.0.0.0"), "0.0.0.0"},
-        {TEXT(""), NULL},
-        {TEXT(" "), NULL},
-        {TEXT("unknown"), NULL},
-        {TEXT("_hidden"), NULL},
-        {TEXT("_192.0.2.7"), NULL},
-        {TEXT("localhost"), NULL},
-        {TEXT("client.example"), NULL},
-        {TEXT("\"192.0.2.7\""), NULL},
-        {TEXT("\"[2001:db8::1]:443\""), NULL},
-        {TEXT("for=192.0.2.7"), NULL},
-        {TEXT("192.0.2.7 "), NULL},
-        {TEXT(" 192.0.2.7"), NULL},
-        {TEXT("192.0.2.7 10.0.0.1"), NULL},
-        {TEXT("192.0.2.7;10.0.0.1"), NULL},
-        {TEXT("192.0.2.7\0"), NULL},
-        {TEXT("192.0.2.7\0.evil"), NULL},
-        {TEXT("192.0.2"), NULL},
-        {TEXT("192.0.2.7.8"), NULL},
-        {TEXT("192.0.2.256"), NULL},
-        {TEXT("192.0.2.-7"), NULL},
-        {TEXT("192.0.2.+7"), NULL},
-        {TEXT("192.0.2.07"), NULL},
-        {TEXT("0300.0.2.7"), NULL},
-        {TEXT("0xc0.0.2.7"), NULL},
-        {TEXT("3221225991"), NULL},
-        {TEXT("192.0.2.7/32"), NULL},
-        {TEXT("192.0.2.7:"), NULL},
-        {TEXT("192.0.2.7:x"), NULL},
-        {TEXT("192.0.2.7:-1"), NULL},
-        {TEXT("192.0.2.7:65536"), NULL},
-        {TEXT("192.0.2.7:0443"), NULL},
-        {TEXT("192.0.2.7:443:443"), NULL},
-        {TEXT("[192.0.2.7]"), NULL},
-        {TEXT("[192.0.2.7]:443"), NULL},
-        {TEXT("["), NULL},
-        {TEXT("[]"), NULL},
-        {TEXT("[::1"), NULL},
-        {TEXT("::1]"), NULL},
-        {TEXT("[::1]443"), NULL},
-        {TEXT("[::1]:"), NULL},
-        {TEXT("[::1]:443x"), NULL},
-        {TEXT("[::1]]:443"), NULL},
-        {TEXT("[[::1]]"), NULL},
-        {TEXT("[ ::1]"), NULL},
-        {TEXT("fe80::1%eth0"), NULL},
-        {TEXT("[fe80::1%25eth0]:443"), NULL},
-        {TEXT("fe80::1%2"), NULL},
-        {TEXT(":::1"), NULL},
-        {TEXT("1::2::3"), NULL},
-        {TEXT("12345::1"), NULL},
-        {TEXT("::g"), NULL},
-        {TEXT("1:2:3:4:5:6:7:8:9"), NULL},
-        {TEXT("::ffff:192.0.2"), NULL},
-        {TEXT("0000000000000000000000000000000000000000000000000000000000::1"), NULL},
-    };
-    for (size_t i = 0; i < COUNT(cases); i++) {
+    for (size_t i = 0; i < COUNT(address_entries); i++) {
         struct client_address address = {.text = "untouched"};
-        bool is_good = client_address_parse(cases[i].entry, &address);
-        if (is_good != (cases[i].text != NULL))
-            fail_msg("%.*s is %s", SLICE_ARGS(cases[i].entry), is_good ? "taken" : "refused");
-        assert_string_equal(address.text, cases[i].text ? cases[i].text : "untouched");
+        bool is_good = client_address_parse(address_entries[i].entry, &address);
+        if (is_good != (address_entries[i].text != NULL))
+            fail_msg("%.*s is %s", SLICE_ARGS(address_entries[i].entry),
+                     is_good ? "taken" : "refused");
+        assert_string_equal(address.text,
+                            address_entries[i].text ? address_entries[i].text : "untouched");
     }
 }
 
@@ -153,75 +156,74 @@ static void scene_close(struct scene *scene) {
     arena_done(&scene->arena);
 }
 
+static const struct {
+    const char *peer;
+    const char *headers;
+    const char *client;
+    const char *chain;
+} forwarded_clients[] = {
+    /* nobody else is believed */
+    {"203.0.113.5", "", "203.0.113.5", "203.0.113.5"},
+    {"203.0.113.5", FOR("198.51.100.1"), "203.0.113.5", "203.0.113.5"},
+    {"203.0.113.5", FOR("10.0.0.1"), "203.0.113.5", "203.0.113.5"},
+    {"192.0.2.8", FOR("198.51.100.1"), "192.0.2.8", "192.0.2.8"},
+    {"2001:db8:fffe::1", FOR("198.51.100.1"), "2001:db8:fffe::1", "2001:db8:fffe::1"},
+    {"unix", FOR("198.51.100.1"), "unix", "unix"},
+    /* trusted peers are */
+    {"10.0.0.1", "", "10.0.0.1", "10.0.0.1"},
+    {"10.0.0.1", FOR("198.51.100.1"), "198.51.100.1", "198.51.100.1, 10.0.0.1"},
+    {"192.0.2.9", FOR("198.51.100.1:4711"), "198.51.100.1", "198.51.100.1, 192.0.2.9"},
+    {"2001:db8:ffff::1", FOR("[2001:DB8::7]:443"), "2001:db8::7", "2001:db8::7, 2001:db8:ffff::1"},
+    {"10.0.0.1", FOR("::ffff:198.51.100.1"), "198.51.100.1", "198.51.100.1, 10.0.0.1"},
+    {"10.0.0.1", "x-FORWARDED-for: 198.51.100.1\r\n", "198.51.100.1", "198.51.100.1, 10.0.0.1"},
+    /* what the client made up stays behind */
+    {"10.0.0.1", FOR("10.9.9.9, 127.0.0.1, 198.51.100.1"), "198.51.100.1",
+     "198.51.100.1, 10.0.0.1"},
+    {"10.0.0.1", FOR("10.9.9.9,198.51.100.1"), "198.51.100.1", "198.51.100.1, 10.0.0.1"},
+    {"10.0.0.1", FOR("garbage, 198.51.100.1"), "198.51.100.1", "198.51.100.1, 10.0.0.1"},
+    /* proxies behind proxies */
+    {"10.0.0.1", FOR("203.0.113.5, 198.51.100.1, 192.0.2.9, 10.0.0.2"), "198.51.100.1",
+     "198.51.100.1, 192.0.2.9, 10.0.0.2, 10.0.0.1"},
+    {"10.0.0.1", FOR("203.0.113.5 \t,\t198.51.100.1 , 10.0.0.2\t"), "198.51.100.1",
+     "198.51.100.1, 10.0.0.2, 10.0.0.1"},
+    /* all of them trusted: the left-most */
+    {"10.0.0.1", FOR("10.0.0.3, 10.0.0.2"), "10.0.0.3", "10.0.0.3, 10.0.0.2, 10.0.0.1"},
+    /* several lines are one list */
+    {"10.0.0.1", FOR("203.0.113.5") FOR("198.51.100.1"), "198.51.100.1", "198.51.100.1, 10.0.0.1"},
+    {"10.0.0.1", FOR("203.0.113.5, 198.51.100.1") "Accept: */*\r\n" FOR("10.0.0.3, 10.0.0.2"),
+     "198.51.100.1", "198.51.100.1, 10.0.0.3, 10.0.0.2, 10.0.0.1"},
+    {"10.0.0.1", FOR("") FOR("198.51.100.1"), "198.51.100.1", "198.51.100.1, 10.0.0.1"},
+    /* what cannot be read ends the walk at who reported it */
+    {"10.0.0.1", FOR("198.51.100.1, unknown"), "10.0.0.1", "10.0.0.1"},
+    {"10.0.0.1", FOR("198.51.100.1,"), "10.0.0.1", "10.0.0.1"},
+    {"10.0.0.1", FOR("198.51.100.1") FOR(""), "10.0.0.1", "10.0.0.1"},
+    {"10.0.0.1", FOR(""), "10.0.0.1", "10.0.0.1"},
+    {"10.0.0.1", FOR(","), "10.0.0.1", "10.0.0.1"},
+    {"10.0.0.1", FOR("198.51.100.1, fe80::1%eth0"), "10.0.0.1", "10.0.0.1"},
+    {"10.0.0.1", FOR("198.51.100.1, _hidden, 10.0.0.2"), "10.0.0.2", "10.0.0.2, 10.0.0.1"},
+    {"10.0.0.1", FOR("198.51.100.1, , 10.0.0.2"), "10.0.0.2", "10.0.0.2, 10.0.0.1"},
+    {"10.0.0.1", FOR("198.51.100.1 10.0.0.2"), "10.0.0.1", "10.0.0.1"},
+    /* others' ways of saying it are not read */
+    {"10.0.0.1", "Forwarded: for=198.51.100.1\r\n", "10.0.0.1", "10.0.0.1"},
+    {"10.0.0.1", "X-Real-IP: 198.51.100.1\r\nTrue-Client-IP: 198.51.100.1\r\n", "10.0.0.1",
+     "10.0.0.1"},
+    {"10.0.0.1", "X-Forwarded-Forx: 198.51.100.1\r\n", "10.0.0.1", "10.0.0.1"},
+    /* a client cannot have the proxy's word taken out */
+    {"10.0.0.1", "Connection: x-forwarded-for\r\n" FOR("198.51.100.1"), "198.51.100.1",
+     "198.51.100.1, 10.0.0.1"},
+};
+
 static void finds_the_client_behind_trusted_proxies(void **state) {
     (void)state;
-    static const struct {
-        const char *peer;
-        const char *headers;
-        const char *client;
-        const char *chain;
-    } cases[] = {
-        /* nobody else is believed */
-        {"203.0.113.5", "", "203.0.113.5", "203.0.113.5"},
-        {"203.0.113.5", FOR("198.51.100.1"), "203.0.113.5", "203.0.113.5"},
-        {"203.0.113.5", FOR("10.0.0.1"), "203.0.113.5", "203.0.113.5"},
-        {"192.0.2.8", FOR("198.51.100.1"), "192.0.2.8", "192.0.2.8"},
-        {"2001:db8:fffe::1", FOR("198.51.100.1"), "2001:db8:fffe::1", "2001:db8:fffe::1"},
-        {"unix", FOR("198.51.100.1"), "unix", "unix"},
-        /* trusted peers are */
-        {"10.0.0.1", "", "10.0.0.1", "10.0.0.1"},
-        {"10.0.0.1", FOR("198.51.100.1"), "198.51.100.1", "198.51.100.1, 10.0.0.1"},
-        {"192.0.2.9", FOR("198.51.100.1:4711"), "198.51.100.1", "198.51.100.1, 192.0.2.9"},
-        {"2001:db8:ffff::1", FOR("[2001:DB8::7]:443"), "2001:db8::7",
-         "2001:db8::7, 2001:db8:ffff::1"},
-        {"10.0.0.1", FOR("::ffff:198.51.100.1"), "198.51.100.1", "198.51.100.1, 10.0.0.1"},
-        {"10.0.0.1", "x-FORWARDED-for: 198.51.100.1\r\n", "198.51.100.1", "198.51.100.1, 10.0.0.1"},
-        /* what the client made up stays behind */
-        {"10.0.0.1", FOR("10.9.9.9, 127.0.0.1, 198.51.100.1"), "198.51.100.1",
-         "198.51.100.1, 10.0.0.1"},
-        {"10.0.0.1", FOR("10.9.9.9,198.51.100.1"), "198.51.100.1", "198.51.100.1, 10.0.0.1"},
-        {"10.0.0.1", FOR("garbage, 198.51.100.1"), "198.51.100.1", "198.51.100.1, 10.0.0.1"},
-        /* proxies behind proxies */
-        {"10.0.0.1", FOR("203.0.113.5, 198.51.100.1, 192.0.2.9, 10.0.0.2"), "198.51.100.1",
-         "198.51.100.1, 192.0.2.9, 10.0.0.2, 10.0.0.1"},
-        {"10.0.0.1", FOR("203.0.113.5 \t,\t198.51.100.1 , 10.0.0.2\t"), "198.51.100.1",
-         "198.51.100.1, 10.0.0.2, 10.0.0.1"},
-        /* all of them trusted: the left-most */
-        {"10.0.0.1", FOR("10.0.0.3, 10.0.0.2"), "10.0.0.3", "10.0.0.3, 10.0.0.2, 10.0.0.1"},
-        /* several lines are one list */
-        {"10.0.0.1", FOR("203.0.113.5") FOR("198.51.100.1"), "198.51.100.1",
-         "198.51.100.1, 10.0.0.1"},
-        {"10.0.0.1", FOR("203.0.113.5, 198.51.100.1") "Accept: */*\r\n" FOR("10.0.0.3, 10.0.0.2"),
-         "198.51.100.1", "198.51.100.1, 10.0.0.3, 10.0.0.2, 10.0.0.1"},
-        {"10.0.0.1", FOR("") FOR("198.51.100.1"), "198.51.100.1", "198.51.100.1, 10.0.0.1"},
-        /* what cannot be read ends the walk at who reported it */
-        {"10.0.0.1", FOR("198.51.100.1, unknown"), "10.0.0.1", "10.0.0.1"},
-        {"10.0.0.1", FOR("198.51.100.1,"), "10.0.0.1", "10.0.0.1"},
-        {"10.0.0.1", FOR("198.51.100.1") FOR(""), "10.0.0.1", "10.0.0.1"},
-        {"10.0.0.1", FOR(""), "10.0.0.1", "10.0.0.1"},
-        {"10.0.0.1", FOR(","), "10.0.0.1", "10.0.0.1"},
-        {"10.0.0.1", FOR("198.51.100.1, fe80::1%eth0"), "10.0.0.1", "10.0.0.1"},
-        {"10.0.0.1", FOR("198.51.100.1, _hidden, 10.0.0.2"), "10.0.0.2", "10.0.0.2, 10.0.0.1"},
-        {"10.0.0.1", FOR("198.51.100.1, , 10.0.0.2"), "10.0.0.2", "10.0.0.2, 10.0.0.1"},
-        {"10.0.0.1", FOR("198.51.100.1 10.0.0.2"), "10.0.0.1", "10.0.0.1"},
-        /* others' ways of saying it are not read */
-        {"10.0.0.1", "Forwarded: for=198.51.100.1\r\n", "10.0.0.1", "10.0.0.1"},
-        {"10.0.0.1", "X-Real-IP: 198.51.100.1\r\nTrue-Client-IP: 198.51.100.1\r\n", "10.0.0.1",
-         "10.0.0.1"},
-        {"10.0.0.1", "X-Forwarded-Forx: 198.51.100.1\r\n", "10.0.0.1", "10.0.0.1"},
-        /* a client cannot have the proxy's word taken out */
-        {"10.0.0.1", "Connection: x-forwarded-for\r\n" FOR("198.51.100.1"), "198.51.100.1",
-         "198.51.100.1, 10.0.0.1"},
-    };
-    for (size_t i = 0; i < COUNT(cases); i++) {
+    for (size_t i = 0; i < COUNT(forwarded_clients); i++) {
         struct scene scene;
-        scene_open(&scene, cases[i].peer);
-        scene_read(&scene, cases[i].headers);
+        scene_open(&scene, forwarded_clients[i].peer);
+        scene_read(&scene, forwarded_clients[i].headers);
         const struct forwarding *forwarding = &scene.forwarding;
-        if (!slice_eq_str(forwarding->chain, cases[i].chain) ||
-            strcmp(forwarding->client->text, cases[i].client) != 0)
-            fail_msg("%s %s: %s, %.*s", cases[i].peer, cases[i].headers, forwarding->client->text,
-                     SLICE_ARGS(forwarding->chain));
+        if (!slice_eq_str(forwarding->chain, forwarded_clients[i].chain) ||
+            strcmp(forwarding->client->text, forwarded_clients[i].client) != 0)
+            fail_msg("%s %s: %s, %.*s", forwarded_clients[i].peer, forwarded_clients[i].headers,
+                     forwarding->client->text, SLICE_ARGS(forwarding->chain));
         scene_close(&scene);
     }
 }

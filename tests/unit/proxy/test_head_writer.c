@@ -1,105 +1,5 @@
-/* Heads as they leave: what crosses, what is made anew, what never crosses. Requests and responses
- * come through the real readers. */
-#include "h1_cases.h"
-
-#include "core/buf.h"
-#include "proxy/client.h"
-#include "proxy/head_writer.h"
-
-enum { BLOCK_BYTES = 64 * 1024 };
-
-#define ID "0123456789abcdef0123456789abcdef"
-#define TRACE "4bf92f3577b34da6a3ce929d0e0e4736"
-#define SPAN "00f067aa0ba902b7"
-#define OWN_TRACEPARENT "traceparent: 00-" ID "-0123456789abcdef-00\r\n"
-
-/* As little of an exchange as the writers look at. */
-struct scene {
-    struct config_upstream target;
-    struct config_route route;
-    struct config config;
-    struct ruleset rules;
-    struct snapshot snapshot;
-    struct worker worker;
-    struct io_pool *pool;
-    struct client client;
-    struct upstream upstream;
-    struct reading reading;
-    struct exchange exchange; /* last: it ends in an array of any length */
-};
-
-static void scene_open_with_blocks(struct scene *scene, size_t block_bytes) {
-    *scene = (struct scene){0};
-    scene->target = (struct config_upstream){.host_header = "backend:8080", .base_path = ""};
-    scene->route = (struct config_route){.upstreams = &scene->target, .upstream_count = 1};
-    scene->config = (struct config){.routes = &scene->route, .route_count = 1};
-    scene->rules.config = &scene->config;
-    scene->snapshot.rules = &scene->rules;
-    scene->pool = io_pool_new(block_bytes, 2);
-    assert_non_null(scene->pool);
-    scene->client.conn.pool = scene->upstream.conn.pool = scene->pool;
-    memcpy(scene->client.address.text, "192.0.2.7", sizeof "192.0.2.7");
-    assert_true(io_buffer_open(&scene->client.conn.out, scene->pool));
-    assert_true(io_buffer_open(&scene->upstream.conn.out, scene->pool));
-    scene->exchange.worker = &scene->worker;
-    scene->exchange.client = &scene->client;
-    scene->exchange.upstream = &scene->upstream;
-    scene->exchange.snapshot = &scene->snapshot;
-    scene->exchange.below = SLICE("/x");
-    memcpy(scene->exchange.id, ID, sizeof ID);
-}
-
-static void scene_open(struct scene *scene) {
-    scene_open_with_blocks(scene, BLOCK_BYTES);
-}
-
-static void scene_close(struct scene *scene) {
-    io_buffer_close(&scene->client.conn.out, scene->pool);
-    io_buffer_close(&scene->upstream.conn.out, scene->pool);
-    io_pool_free(scene->pool);
-    arrival_done(&scene->reading.arrival);
-}
-
-static void take_request(struct scene *scene, const char *text) {
-    arrival_done(&scene->reading.arrival);
-    read_request(&scene->reading, slice_of_str(text));
-    if (scene->reading.outcome != H1_COMPLETE)
-        fail_msg("%s: %s", text, scene->reading.refusal.detail);
-    scene->exchange.request = scene->reading.request;
-    forwarding_of_peer(&scene->exchange.forwarding, &scene->client.address,
-                       scene->exchange.request.host);
-}
-
-static void take_response(struct scene *scene, const char *text, bool request_is_head) {
-    arrival_done(&scene->reading.arrival);
-    read_response(&scene->reading, slice_of_str(text), request_is_head);
-    if (scene->reading.outcome != H1_COMPLETE)
-        fail_msg("%s: %s", text, scene->reading.refusal.detail);
-    scene->exchange.response = scene->reading.response;
-}
-
-/* What was written, for one look. */
-static const char *text_of(struct io_buffer *out) {
-    static char text[BLOCK_BYTES + 1];
-    struct slice bytes = io_buffer_data(out);
-    memcpy(text, bytes.ptr, bytes.len);
-    text[bytes.len] = '\0';
-    io_buffer_consume(out, bytes.len);
-    return text;
-}
-
-/* `request` with a Host as barkeep sends it on. */
-static const char *forwarded(struct scene *scene, const char *request) {
-    take_request(scene, request);
-    assert_true(write_upstream_request(&scene->exchange, &scene->target));
-    return text_of(&scene->upstream.conn.out);
-}
-
-static const char *answered(struct scene *scene, const char *response, bool chunked) {
-    take_response(scene, response, false);
-    assert_true(write_client_response(&scene->exchange, chunked));
-    return text_of(&scene->client.conn.out);
-}
+/* Heads of requests as they leave: what crosses, what is made anew, what never crosses. */
+#include "head_writer_case.h"
 
 #define FORWARDING                                                                                 \
     "X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: h.example\r\n"     \
@@ -309,13 +209,6 @@ static void replaces_the_callers_copies_by_the_credential(void **state) {
     scene_close(&scene);
 }
 
-static size_t count_of(const char *text, const char *needle) {
-    size_t count = 0;
-    for (const char *at = strstr(text, needle); at; at = strstr(at + 1, needle))
-        count++;
-    return count;
-}
-
 static void passes_one_valid_traceparent_or_makes_one(void **state) {
     (void)state;
     static const struct {
@@ -494,93 +387,6 @@ static void leaves_nothing_of_what_did_not_fit(void **state) {
     scene_close(&scene);
 }
 
-/* `response` as the client gets it; `rest` is what follows the upstream's own Date. */
-static void assert_answer(const char *response, bool chunked, bool closes, const char *expected) {
-    struct scene scene;
-    scene_open(&scene);
-    scene.exchange.closes_client = closes;
-    const char *text = answered(&scene, response, chunked);
-    if (strcmp(text, expected) != 0)
-        fail_msg("%s became %s", response, text);
-    scene_close(&scene);
-}
-
-#define DATE "Date: Mon, 23 Nov 2026 09:00:00 GMT\r\n"
-
-static void frames_the_response_by_itself(void **state) {
-    (void)state;
-    assert_answer("HTTP/1.1 200 OK\r\n" DATE "content-length: 5\r\n\r\n", false, false,
-                  "HTTP/1.1 200 OK\r\n" DATE "X-Request-Id: " ID "\r\nContent-Length: 5\r\n\r\n");
-    assert_answer("HTTP/1.1 200 OK\r\n" DATE "transfer-encoding: CHUNKED\r\n\r\n", true, false,
-                  "HTTP/1.1 200 OK\r\n" DATE "X-Request-Id: " ID
-                  "\r\nTransfer-Encoding: chunked\r\n\r\n");
-    assert_answer("HTTP/1.1 200 OK\r\n" DATE "\r\n", true, false, /* until close becomes chunked */
-                  "HTTP/1.1 200 OK\r\n" DATE "X-Request-Id: " ID
-                  "\r\nTransfer-Encoding: chunked\r\n\r\n");
-    assert_answer("HTTP/1.1 200 OK\r\n" DATE "Transfer-Encoding: chunked\r\n\r\n", false, true,
-                  "HTTP/1.1 200 OK\r\n" DATE "X-Request-Id: " ID "\r\nConnection: close\r\n\r\n");
-    assert_answer("HTTP/1.0 200 OK\r\n" DATE "Content-Length: 0\r\nConnection: close\r\n\r\n",
-                  false, false,
-                  "HTTP/1.1 200 OK\r\n" DATE "X-Request-Id: " ID "\r\nContent-Length: 0\r\n\r\n");
-    assert_answer("HTTP/1.1 204 No Content\r\n" DATE "\r\n", false, false,
-                  "HTTP/1.1 204 No Content\r\n" DATE "X-Request-Id: " ID "\r\n\r\n");
-    assert_answer("HTTP/1.1 304 Not Modified\r\n" DATE "Content-Length: 7\r\n\r\n", false, true,
-                  "HTTP/1.1 304 Not Modified\r\n" DATE "X-Request-Id: " ID
-                  "\r\nContent-Length: 7\r\nConnection: close\r\n\r\n");
-}
-
-static void keeps_the_length_of_what_head_would_have_got(void **state) {
-    (void)state;
-    struct scene scene;
-    scene_open(&scene);
-    take_response(&scene, "HTTP/1.1 200 OK\r\n" DATE "Content-Length: 1234\r\n\r\n", true);
-    assert_int_equal(scene.exchange.response.body, BODY_NONE);
-    assert_true(write_client_response(&scene.exchange, false));
-    assert_string_equal(text_of(&scene.client.conn.out),
-                        "HTTP/1.1 200 OK\r\n" DATE "X-Request-Id: " ID
-                        "\r\nContent-Length: 1234\r\n\r\n");
-    scene_close(&scene);
-}
-
-static void passes_the_response_without_the_connections_own(void **state) {
-    (void)state;
-    assert_answer("HTTP/1.1 404 Not  Here\r\n" DATE "Server: x\r\nSet-Cookie: a=1\r\n"
-                  "set-cookie: b=2\r\nConnection: keep-alive, X-Hop\r\nKeep-Alive: timeout=5\r\n"
-                  "X-Hop: gone\r\nUpgrade: h2\r\nProxy-Authenticate: Basic\r\nTrailer: X-Sum\r\n"
-                  "X-Request-Id: theirs\r\nX-Forwarded-For: theirs\r\nETag: \"1\"\r\n"
-                  "Content-Length: 0\r\n\r\n",
-                  false, false,
-                  "HTTP/1.1 404 Not  Here\r\n" DATE "Server: x\r\nSet-Cookie: a=1\r\n"
-                  "set-cookie: b=2\r\nETag: \"1\"\r\nX-Request-Id: " ID
-                  "\r\nContent-Length: 0\r\n\r\n");
-}
-
-static void dates_what_the_upstream_did_not(void **state) {
-    (void)state;
-    struct scene scene;
-    scene_open(&scene);
-    const char *text = answered(&scene, "HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n", false);
-    const char *date = strstr(text, "\r\nDate: ");
-    assert_non_null(date);
-    assert_int_equal(strcspn(date + 2, "\r"), strlen("Date: Mon, 23 Nov 2026 09:00:00 GMT"));
-    assert_int_equal(count_of(text, "Date: "), 1);
-    assert_true(slice_starts_with(slice_of_str(text), SLICE("HTTP/1.1 200 \r\n")));
-    scene_close(&scene);
-}
-
-static void passes_informational_answers_on_behind_what_waits(void **state) {
-    (void)state;
-    struct scene scene;
-    scene_open(&scene);
-    assert_true(io_buffer_append(&scene.client.conn.out, scene.pool, SLICE("BEFORE")));
-    take_response(&scene, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: close\r\n\r\n",
-                  false);
-    assert_true(write_client_informational(&scene.exchange, &scene.exchange.response));
-    assert_string_equal(text_of(&scene.client.conn.out),
-                        "BEFOREHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
-    scene_close(&scene);
-}
-
 static void writes_numbers_of_every_length(void **state) {
     (void)state;
     static const struct {
@@ -597,13 +403,6 @@ static void writes_numbers_of_every_length(void **state) {
         assert_string_equal(text_of(&scene.client.conn.out), cases[i].text);
         scene_close(&scene);
     }
-}
-
-static int init_secrets(void **state) {
-    (void)state;
-    bool is_locked;
-    struct error err;
-    return secret_memory_init(64 * 1024, &is_locked, &err) == STATUS_OK ? 0 : -1;
 }
 
 int main(void) {
@@ -624,11 +423,6 @@ int main(void) {
         cmocka_unit_test(offers_no_extension_where_it_searches),
         cmocka_unit_test(writes_nothing_that_does_not_fit),
         cmocka_unit_test(leaves_nothing_of_what_did_not_fit),
-        cmocka_unit_test(frames_the_response_by_itself),
-        cmocka_unit_test(keeps_the_length_of_what_head_would_have_got),
-        cmocka_unit_test(passes_the_response_without_the_connections_own),
-        cmocka_unit_test(dates_what_the_upstream_did_not),
-        cmocka_unit_test(passes_informational_answers_on_behind_what_waits),
         cmocka_unit_test(writes_numbers_of_every_length),
     };
     return cmocka_run_group_tests(tests, init_secrets, NULL);
