@@ -106,6 +106,11 @@ static void on_deadline(struct loop_timer *timer) {
                         0, "the credential's secret did not arrive in time");
         break;
     case PHASE_OWN_PAGE:
+        if (sign_in_is_late(exchange)) {
+            break;
+        }
+        exchange_abort(exchange, ABORTED_BY_TIMEOUT);
+        return;
     case PHASE_REFUSE:
         exchange_abort(exchange, ABORTED_BY_TIMEOUT);
         return;

@@ -150,6 +150,7 @@ struct exchange {
     struct own_page *page;       /* NULL: none of ours */
     struct sign_in *sign_in;     /* a client signs in through a facade; NULL: none does */
     bool is_own_page;            /* answered by barkeep itself, without an upstream */
+    bool is_for_any_origin;      /* pages of any origin may read the answer, a refusal too */
     size_t audit_reserved_bytes; /* 0: no room was to be had */
     uint64_t begin_us;
     uint64_t upstream_begin_us; /* request head handed over */

@@ -74,19 +74,19 @@ static void begin_json(struct exchange *exchange, int status, struct buf *text,
     }
 }
 
-#define METADATA_FIELDS "Cache-Control: public, max-age=300\r\nAccess-Control-Allow-Origin: *\r\n"
+#define METADATA_FIELDS "Cache-Control: public, max-age=300\r\n" SIGN_IN_CORS
 
-/* SDKs name the protocol's version when they ask for metadata, so that browsers ask first. */
+/* SDKs name the protocol's version when they ask for metadata, so that browsers ask first; also for
+ * what is not served, or else they would not be shown the 404. */
 static bool answers_preflight(struct exchange *exchange) {
     if (!slice_eq(exchange->method, SLICE("OPTIONS"))) {
         return false;
     }
     own_page_begin(exchange, 204, NULL, SLICE(""),
-                   SLICE("Access-Control-Allow-Origin: *\r\n"
-                         "Access-Control-Allow-Methods: GET, POST\r\n"
-                         "Access-Control-Allow-Headers: content-type, accept, "
-                         "mcp-protocol-version\r\n"
-                         "Access-Control-Max-Age: 600\r\n"));
+                   SLICE(SIGN_IN_CORS "Access-Control-Allow-Methods: GET, POST\r\n"
+                                      "Access-Control-Allow-Headers: content-type, accept, "
+                                      "mcp-protocol-version\r\n"
+                                      "Access-Control-Max-Age: 600\r\n"));
     return true;
 }
 
@@ -110,34 +110,41 @@ static void begin_not_here(struct exchange *exchange) {
     struct buf text;
     buf_init(&text, PAGE_BYTES_MAX);
     mcp_write_not_here(&text);
+    exchange->reason = REASON_NO_ROUTE;
     begin_json(exchange, 404, &text, SIGN_IN_FIELDS);
     buf_done(&text);
 }
 
-static bool begins_sign_in_page(struct exchange *exchange) {
-    size_t route;
-    enum mcp_page page =
-        mcp_page_find(exchange_config(exchange), exchange->snapshot->rules->router,
-                      judgement_host(exchange->request.host), exchange->path.text, &route);
+static void begin_page(struct exchange *exchange, enum mcp_page page, size_t route) {
     switch (page) {
     case MCP_PAGE_NONE:
-        return false;
+        break;
     case MCP_PAGE_NOT_HERE:
         begin_not_here(exchange);
-        return true;
+        break;
     case MCP_PAGE_RESOURCE:
     case MCP_PAGE_FACADE:
-        if (!answers_preflight(exchange)) {
-            begin_metadata(exchange, page, route);
-        }
-        return true;
+        begin_metadata(exchange, page, route);
+        break;
     case MCP_PAGE_AUTHORIZE:
     case MCP_PAGE_REGISTER:
     case MCP_PAGE_TOKEN:
+        sign_in_begin(exchange, page, route);
         break;
     }
+}
+
+static bool begins_sign_in_page(struct exchange *exchange) {
+    size_t route = CONFIG_NONE;
+    enum mcp_page page =
+        mcp_page_find(exchange_config(exchange), exchange->snapshot->rules->router,
+                      judgement_host(exchange->request.host), exchange->path.text, &route);
+    if (page == MCP_PAGE_NONE) {
+        return false;
+    }
+    exchange->is_for_any_origin = true;
     if (!answers_preflight(exchange)) {
-        sign_in_begin(exchange, page, route);
+        begin_page(exchange, page, route);
     }
     return true;
 }
@@ -170,6 +177,10 @@ static struct slice phrase_of(int status) {
         return SLICE("Too Many Requests");
     case 502:
         return SLICE("Bad Gateway");
+    case 503:
+        return SLICE("Service Unavailable");
+    case 504:
+        return SLICE("Gateway Timeout");
     default:
         return SLICE("Error");
     }

@@ -140,7 +140,8 @@ static bool write_refusal(struct exchange *exchange, const char *type, struct sl
     head_write_field(&writer, SLICE("Date"), worker_date(exchange->worker));
     head_write_field(&writer, SLICE("X-Request-Id"), slice_of(exchange->id, 32));
     write_special_fields(&writer, exchange);
-    head_write(&writer, exchange_mcp_cors(exchange));
+    head_write(&writer,
+               exchange->is_for_any_origin ? SLICE(SIGN_IN_CORS) : exchange_mcp_cors(exchange));
     HEAD_WRITE_LITERAL(&writer, "Content-Length: ");
     head_write_u64(&writer, body.len);
     HEAD_WRITE_LITERAL(&writer, "\r\n");

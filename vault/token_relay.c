@@ -17,7 +17,7 @@ struct token_relay {
 };
 
 void token_relay_want_init(struct token_relay_want *want) {
-    *want = (struct token_relay_want){0};
+    *want = (struct token_relay_want){.trouble = REASON_OVERLOADED};
     buf_init(&want->url, MAX_URL_BYTES);
     buf_init(&want->form, MAX_FORM_BYTES);
     buf_init(&want->answer, TOKEN_RELAY_ANSWER_BYTES_MAX);
@@ -54,6 +54,20 @@ static bool may_pass(const struct http_client_response *response) {
            (status == 200 || status == 400 || status == 401 || status == 429);
 }
 
+static enum reason trouble_of(enum status status) {
+    switch (status) {
+    case STATUS_OK: /* it came, and is none that clients get */
+    case STATUS_LIMIT:
+        return REASON_UPSTREAM_PROTOCOL;
+    case STATUS_TIMEOUT:
+        return REASON_UPSTREAM_TIMEOUT;
+    case STATUS_NO_MEMORY:
+        return REASON_OVERLOADED;
+    default:
+        return REASON_UPSTREAM_UNREACHABLE;
+    }
+}
+
 /* The answer itself may repeat what was sent: only its status is anybody's business. */
 static void log_failure(const struct http_client_response *response) {
     LOG_EVENT(LOG_WARNING, "identity", LOG_STR("what", "sign-in not passed on"),
@@ -65,10 +79,12 @@ static void log_failure(const struct http_client_response *response) {
 static void on_answer(void *owner, const struct http_client_response *response) {
     struct token_relay_want *want = owner;
     leave(want);
+    want->answered_status = response->status == STATUS_OK ? response->http_status : 0;
     if (may_pass(response) && buf_reserve(&want->answer, response->body.len)) {
         buf_append_slice(&want->answer, response->body);
         want->http_status = response->http_status;
     } else {
+        want->trouble = trouble_of(response->status);
         log_failure(response);
     }
     want->on_done(want);

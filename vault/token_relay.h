@@ -6,8 +6,10 @@
 
 #include "core/buf.h"
 #include "core/http_client.h"
+#include "core/reason.h"
 
-/* What is still under way at once; further ones are answered with a status of 0. */
+/* What is still under way at once; further ones are answered with a status of 0, as
+ * `overloaded`. */
 enum { TOKEN_RELAY_MAX = 32, TOKEN_RELAY_ANSWER_BYTES_MAX = 24 * 1024 };
 
 /* Someone who waits for an answer. Embed; token_relay_want_init(). */
@@ -19,8 +21,10 @@ struct token_relay_want {
     struct buf form;                                /* wiped once it is sent */
     void (*on_done)(struct token_relay_want *want); /* once */
 
-    int http_status;   /* 0: no answer came, or none that may be passed on */
-    struct buf answer; /* JSON; holds tokens */
+    int http_status;     /* 0: no answer came, or none that may be passed on */
+    struct buf answer;   /* JSON; holds tokens */
+    int answered_status; /* what the authority said, passed on or not; 0: nothing */
+    enum reason trouble; /* without http_status: why */
 };
 
 void token_relay_want_init(struct token_relay_want *want);

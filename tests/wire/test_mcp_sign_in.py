@@ -51,8 +51,33 @@ class SignInCase(WireCase):
         response = self.ask(method, target)
         self.assertEqual(status, response.status, response.body)
         self.assertEqual("application/json", response.one("Content-Type"))
-        self.assertEqual("*", response.one("Access-Control-Allow-Origin"))
+        self.check_any_origin_reads(response)
         return json.loads(response.body)
+
+    def check_any_origin_reads(self, response):
+        self.assertEqual("*", response.one("Access-Control-Allow-Origin"))
+        exposed = response.one("Access-Control-Expose-Headers").split(", ")
+        self.assertLessEqual({"www-authenticate", "x-request-id", "retry-after"}, set(exposed))
+
+    def check_refused(self, response, status, reason, decision="deny"):
+        """What was answered, in whatever words, is in the log as what it is."""
+        self.assertEqual(status, response.status, response.body)
+        self.check_any_origin_reads(response)
+        line = self.door.audit.wait_for(response.request_id)
+        self.assertEqual((status, decision, reason),
+                         (line["status"], line["decision"], line["reason"]))
+        return line
+
+    def check_preflight(self, target, method):
+        response = self.ask("OPTIONS", target, [
+            ("Origin", "https://any.example"), ("Access-Control-Request-Method", method),
+            ("Access-Control-Request-Headers", "content-type, mcp-protocol-version")])
+        self.assertEqual(204, response.status)
+        self.assertEqual(b"", response.body)
+        self.check_any_origin_reads(response)
+        self.assertIn(method, response.one("Access-Control-Allow-Methods").split(", "))
+        allowed = response.one("Access-Control-Allow-Headers").split(", ")
+        self.assertLessEqual({"content-type", "mcp-protocol-version"}, set(allowed))
 
 
 class Metadata(SignInCase):
@@ -67,14 +92,18 @@ class Metadata(SignInCase):
                      "scopes_supported": [RESOURCE + "/mcp.read", RESOURCE + "/mcp.write"]},
                     self.get_json(target))
         self.assertEqual(b"", self.ask("HEAD", WELL_KNOWN).body)
-        self.assertEqual(405, self.ask("PUT", WELL_KNOWN).status)
+        response = self.ask("PUT", WELL_KNOWN)
+        self.assertEqual("GET, HEAD", response.one("Allow"))
+        self.check_refused(response, 405, "method_refused")
 
-    def test_browsers_may_ask_for_metadata(self):
-        response = self.ask("OPTIONS", WELL_KNOWN, [("Origin", "https://any.example"),
-                                                    ("Access-Control-Request-Method", "GET")])
-        self.assertEqual(204, response.status)
-        self.assertEqual("*", response.one("Access-Control-Allow-Origin"))
-        self.assertIn("mcp-protocol-version", response.one("Access-Control-Allow-Headers"))
+    def test_browsers_may_ask_for_metadata_and_be_told_that_there_is_none(self):
+        for target, method in ((WELL_KNOWN, "GET"), (WELL_KNOWN + "/mcp", "GET"),
+                               (WELL_KNOWN + "/other", "GET"), ("/register", "POST"),
+                               ("/token", "POST"),
+                               ("/.well-known/oauth-authorization-server", "GET")):
+            with self.subTest(target=target):
+                self.check_preflight(target, method)
+        self.check_refused(self.ask("POST", "/register", MESSAGE, b"{}"), 404, "no_route")
 
     def test_authorization_servers_looked_for_here_are_not_found_in_json(self):
         for target in ("/.well-known/oauth-authorization-server", "/register", "/authorize?x",
@@ -183,10 +212,19 @@ class Facade(SignInCase):
                        {"code_challenge_method": "plain"}, {"response_type": "token"}):
             with self.subTest(change=change):
                 response = self.ask("GET", "/authorize?" + urllib.parse.urlencode({**QUERY, **change}))
-                self.assertEqual(400, response.status)
+                self.check_refused(response, 400, "bad_request")
                 self.assertEqual([], response.all("Location"))
                 self.assertIn("error", json.loads(response.body))
-        self.assertEqual(405, self.ask("POST", "/authorize", [FORM], b"").status)
+        response = self.ask("POST", "/authorize", [FORM], b"")
+        self.assertEqual("GET, HEAD", response.one("Allow"))
+        self.check_refused(response, 405, "method_refused")
+
+    def test_browsers_may_sign_in(self):
+        for target, method in (("/.well-known/oauth-authorization-server", "GET"),
+                               ("/.well-known/openid-configuration", "GET"),
+                               ("/register", "POST"), ("/token", "POST"), ("/authorize", "GET")):
+            with self.subTest(target=target):
+                self.check_preflight(target, method)
 
     def test_a_name_in_another_case_is_the_same_name(self):
         """The authority does not tell them apart: what it reads has to be what was judged."""
@@ -211,12 +249,15 @@ class Facade(SignInCase):
                             json.dumps({"redirect_uris": [BACK]}).encode())
         self.assertEqual(201, response.status, response.body)
         self.assertEqual(CLIENT, json.loads(response.body)["client_id"])
-        for body, status in ((b'{"redirect_uris":["https://evil.example/"]}', 400), (b"{", 400),
-                             (b" " * 16385, 413)):
+        self.assertEqual("allow", self.door.audit.wait_for(response.request_id)["decision"])
+        for body, status, reason in (
+                (b'{"redirect_uris":["https://evil.example/"]}', 400, "bad_request"),
+                (b"{", 400, "bad_request"), (b" " * 16385, 413, "body_too_large")):
             with self.subTest(body=body[:40]):
-                self.assertEqual(status, self.ask("POST", "/register", headers, body).status)
+                self.check_refused(self.ask("POST", "/register", headers, body), status, reason)
         response = self.ask("POST", "/register", [FORM], b"redirect_uris=x")
-        self.assertEqual(415, response.status)
+        self.check_refused(response, 415, "content_type")
+        self.check_refused(self.ask("GET", "/register"), 405, "method_refused")
 
     def test_codes_become_tokens(self):
         response = self.post({**CODE, "resource": RESOURCE})
@@ -224,6 +265,10 @@ class Facade(SignInCase):
         self.assertEqual(CANARY, json.loads(response.body)["refresh_token"])
         self.assertEqual("no-store", response.one("Cache-Control"))
         self.assertEqual(CODE, dict(urllib.parse.parse_qsl(self.forms[-1])))
+        line = self.door.audit.wait_for(response.request_id)
+        self.assertEqual(("allow", 200, 200),
+                         (line["decision"], line["status"], line["upstream_status"]))
+        self.assertGreater(line["upstream_ms"], 0)
 
     def test_forms_in_pieces_and_several_on_one_connection(self):
         body = urllib.parse.urlencode(CODE).encode()
@@ -241,22 +286,26 @@ class Facade(SignInCase):
                        {"client_secret": "x"}, {"redirect_uri": "https://evil.example/cb"},
                        {"code_verifier": "short"}):
             with self.subTest(change=change):
-                self.assertEqual(400, self.post({**CODE, **change}).status)
+                self.check_refused(self.post({**CODE, **change}), 400, "bad_request")
         self.assertEqual(before, len(self.forms))
 
     def test_errors_pass_and_troubles_do_not(self):
         wrong = json.dumps({"error": "invalid_grant"}).encode()
-        for given, status, error in (((400, wrong, JSON_TYPE), 400, "invalid_grant"),
-                                     ((500, wrong, JSON_TYPE), 502, "temporarily_unavailable"),
-                                     ((200, b"<html>", [("Content-Type", "text/html")]), 502,
-                                      "temporarily_unavailable"),
-                                     ((302, b"", [("Location", "http://127.0.0.1:1/")]), 502,
-                                      "temporarily_unavailable")):
+        for status in (400, 401):
+            with self.subTest(status=status):
+                self.answers.append((status, wrong, JSON_TYPE))
+                response = self.post(CODE)
+                self.assertEqual("invalid_grant", json.loads(response.body)["error"])
+                line = self.check_refused(response, 400, None, "allow")
+                self.assertEqual(status, line["upstream_status"])
+        for given in ((500, wrong, JSON_TYPE), (200, b"<html>", [("Content-Type", "text/html")]),
+                      (302, b"", [("Location", "http://127.0.0.1:1/")])):
             with self.subTest(given=given[0], type=given[2]):
                 self.answers.append(given)
                 response = self.post(CODE)
-                self.assertEqual(status, response.status)
-                self.assertEqual(error, json.loads(response.body)["error"])
+                self.assertEqual("temporarily_unavailable", json.loads(response.body)["error"])
+                line = self.check_refused(response, 502, "upstream_protocol", "error")
+                self.assertEqual(given[0], line["upstream_status"])
 
     def test_nothing_of_it_is_written_down(self):
         asked = [self.post(CODE), self.ask("GET", "/authorize?" + urllib.parse.urlencode(QUERY))]
@@ -281,6 +330,21 @@ class Facade(SignInCase):
         hold.set()
         self.assertEqual(200, self.post(CODE).status)
 
+    def test_half_a_form_is_refused(self):
+        head = raw.request("POST", "/token", [FORM, ("Content-Length", "100")]) + b"grant_type="
+        before = len(self.forms)
+        for leaves in (True, False):
+            with self.subTest(leaves=leaves):
+                mark = len(self.door.audit.requests())
+                with self.door.client(timeout=20) as client:
+                    client.send(head)
+                    if not leaves:
+                        self.check_refused(client.read_response("POST"), 408, "head_timeout")
+                wait_until(lambda: [line for line in self.door.audit.requests()[mark:]
+                                    if line["path"] == "/token" and line["decision"] == "deny"],
+                           "it is in the log as refused")
+        self.assertEqual(before, len(self.forms))
+
 
 class Hurry(SignInCase):
     """Alone: it uses up what its address has."""
@@ -292,7 +356,7 @@ class Hurry(SignInCase):
         statuses = [self.ask("POST", "/register", [("Content-Type", "application/json")], body)
                     for _ in range(70)]
         self.assertEqual([201] * 60, [response.status for response in statuses[:60]])
-        self.assertEqual(429, statuses[-1].status)
+        self.check_refused(statuses[-1], 429, "rate_limited")
         self.assertGreater(int(statuses[-1].one("Retry-After")), 0)
 
 
