@@ -1,10 +1,9 @@
 /* What it costs to tell an upstream who calls: the first time for a token and route, and after
  * that. CPU time of this thread, beside one bare ECDSA signature with a parsed key. */
+#include "measuring.h"
+
 #include <openssl/ec.h>
 #include <openssl/evp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
 #include "auth/identity_lines.h"
 
@@ -16,12 +15,6 @@ struct bench {
     struct line_order order;
     EVP_PKEY *pair;
 };
-
-static double cpu_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
 
 static void tell(struct bench *bench) {
     struct identity_lines *lines = NULL;
@@ -46,11 +39,6 @@ static void sign_bare(struct bench *bench) {
     EVP_MD_CTX_free(signing);
 }
 
-static int compare(const void *left, const void *right) {
-    double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
 /* Median of ROUNDS, per call. */
 static double cost_us(struct bench *bench, void (*run)(struct bench *), size_t count) {
     double costs[ROUNDS];
@@ -60,8 +48,7 @@ static double cost_us(struct bench *bench, void (*run)(struct bench *), size_t c
             run(bench);
         costs[round] = (cpu_us() - begin_us) / (double)count;
     }
-    qsort(costs, ROUNDS, sizeof *costs, compare);
-    return costs[ROUNDS / 2];
+    return median_of(costs, ROUNDS);
 }
 
 static void open_bench(struct bench *bench) {

@@ -1,8 +1,6 @@
 /* What it costs to read JSON strictly: a list of tools, a call, and texts that are made to be slow.
  * CPU time of this thread; medians. Prints, judges nothing. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
+#include "measuring.h"
 
 #include "core/json_canonical.h"
 
@@ -13,24 +11,6 @@ enum { ROUNDS = 7, TOOLS = 1000, CALL_BYTES = 2048, HOSTILE_BYTES = 4 << 20, DEE
 /* As generous as a route may be, so that what is refused early elsewhere is read here. */
 static const struct json_text_limits generous = {HOSTILE_BYTES, HOSTILE_BYTES};
 static const struct json_text_limits usual = {64, 100000};
-
-static void must(bool is_so, const char *what) {
-    if (is_so)
-        return;
-    (void)fprintf(stderr, "bench_json: %s\n", what);
-    exit(1);
-}
-
-static double cpu_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
-static int compare(const void *left, const void *right) {
-    double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
 
 struct task {
     struct json_text *json;
@@ -61,8 +41,7 @@ static double median_us(void (*work)(const struct task *), const struct task *ta
         } while (spent < MIN_ROUND_US);
         us[round] = spent / count;
     }
-    qsort(us, ROUNDS, sizeof *us, compare);
-    return us[ROUNDS / 2];
+    return median_of(us, ROUNDS);
 }
 
 static void measure(const char *what, struct slice text, const struct json_text_limits *limits,

@@ -1,9 +1,7 @@
 /* What it costs to search what passes for secrets: kinds of text, sizes of sets, sizes of pieces,
  * and streams that are made to be slow. CPU time of this thread; medians. Prints, judges nothing.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
+#include "measuring.h"
 
 #include "core/secret.h"
 #include "vault/leak_index.h"
@@ -22,30 +20,12 @@ struct stream {
 
 static char window[LEAK_KEPT_MAX + STREAM_BYTES];
 
-static void must(bool is_so, const char *what) {
-    if (is_so)
-        return;
-    (void)fprintf(stderr, "bench_leaks: %s\n", what);
-    exit(1);
-}
-
-static double cpu_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
 static uint32_t dice(void) {
     static uint64_t state = 88172645463325252;
     state ^= state << 13;
     state ^= state >> 7;
     state ^= state << 17;
     return (uint32_t)(state >> 32);
-}
-
-static int compare(const void *left, const void *right) {
-    double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
 }
 
 /* As the proxy does it: each piece is read behind what was kept back. */
@@ -76,8 +56,7 @@ static double speed(const struct leak_set *set, const char *bytes, size_t piece)
         }
         speeds[round] = (double)passes * STREAM_BYTES / spent_us / 1e3;
     }
-    qsort(speeds, ROUNDS, sizeof *speeds, compare);
-    return speeds[ROUNDS / 2];
+    return median_of(speeds, ROUNDS);
 }
 
 /* Secrets as they are issued: `letters` says of what. */

@@ -1,9 +1,7 @@
 /* What it costs to show a caller a list of tools, and to let events through: CPU time of this
  * thread, medians. What may be used is asked of a function that costs nothing. Prints, judges
  * nothing. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
+#include "measuring.h"
 
 #include "core/secret.h"
 #include "proxy/mcp/filter.h"
@@ -11,24 +9,6 @@
 enum { ROUNDS = 7, TOOLS = 1000, EVENTS = 1000, PIECE_BYTES = 16384, TEXT_BYTES_MAX = 8 << 20 };
 
 #define MIN_ROUND_US 40000.0
-
-static void must(bool is_so, const char *what) {
-    if (is_so)
-        return;
-    (void)fprintf(stderr, "bench_mcp_filter: %s\n", what);
-    exit(1);
-}
-
-static double cpu_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
-static int compare(const void *left, const void *right) {
-    double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
 
 /* Every `*owner`th tool may not be used; 0: all may. */
 static bool may(void *owner, struct slice method, struct slice name) {
@@ -52,11 +32,22 @@ static void take(const struct mcp_view *view, enum mcp_media media, struct slice
     mcp_filter_free(filter);
 }
 
+static const struct mcp_seal *the_seal(void) {
+    static struct mcp_seal *seal;
+    bool is_locked;
+    if (!seal && secret_memory_init(1 << 16, &is_locked, NULL) == STATUS_OK) {
+        seal = mcp_seal_new(NULL);
+    }
+    must(seal != NULL, "no seal");
+    return seal;
+}
+
 static void measure(const char *what, enum mcp_media media, unsigned hides_every,
                     struct slice text) {
     static const struct config_mcp mcp;
     static const struct identity identity;
     const struct mcp_view view = {.mcp = &mcp,
+                                  .seal = the_seal(),
                                   .holder = {.identity = &identity, .route = SLICE("tools")},
                                   .may = may,
                                   .owner = &hides_every};
@@ -73,8 +64,7 @@ static void measure(const char *what, enum mcp_media media, unsigned hides_every
         } while (spent < MIN_ROUND_US);
         us[round] = spent / count;
     }
-    qsort(us, ROUNDS, sizeof *us, compare);
-    double median = us[ROUNDS / 2];
+    double median = median_of(us, ROUNDS);
     printf("%-44s %10zu %10zu %10.1f %8.0f\n", what, text.len, out.len, median,
            (double)text.len / median);
     buf_done(&out);
@@ -111,14 +101,18 @@ static void make_event(struct buf *out, struct slice message) {
     buf_append_str(out, "\n\n");
 }
 
-static void make_progress(struct buf *out) {
+static void make_progress(struct buf *out, bool has_ids) {
     buf_clear(out);
-    for (int i = 0; i < EVENTS; i++)
+    for (int i = 0; i < EVENTS; i++) {
+        buf_append_str(out, "event: message\n");
+        if (has_ids)
+            buf_printf(out, "id: 5f0c1d9e-7a_%d\n", i);
         buf_printf(out,
-                   "event: message\nid: %d\ndata: {\"jsonrpc\":\"2.0\",\"method\":"
-                   "\"notifications/progress\",\"params\":{\"progressToken\":3,\"progress\":%d,"
-                   "\"total\":1000,\"message\":\"still at it\"}}\n\n",
-                   i, i);
+                   "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":"
+                   "{\"progressToken\":3,\"progress\":%d,\"total\":1000,\"message\":"
+                   "\"still at it\"}}\n\n",
+                   i);
+    }
 }
 
 int main(void) {
@@ -133,8 +127,10 @@ int main(void) {
     measure("  none shown", MCP_MEDIA_JSON, 1, buf_slice(&list));
     measure("  in an event, all shown", MCP_MEDIA_EVENTS, 0, buf_slice(&events));
     measure("  in an event, every third hidden", MCP_MEDIA_EVENTS, 3, buf_slice(&events));
-    make_progress(&events);
+    make_progress(&events, false);
     measure("1,000 notifications of progress", MCP_MEDIA_EVENTS, 0, buf_slice(&events));
+    make_progress(&events, true);
+    measure("  with ids", MCP_MEDIA_EVENTS, 0, buf_slice(&events));
     must(buf_ok(&list) && buf_ok(&events), "a text did not fit");
     buf_done(&list);
     buf_done(&events);

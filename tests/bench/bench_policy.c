@@ -1,8 +1,6 @@
 /* What a decision and finding its route cost as configurations grow: against the same with ten
  * entries, and with ten routes. CPU time of this thread; medians over rounds of many callers. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
+#include "measuring.h"
 
 #include "auth/policy.h"
 #include "core/arena.h"
@@ -19,33 +17,10 @@
 
 static struct arena arena;
 
-static void must(bool is_so, const char *what) {
-    if (is_so)
-        return;
-    (void)fprintf(stderr, "bench_policy: %s\n", what);
-    exit(1);
-}
-
 static void *make(size_t count, size_t size) {
     void *made = arena_array(&arena, count, size);
     must(made != NULL, "no memory");
     return made;
-}
-
-static double cpu_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
-static int compare(const void *left, const void *right) {
-    double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
-static double median(double values[ROUNDS]) {
-    qsort(values, ROUNDS, sizeof *values, compare);
-    return values[ROUNDS / 2];
 }
 
 static uint64_t random_state = 1;
@@ -197,7 +172,7 @@ static double decision_us(const struct shape *shape, size_t groups) {
         identity_unref(callers[i].identity);
     policy_free(policy);
     arena_done(&arena);
-    return median(costs);
+    return median_of(costs, ROUNDS);
 }
 
 static void print_decision(const char *what, double cost_us, double ten_us) {
@@ -261,7 +236,7 @@ static double lookup_us(size_t route_count) {
         costs[i] = time_lookups(router, &config, routes, hosts, paths);
     router_free(router);
     arena_done(&arena);
-    return median(costs);
+    return median_of(costs, ROUNDS);
 }
 
 static void measure_lookups(void) {

@@ -1,11 +1,10 @@
 /* What a token costs: judged at first sight beside one bare RSA-2048 verification, found again in a
  * worker's cache, and 100,000 of them kept there. CPU time of this thread; medians. */
+#include "measuring.h"
+
 #include <malloc.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "auth/jws.h"
@@ -35,19 +34,6 @@ struct bench {
 
 typedef void bench_run(struct bench *bench);
 
-static void must(bool is_so, const char *what) {
-    if (is_so)
-        return;
-    (void)fprintf(stderr, "bench_tokens: %s\n", what);
-    exit(1);
-}
-
-static double cpu_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
 static void verify_bare(struct bench *bench) {
     must(EVP_PKEY_verify(bench->verifier, bench->signature, sizeof bench->signature, bench->digest,
                          sizeof bench->digest) == 1,
@@ -72,16 +58,6 @@ static void see_again(struct bench *bench) {
     struct identity *identity = token_cache_find(bench->tokens, digest, NOW + 60, 0);
     must(identity != NULL, "the cache has lost the token");
     identity_unref(identity);
-}
-
-static int compare(const void *left, const void *right) {
-    double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
-static double median(double values[ROUNDS]) {
-    qsort(values, ROUNDS, sizeof *values, compare);
-    return values[ROUNDS / 2];
 }
 
 static double cost_us(struct bench *bench, bench_run *run, size_t count) {
@@ -237,10 +213,11 @@ static void measure_times(struct bench *bench) {
         cached[i] = cost_us(bench, see_again, 100000);
         ratio[i] = first[i] / bare[i];
     }
-    printf("%-44s %8.2f us\n", "one bare RSA-2048 verification, key parsed", median(bare));
-    printf("%-44s %8.2f us\n", "a token at first sight", median(first));
-    print_row("  over the bare verification", median(ratio), "times", MAX_FIRST_SIGHT);
-    print_row("a cached token", median(cached), "us", MAX_CACHED_US);
+    printf("%-44s %8.2f us\n", "one bare RSA-2048 verification, key parsed",
+           median_of(bare, ROUNDS));
+    printf("%-44s %8.2f us\n", "a token at first sight", median_of(first, ROUNDS));
+    print_row("  over the bare verification", median_of(ratio, ROUNDS), "times", MAX_FIRST_SIGHT);
+    print_row("a cached token", median_of(cached, ROUNDS), "us", MAX_CACHED_US);
 }
 
 static void measure_memory(const char *what, const struct token_result *model) {

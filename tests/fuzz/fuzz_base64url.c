@@ -6,10 +6,9 @@
 #include <string.h>
 
 #include "auth/jws.h"
+#include "fuzz_target.h"
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 /* `out_text` has room for four letters for each three bytes begun; returns the letters. */
 static size_t encode(const unsigned char *bytes, size_t len, char *out_text) {

@@ -1,18 +1,8 @@
 /* Chunked bodies, decoded whole, byte by byte and in pieces the input chooses: all must agree. An
  * accepted body is then judged once more by a second decoder that knows the grammar only, and
  * wants the same data and the same end. */
-#include <stdio.h>
-#include <stdlib.h>
-
+#include "fuzz_target.h"
 #include "proxy/h1_chunked.h"
-
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "line %d: %s does not hold\n", __LINE__, #condition);                  \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 enum { DATA_BYTES_MAX = 64 * 1024 };
 
@@ -22,8 +12,6 @@ struct decoding {
     size_t data_len;
     char bytes[DATA_BYTES_MAX];
 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 
 static void feed(struct decoding *decoding, struct chunked_reader *reader, struct slice piece) {
     do {

@@ -1,25 +1,13 @@
 /* Lines of X-Forwarded-For from a trusted peer. The client and the chain must be those of a second,
  * simpler reader: all lines joined by commas, cut at the commas, looked at from the right. */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "config/network.h"
 #include "core/buf.h"
+#include "fuzz_target.h"
 #include "proxy/client_address.h"
-
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "line %d: %s does not hold\n", __LINE__, #condition);                  \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 enum { LINES_MAX = 16, INPUT_MAX = 4096, CHAIN_MAX = 64 * 1024 };
 
 #define PEER "10.0.0.1"
-
-int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 
 /* Every line is a header; other headers stand between them. */
 static void read_lines(struct slice text, struct header *headers, struct h1_request *request) {

@@ -5,11 +5,10 @@
 #include <stdlib.h>
 
 #include "core/secret.h"
+#include "fuzz_target.h"
 #include "vault/certificate_parts.h"
 #include "vault/client_certificate.h"
 #include "vault/secret_hosts.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 /* The random generators are made first: within the secure heap, where leak detection does not look,
  * what they hold would pass for lost. */

@@ -4,8 +4,7 @@
 #include <stdlib.h>
 
 #include "config/config.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+#include "fuzz_target.h"
 
 static void check_problems(const struct problem_list *problems) {
     char line[2048];

@@ -4,8 +4,7 @@
 #include <stdlib.h>
 
 #include "auth/graph_answer.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+#include "fuzz_target.h"
 
 #define ASKED_COUNT 3
 

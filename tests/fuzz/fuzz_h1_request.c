@@ -1,25 +1,13 @@
 /* Requests as they come from the network. What must hold for any bytes: the verdict does not depend
  * on how they were cut, everything read lies inside of them, and an accepted head written out again
  * reads the same: no second reading is left in it. */
-#include <stdio.h>
-#include <stdlib.h>
-
+#include "fuzz_target.h"
 #include "proxy/h1_head.h"
 
 enum { HEADERS = 50 };
 
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "line %d: %s does not hold\n", __LINE__, #condition);                  \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
 static const struct h1_limits limits = {
     .head_bytes = 4096, .headers = HEADERS, .target_bytes = 512};
-
-int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 
 struct scan {
     enum h1_outcome outcome;

@@ -1,24 +1,12 @@
 /* Responses as a broken or hostile upstream sends them: the same requirements as for requests, with
  * the body's kind as RFC 9112 6.3 orders it. */
-#include <stdio.h>
-#include <stdlib.h>
-
+#include "fuzz_target.h"
 #include "proxy/h1_head.h"
 
 enum { HEADERS = 50 };
 
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "line %d: %s does not hold\n", __LINE__, #condition);                  \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
 static const struct h1_limits limits = {
     .head_bytes = 4096, .headers = HEADERS, .target_bytes = 512};
-
-int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 
 static enum h1_outcome scan_in_pieces(struct slice bytes, size_t piece_bytes,
                                       size_t *out_head_len) {

@@ -1,9 +1,8 @@
 /* Any bytes as a JSON text, held against jansson; then every question that can be asked. */
 #include <stdint.h>
 
+#include "fuzz_target.h"
 #include "tests/fuzz/json_twin.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 /* Values lie within their containers, in their order, and lists end where their containers do. */
 static void check_container(const struct json_text *json, uint32_t container) {

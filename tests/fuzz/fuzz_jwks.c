@@ -6,8 +6,7 @@
 
 #include "auth/key_set.h"
 #include "auth/metadata.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+#include "fuzz_target.h"
 
 static const char *tenants[] = {"3f2b8c1a-6d4e-4b7f-9a21-5c0de1f2a3b4"};
 

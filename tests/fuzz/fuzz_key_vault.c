@@ -3,10 +3,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "fuzz_target.h"
 #include "vault/key_vault.h"
 #include "vault/secret_value.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 #define NOW 1795424100
 #define VERSION "4f0c2a1b9d8e47c6a5b4c3d2e1f00918"

@@ -5,24 +5,13 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* memmem */
 #endif
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "core/secret.h"
+#include "fuzz_target.h"
 #include "vault/leak_forms.h"
 #include "vault/leak_index.h"
 
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "line %d: %s does not hold\n", __LINE__, #condition);                  \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
 enum { STREAM_BYTES_MAX = 8192, SECRETS_MAX = 3, SECRET_BYTES_MAX = 1400, HEAP_BYTES = 4 << 20 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 
 struct stream {
     size_t len;

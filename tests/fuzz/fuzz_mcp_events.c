@@ -1,24 +1,12 @@
 /* A server's answer, as events or as JSON: what goes on must not depend on how the bytes are cut,
  * and must hold nothing that the filter would take out or hold back when it sees it again. The
  * first byte chooses the media, the era, and what the route passes. */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "core/secret.h"
+#include "fuzz_target.h"
 #include "proxy/mcp/filter.h"
 
 #define INPUT_BYTES_MAX ((size_t)65536)
 #define OUT_BYTES_MAX ((size_t)1 << 22)
-
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            (void)fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                  \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 
 enum { IS_JSON = 1, IS_MODERN = 2, PASSES_REQUESTS = 4, IS_SMALL = 8 };
 

@@ -2,22 +2,10 @@
  * reader takes for the same: canonical already (a fixed point), without a dot segment before or
  * after one more decoding of escaped dots, without an empty segment, a control, a backslash, a
  * parameter or a byte outside ASCII; and no longer than it came. */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "core/request_path.h"
-
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "line %d: %s does not hold\n", __LINE__, #condition);                  \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
+#include "fuzz_target.h"
 
 enum { PATH_BYTES_MAX = 8192 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 
 static bool is_hex(char c) {
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f');

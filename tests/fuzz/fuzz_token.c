@@ -11,12 +11,11 @@
 #include "auth/key_slot.h"
 #include "auth/token_claims.h"
 #include "auth/token_header.h"
+#include "fuzz_target.h"
 
 #define TENANT "3f2b8c1a-6d4e-4b7f-9a21-5c0de1f2a3b4"
 #define NOW_SEC 1795424460
 #define TOKEN_LIMIT_BYTES (16 * 1024)
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 static const char jwks[] = "{\"keys\":[{\"kty\":\"RSA\",\"kid\":\"key-1\",\"n\":\"xUXO4VfOaQCp-eGA"
                            "jgqAl1X19Uiv7QLHtgAR4eQgWIiP0T9Q6mBGvDn8dYYTo2MIBDikmql3G-kuvW555unGSg"

@@ -5,12 +5,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "fuzz_target.h"
 #include "vault/azure_answer.h"
 #include "vault/claims_request.h"
 #include "vault/on_behalf_answer.h"
 #include "vault/token_answer.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 #define NOW_SEC 1795424100
 

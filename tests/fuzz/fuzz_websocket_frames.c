@@ -1,18 +1,8 @@
 /* The frames a server sends, in pieces of any size: the same payload bytes and the same end however
  * they were cut, and a second reader that knows RFC 6455 5.2 only finds every frame where this one
  * does. */
-#include <stdio.h>
-#include <stdlib.h>
-
+#include "fuzz_target.h"
 #include "proxy/websocket_frames.h"
-
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "line %d: %s does not hold\n", __LINE__, #condition);                  \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 enum { BYTES_MAX = 64 * 1024 };
 
@@ -22,8 +12,6 @@ struct reading {
     bool is_broken;
     bool is_between;
 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 
 static void read_piece(struct reading *reading, struct websocket_frames *frames,
                        struct slice piece) {

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#define INPUT_LIMIT_BYTES (16u << 20)
+#include "fuzz_target.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
+#define INPUT_LIMIT_BYTES (16u << 20)
 
 static size_t replayed;
 
