@@ -121,6 +121,31 @@ static void change_tokens(const struct admin_call *call) {
     admin_done(call);
 }
 
+static void answer_sign_in(const struct admin_call *call) {
+    reply_json(call->reply, 200,
+               json_pack("{s:o}", "asked", sign_ins_asked(&call->standin->world.sign_ins)));
+}
+
+/* What is left out is as at the start. */
+static void change_sign_in(const struct admin_call *call) {
+    static const struct json_member members[] = {
+        {"user", MEMBER_GUID, 0}, {"stale_codes", MEMBER_BOOL, 0}, {NULL, MEMBER_ANY, 0}};
+    struct sign_ins *sign_ins = &call->standin->world.sign_ins;
+    if (!admin_shape_is(call, members))
+        return;
+    const char *oid = admin_text(call, "user");
+    const struct user *user =
+        oid ? directory_user(&call->standin->world.seed.directory, oid) : NULL;
+    if (oid && !user) {
+        reply_error(call->reply, 404, "not_found", "no such user");
+        return;
+    }
+    sign_ins->user = user;
+    sign_ins->has_stale_codes = json_is_true(member(call, "stale_codes"));
+    sign_ins_forget_asked(sign_ins);
+    admin_done(call);
+}
+
 static void replace_text(char **place, const char *text) {
     free(*place);
     *place = text && *text ? must_strdup(text) : NULL;
@@ -159,6 +184,8 @@ const struct admin_route directory_knobs[] = {
     {"POST", {"users", "*"}, change_user},
     {"POST", {"identities", "*"}, change_identity},
     {"POST", {"tokens"}, change_tokens},
+    {"GET", {"sign_in"}, answer_sign_in},
+    {"POST", {"sign_in"}, change_sign_in},
     {"POST", {"machine"}, change_machine},
     {NULL, {NULL}, NULL},
 };

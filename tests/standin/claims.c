@@ -99,7 +99,10 @@ static void put_app(json_t *claims, const struct claims_order *order) {
 static void put_client(json_t *claims, const struct claims_order *order) {
     bool is_v1 = order->version == 1;
     if (order->is_id_token) { /* an ID token's client is its audience, azure.md A.9 */
-        put_opaque(claims, "nonce", "", 24);
+        if (order->nonce)
+            put(claims, "nonce", order->nonce);
+        else
+            put_opaque(claims, "nonce", "", 24);
         return;
     }
     put(claims, is_v1 ? "appid" : "azp", order->client_id);

@@ -24,6 +24,7 @@ struct claims_order {
     const char *resource_id; /* managed identities towards Azure's own resources; may be NULL */
 
     const char *scopes;   /* NULL: no scp */
+    const char *nonce;    /* of ID tokens; NULL: some */
     const json_t *roles;  /* NULL or empty: no roles */
     const json_t *groups; /* NULL or empty: no groups */
     bool has_overage;     /* a reference to Graph in place of groups */

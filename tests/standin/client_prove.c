@@ -11,8 +11,7 @@ static bool secret_is_known(const struct app *app, const char *secret) {
     return false;
 }
 
-/* NULL when the call was refused. */
-static const struct app *find_app(const struct token_call *call) {
+const struct app *client_find(const struct token_call *call) {
     const char *client_id = token_credential(call, "client_id");
     if (!client_id) {
         token_refuse(call, ENTRA_PARAMETER_MISSING, "'client_id'");
@@ -29,7 +28,7 @@ static const struct app *find_app(const struct token_call *call) {
 }
 
 bool client_prove(const struct token_call *call, struct proven_client *out_client) {
-    const struct app *app = find_app(call);
+    const struct app *app = client_find(call);
     if (!app)
         return false;
     if (token_field(call, "client_assertion")) {

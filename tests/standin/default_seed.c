@@ -19,12 +19,17 @@ const char default_seed[] = JSON({
                    ["User.Read.All", "Application.Read.All", "GroupMember.Read.All"]}},
         {"name": "caller", "client_id": "c5a1b2d3-4e5f-4a6b-8c7d-9e0f1a2b3c4d",
          "oid": "17b9e4f2-0c3d-4e5a-b6c7-d8e9f0a1b2c3", "secret": "canary-caller-client-secret~1",
+         "redirect_uris": {"web": ["https://portal.fabrikam.example/back"]},
          "roles": {"8d1e6f20-1b2c-4d3e-8f90-a1b2c3d4e5f6": ["Orders.Read.All"]}},
         {"name": "deployer", "client_id": "d3b0c1a2-5f6e-4d7c-9b8a-0f1e2d3c4b5a",
          "oid": "a6d5c4b3-f2e1-4d0c-8b9a-7f6e5d4c3b2a", "secret": "canary-deployer-client-secret"},
         {"name": "stock", "client_id": "e4f50617-2839-4a5b-8c6d-7e8f9a0b1c2d",
          "oid": "f5061728-394a-4b5c-9d6e-8f9a0b1c2d3e", "uris": ["api://stock"],
-         "token_version": 2, "scopes": ["Stock.Read", "Stock.Write"]}
+         "token_version": 2, "scopes": ["Stock.Read", "Stock.Write"]},
+        {"name": "desktop", "client_id": "a9b8c7d6-e5f4-4a3b-8c2d-1e0f9a8b7c6d",
+         "oid": "0b1c2d3e-4f50-4617-8283-94a5b6c7d8e9",
+         "redirect_uris": {"native": ["http://localhost/callback", "http://127.0.0.1",
+                                      "https://desktop.fabrikam.example/back"]}}
     ],
     "users": [
         {"oid": "e0d1c2b3-a495-4867-9588-776655443322", "name": "Mira Okafor",

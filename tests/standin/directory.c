@@ -140,6 +140,52 @@ const json_t *directory_groups(const struct directory *directory, const char *oi
     return identity ? identity->groups : NULL;
 }
 
+const struct user *directory_first_user(const struct directory *directory, const char *tenant) {
+    for (size_t i = 0; i < directory->user_count; i++)
+        if (is_same(directory->users[i].tenant, tenant))
+            return &directory->users[i];
+    return NULL;
+}
+
+/* What follows the port of a loopback URI, or the host when it has none; NULL for other URIs. */
+static const char *after_loopback(const char *uri, const char **out_host) {
+    static const char *const hosts[] = {"http://localhost", "http://127.0.0.1"};
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(*hosts); i++) {
+        size_t len = strlen(hosts[i]);
+        if (strncmp(uri, hosts[i], len) != 0)
+            continue;
+        const char *rest = uri + len;
+        if (*rest == ':')
+            rest += 1 + strspn(rest + 1, "0123456789");
+        *out_host = hosts[i];
+        return *rest && !strchr("/?", *rest) ? NULL : rest;
+    }
+    return NULL;
+}
+
+static bool is_same_but_for_port(const char *a, const char *b) {
+    const char *host_of_a = NULL;
+    const char *host_of_b = NULL;
+    const char *rest_of_a = after_loopback(a, &host_of_a);
+    const char *rest_of_b = after_loopback(b, &host_of_b);
+    return rest_of_a && rest_of_b && host_of_a == host_of_b && strcmp(rest_of_a, rest_of_b) == 0;
+}
+
+enum redirect_platform app_redirect_platform(const struct app *app, const char *uri) {
+    size_t index;
+    json_t *item;
+    json_array_foreach(app->native_redirects, index, item) {
+        const char *listed = json_string_value(item);
+        if (strcmp(listed, uri) == 0 || is_same_but_for_port(listed, uri))
+            return REDIRECT_NATIVE;
+    }
+    json_array_foreach(app->web_redirects, index, item) {
+        if (strcmp(json_string_value(item), uri) == 0)
+            return REDIRECT_WEB;
+    }
+    return REDIRECT_UNKNOWN;
+}
+
 /* Exactly, or with one slash behind it. */
 static bool names_uri(const char *name, const char *uri) {
     size_t len = strlen(uri);

@@ -33,7 +33,10 @@ struct app {
     const json_t *scopes; /* that it has as an API; NULL: access_as_user */
     const json_t *roles;  /* what it was granted: {client id of the API: [app role, ...]} */
     const json_t *groups;
-    int token_version; /* of tokens issued for this app as a resource */
+    const json_t
+        *native_redirects;       /* where sign-ins of a public client lead back to; may be NULL */
+    const json_t *web_redirects; /* the same of a client that has a secret */
+    int token_version;           /* of tokens issued for this app as a resource */
     struct app_certificate **certificates;
     size_t certificate_count;
     struct sign_in_rule rule;
@@ -100,6 +103,15 @@ const struct managed_identity *directory_identity(const struct directory *direct
                                                   const char *resource_id);
 /* The groups that a principal, whatever it is, is in directly; NULL if there are none. */
 const json_t *directory_groups(const struct directory *directory, const char *oid);
+
+/* What a redirect URI is registered for. */
+enum redirect_platform { REDIRECT_UNKNOWN, REDIRECT_NATIVE, REDIRECT_WEB };
+/* Letter for letter; of native URIs on http://localhost and http://127.0.0.1 the port does not
+ * count (RFC 8252 7.3). */
+enum redirect_platform app_redirect_platform(const struct app *app, const char *uri);
+
+/* The first user of a tenant; NULL if it has none. */
+const struct user *directory_first_user(const struct directory *directory, const char *tenant);
 
 /* A resource a token may be asked for. */
 struct resource {

@@ -100,6 +100,38 @@ static const struct error_row rows[] = {
                                     "'urn:ietf:params:oauth:grant-type:jwt-bearer' grant"},
     [ENTRA_NO_ON_BEHALF_OF] = {400, 7000114, "invalid_request",
                                "Application is not allowed to make application on-behalf-of calls"},
+    [ENTRA_REDIRECT_URI] = {400, 50011, "invalid_request",
+                            "The redirect URI specified in the request does not match the redirect "
+                            "URIs configured for the application:"},
+    [ENTRA_RESPONSE_TYPE] = {400, 700051, "unsupported_response_type",
+                             "The response type is not enabled for the application:"},
+    [ENTRA_NOBODY_SIGNED_IN] = {400, 50058, "login_required",
+                                "A silent sign-in request was sent but no user is signed in"},
+    [ENTRA_RESOURCE_OF_ANOTHER] = {400, 9010010, "invalid_target",
+                                   "The resource parameter provided in the request doesn't match "
+                                   "with the requested scopes"},
+    [ENTRA_SCOPE_NOT_THERE] = {400, 650053, "invalid_client",
+                               "The application asked for a scope that doesn't exist on the "
+                               "resource:"},
+    [ENTRA_CHALLENGE_METHOD] = {400, 501491, "invalid_request",
+                                "Invalid code challenge or method of the code challenge:"},
+    [ENTRA_GRANT_UNKNOWN] = {400, 70000, "invalid_grant",
+                             "The provided authorization code or refresh token is not valid"},
+    [ENTRA_GRANT_EXPIRED] = {400, 70008, "invalid_grant",
+                             "The provided authorization code or refresh token has expired. Send a "
+                             "new interactive authorization request for this user and resource"},
+    [ENTRA_CODE_REDEEMED] = {400, 54005, "invalid_grant",
+                             "OAuth2 Authorization code was already redeemed, please retry with a "
+                             "new valid code or use an existing refresh token"},
+    [ENTRA_CODE_REDIRECT_URI] = {400, 500112, "invalid_grant",
+                                 "The reply address does not match the reply address provided when "
+                                 "requesting the authorization code:"},
+    [ENTRA_CODE_VERIFIER] = {400, 501481, "invalid_grant",
+                             "The Code_Verifier does not match the code_challenge supplied in the "
+                             "authorization request"},
+    [ENTRA_PUBLIC_CLIENT] = {401, 700025, "invalid_client",
+                             "Client is public so neither 'client_assertion' nor 'client_secret' "
+                             "should be presented"},
     [ENTRA_CONSENT_REQUIRED] = {400, 65001, "invalid_grant",
                                 "The user or administrator has not consented to use the "
                                 "application. Send an interactive authorization request for this "
@@ -139,13 +171,16 @@ static void make_trailer(struct error_trailer *trailer, const struct request *re
              gmtime_r(&now, &parts));
 }
 
+static char *describe(const struct error_row *row, const struct error_trailer *trailer,
+                      const char *about) {
+    return must_printf("AADSTS%d: %s%s%.200s. Trace ID: %s Correlation ID: %s Timestamp: %s",
+                       row->code, row->description, about ? " " : "", about ? about : "",
+                       trailer->trace_id, trailer->correlation_id, trailer->timestamp);
+}
+
 static json_t *error_document(const struct error_row *row, const struct error_trailer *trailer,
                               const char *origin, const char *about) {
-    char *description =
-        must_printf("AADSTS%d: %s%s%.200s. Trace ID: %s Correlation ID: %s "
-                    "Timestamp: %s",
-                    row->code, row->description, about ? " " : "", about ? about : "",
-                    trailer->trace_id, trailer->correlation_id, trailer->timestamp);
+    char *description = describe(row, trailer, about);
     char *uri = must_printf("%s/error?code=%d", origin, row->code);
     json_t *document =
         must(json_pack("{s:s, s:o, s:[i], s:s, s:s, s:s, s:s}", "error", row->error,
@@ -191,4 +226,34 @@ void entra_error_challenge(struct reply *reply, const struct request *request,
     json_t *document = error_document(&rows[error], &trailer, request->origin, NULL);
     add_challenge(document, suberror, claims);
     send_error(reply, &rows[error], &trailer, document);
+}
+
+/* Entra ID shows a page to people; that it comes as 400 is an assumption. Plain text needs no
+ * escaping. */
+void entra_error_page(struct reply *reply, const struct request *request,
+                      const struct entra_refusal *refusal) {
+    struct error_trailer trailer;
+    make_trailer(&trailer, request);
+    char *description = describe(&rows[refusal->error], &trailer, refusal->about);
+    reply_header(reply, "x-ms-request-id", "%s", trailer.trace_id);
+    reply_text(reply, 400, "text/plain; charset=utf-8", description);
+    free(description);
+}
+
+void entra_error_redirect(struct reply *reply, const struct request *request,
+                          const struct entra_refusal *refusal, const char *redirect_uri,
+                          const char *state) {
+    const struct error_row *row = &rows[refusal->error];
+    struct error_trailer trailer;
+    make_trailer(&trailer, request);
+    char *description = describe(row, &trailer, refusal->about);
+    char *uri = must_printf("%s/error?code=%d", request->origin, row->code);
+    reply_redirect(reply, redirect_uri,
+                   (const struct reply_parameter[]){{"error", row->error},
+                                                    {"error_description", description},
+                                                    {"error_uri", uri},
+                                                    {"state", state},
+                                                    {NULL, NULL}});
+    free(uri);
+    free(description);
 }

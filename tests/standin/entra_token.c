@@ -186,6 +186,10 @@ static void serve(struct token_call *call) {
         client_credentials(call);
     else if (strcmp(grant, GRANT_ON_BEHALF_OF) == 0)
         on_behalf_of(call);
+    else if (call->is_v2 && strcmp(grant, "authorization_code") == 0)
+        redeem_code(call);
+    else if (call->is_v2 && strcmp(grant, "refresh_token") == 0)
+        redeem_refresh_token(call);
     else
         token_refuse(call, ENTRA_GRANT_TYPE, grant);
 }

@@ -20,7 +20,7 @@ static const char *const endpoint_names[ENDPOINT_COUNT] = {
     [ENDPOINT_TOKEN] = "token",       [ENDPOINT_VAULT] = "vault",
     [ENDPOINT_IMDS] = "imds",         [ENDPOINT_GRAPH] = "graph",
     [ENDPOINT_ARC] = "arc",           [ENDPOINT_APP_SERVICE] = "app_service",
-    [ENDPOINT_OTHER] = "other",
+    [ENDPOINT_OTHER] = "other",       [ENDPOINT_AUTHORIZE] = "authorize",
 };
 
 struct fault {
@@ -185,7 +185,8 @@ static enum status read_endpoint(const json_t *document, enum endpoint *out_endp
         }
     return error_set(
         err, STATUS_INVALID,
-        "endpoint must be metadata, keys, token, vault, imds, arc, app_service or graph, "
+        "endpoint must be metadata, keys, token, authorize, vault, imds, arc, app_service or "
+        "graph, "
         "got \"%.40s\"",
         name);
 }

@@ -2,6 +2,8 @@
  * minutes back. */
 #include "issue.h"
 
+#include <string.h>
+
 #include "core/clock.h"
 #include "must.h"
 #include "token_sign.h"
@@ -16,6 +18,17 @@ bool issue_find_resource(const struct world *world, const char *name,
                                out_resource))
             return true;
     return directory_resource(&world->seed.directory, name, NULL, out_resource);
+}
+
+bool issue_resource_is(const struct world *world, const char *name,
+                       const struct resource *resource) {
+    struct resource named;
+    if (!name)
+        return true;
+    if (!issue_find_resource(world, name, &named))
+        return false;
+    return named.api == resource->api &&
+           (named.api || strcmp(named.audience, resource->audience) == 0);
 }
 
 static struct claims_order order_claims(const struct world *world,
@@ -35,6 +48,7 @@ static struct claims_order order_claims(const struct world *world,
         .name = order->name,
         .upn = order->upn,
         .scopes = order->scopes,
+        .nonce = order->nonce,
         .is_cae_capable = order->is_cae_capable,
     };
 }

@@ -9,6 +9,11 @@
 bool issue_find_resource(const struct world *world, const char *name,
                          struct resource *out_resource);
 
+/* Whether `name` (NULL: did not come) is a name of `resource`, as the parameter `resource` of a
+ * sign-in has to be. */
+bool issue_resource_is(const struct world *world, const char *name,
+                       const struct resource *resource);
+
 struct issue_order {
     const char *tenant;
     const char *client_id;
@@ -18,6 +23,7 @@ struct issue_order {
     const char *scopes;      /* users only */
     const char *client_auth; /* "1" secret, "2" certificate or managed identity */
     const char *resource_id; /* managed identities; may be NULL */
+    const char *nonce;       /* of ID tokens; NULL: any */
     const json_t *roles;     /* {client id of the API: [app role, ...]}; may be NULL */
     bool is_cae_capable;
     int64_t lifetime_sec; /* unless a knob wants another */

@@ -23,6 +23,7 @@ enum serve_option {
     OPTION_STATE,
     OPTION_SEED,
     OPTION_ARC_FOLDER,
+    OPTION_PLAIN_ISSUER,
     OPTION_HELP,
 };
 
@@ -32,12 +33,14 @@ static const struct option_row option_rows[] = {
     [OPTION_STATE] = {"state", true},
     [OPTION_SEED] = {"seed", true},
     [OPTION_ARC_FOLDER] = {"arc-folder", true},
+    [OPTION_PLAIN_ISSUER] = {"plain-issuer", false},
     [OPTION_HELP] = {"help", false},
     {NULL, false},
 };
 
 static const char help_text[] =
     "usage: barkeep-standin [--port 18443] [--http-port 18080] [--state DIR] [--seed FILE]\n"
+    "                       [--arc-folder DIR] [--plain-issuer]\n"
     "       barkeep-standin token [--help | options]\n"
     "       barkeep-standin service-account [--help | options]\n"
     "Serves a stand-in for Entra ID, Key Vault and managed identities on 127.0.0.1 until SIGTERM "
@@ -49,6 +52,7 @@ static const char help_text[] =
     "${XDG_RUNTIME_DIR:-/tmp}/barkeep-standin-UID)\n"
     "  --seed FILE     tenants, apps, users, vaults (tests/standin/SEED.md)\n"
     "  --arc-folder DIR  where Azure Arc's endpoint puts its key files (default " ARC_FOLDER ")\n"
+    "  --plain-issuer  issuers are on the http port, for clients that know no other origin\n"
     "\n"
     "When it serves it prints one line: {\"ready\": true, \"https\": URL, \"http\": URL, \"ca\": "
     "FILE, ...}\n";
@@ -59,6 +63,7 @@ struct serve_request {
     const char *state_dir;
     const char *seed_path;
     const char *arc_folder;
+    bool is_plain_issuer;
     bool wants_help;
 };
 
@@ -78,6 +83,9 @@ static enum status take_option(void *owner, int row, const char *value, struct e
         return STATUS_OK;
     case OPTION_ARC_FOLDER:
         request->arc_folder = value;
+        return STATUS_OK;
+    case OPTION_PLAIN_ISSUER:
+        request->is_plain_issuer = true;
         return STATUS_OK;
     case OPTION_HELP:
         request->wants_help = true;
@@ -134,13 +142,14 @@ static enum status load_client_ca(struct state *state, struct client_ca *out_ca,
     return status;
 }
 
-static void announce(const struct standin *standin, unsigned http_port) {
+static void announce(const struct standin *standin, unsigned https_port, unsigned http_port) {
     const struct seed *seed = &standin->world.seed;
     char *ca = state_path(&standin->world.state, "ca.pem");
+    char *https = must_printf("https://127.0.0.1:%u", https_port);
     char *http = must_printf("http://127.0.0.1:%u", http_port);
     json_t *line = must(json_pack(
-        "{s:b, s:s, s:s, s:o, s:o, s:s, s:s}", "ready", 1, "https", standin->world.origin, "http",
-        http, "ca", json_lossy(ca), "state", json_lossy(standin->world.state.dir), "tenant",
+        "{s:b, s:s, s:s, s:o, s:o, s:s, s:s}", "ready", 1, "https", https, "http", http, "ca",
+        json_lossy(ca), "state", json_lossy(standin->world.state.dir), "tenant",
         seed->directory.tenants[0].id, "vault",
         seed->vaults.count > 0 ? seed->vaults.vaults[seed->vaults.default_index].name : ""));
     char *text = must(json_dumps(line, JSON_COMPACT | JSON_PRESERVE_ORDER));
@@ -149,6 +158,7 @@ static void announce(const struct standin *standin, unsigned http_port) {
     free(text);
     json_decref(line);
     free(http);
+    free(https);
     free(ca);
 }
 
@@ -177,6 +187,12 @@ static enum status listen_on_both(struct listeners *listeners, const struct serv
         status = http_listen((unsigned)request->http_port, &listeners->http_fd,
                              &listeners->http_port, err);
     return status;
+}
+
+static enum status use_origin(struct world *world, const struct serve_request *request,
+                              const struct listeners *listeners, struct error *err) {
+    return request->is_plain_issuer ? world_use_origin(world, "http", listeners->http_port, err)
+                                    : world_use_origin(world, "https", listeners->https_port, err);
 }
 
 static enum status start_servers(struct listeners *listeners, struct standin *standin,
@@ -235,7 +251,7 @@ static int serve(const struct serve_request *request) {
         exit_code = status == STATUS_OK ? EXIT_START : EXIT_USAGE;
     }
     if (status == STATUS_OK)
-        status = world_use_port(&standin.world, listeners.https_port, &err);
+        status = use_origin(&standin.world, request, &listeners, &err);
     if (status == STATUS_OK)
         status = load_tls(&standin.world.state, &listeners.tls, &err);
     if (status == STATUS_OK)
@@ -243,7 +259,7 @@ static int serve(const struct serve_request *request) {
     if (status == STATUS_OK)
         status = start_servers(&listeners, &standin, &err);
     if (status == STATUS_OK) {
-        announce(&standin, listeners.http_port);
+        announce(&standin, listeners.https_port, listeners.http_port);
         wait_for_end(&signals);
         exit_code = 0;
     } else {

@@ -10,126 +10,27 @@
 #include "must.h"
 #include "token_call.h"
 #include "token_check.h"
+#include "user_token.h"
 
-#define LIFETIME_SEC 4799
-#define LONG_LIFETIME_SEC (24 * 60 * 60 - 1)
+#define REFRESH_TOKEN_BYTES 240 /* nobody redeems it */
 
 static bool refuse(const struct token_call *call, enum entra_error error, const char *about) {
     token_refuse(call, error, about);
     return false;
 }
 
-/* What scopes ask for that are about sign-in and not about a resource. */
-struct sign_in_scopes {
-    bool wants_id_token;
-    bool wants_refresh_token;
-};
-
-/* What is asked of the resource. */
-struct wish {
-    char *resource_name;
-    json_t *scopes; /* names without the resource; [".default"] for all there are */
-    struct sign_in_scopes sign_in;
-};
-
-static void wish_done(struct wish *wish) {
-    free(wish->resource_name);
-    json_decref(wish->scopes);
-}
-
-static bool take_sign_in_scope(struct sign_in_scopes *sign_in, const char *scope) {
-    bool is_openid = strcmp(scope, "openid") == 0;
-    bool is_offline = strcmp(scope, "offline_access") == 0;
-    sign_in->wants_id_token |= is_openid;
-    sign_in->wants_refresh_token |= is_offline;
-    return is_openid || is_offline || strcmp(scope, "profile") == 0 || strcmp(scope, "email") == 0;
-}
-
-/* "{resource}/{scope}"; a bare scope is Microsoft Graph's. */
-static bool take_scope(const struct token_call *call, struct wish *wish, char *scope) {
-    if (take_sign_in_scope(&wish->sign_in, scope))
-        return true;
-    char *slash = strrchr(scope, '/');
-    if (slash)
-        *slash = 0;
-    const char *resource = slash ? scope : RESOURCE_GRAPH;
-    if (wish->resource_name && strcmp(wish->resource_name, resource) != 0)
-        return refuse(call, ENTRA_SEVERAL_RESOURCES, NULL);
-    if (!wish->resource_name)
-        wish->resource_name = must_strdup(resource);
-    json_array_append_new(wish->scopes, json_lossy(slash ? slash + 1 : scope));
-    return true;
-}
-
-static bool read_scope(const struct token_call *call, struct wish *wish) {
-    const char *scope = token_field(call, "scope");
-    if (token_field(call, "resource"))
-        return refuse(call, ENTRA_RESOURCE_ON_V2, NULL);
-    if (!scope)
-        return refuse(call, ENTRA_PARAMETER_MISSING, "'scope'");
-    char *text = must_strdup(scope);
-    char *place = NULL;
-    bool is_read = true;
-    for (char *word = strtok_r(text, " ", &place); word && is_read;
-         word = strtok_r(NULL, " ", &place))
-        is_read = take_scope(call, wish, word);
-    free(text);
-    if (is_read && !wish->resource_name)
-        return refuse(call, ENTRA_BAD_SCOPE, scope);
-    return is_read;
-}
-
-static bool read_wish(const struct token_call *call, struct wish *wish) {
-    *wish = (struct wish){.scopes = must(json_array())};
-    if (call->is_v2)
-        return read_scope(call, wish);
+static bool read_wish(const struct token_call *call, struct scope_wish *wish) {
+    struct entra_refusal refusal;
     const char *resource = token_field(call, "resource");
+    if (call->is_v2 && resource)
+        return refuse(call, ENTRA_RESOURCE_ON_V2, NULL);
+    if (call->is_v2)
+        return scope_wish_read(wish, token_field(call, "scope"), &refusal) ||
+               refuse(call, refusal.error, refusal.about);
     if (!resource)
         return refuse(call, ENTRA_PARAMETER_MISSING, "'resource'");
-    wish->resource_name = must_strdup(resource);
-    json_array_append_new(wish->scopes, must(json_string(".default")));
+    scope_wish_for_all(wish, resource);
     return true;
-}
-
-static bool has_scope(const json_t *scopes, const char *name) {
-    for (size_t i = 0; i < json_array_size(scopes); i++)
-        if (strcmp(json_string_value(json_array_get(scopes, i)), name) == 0)
-            return true;
-    return false;
-}
-
-/* The names that go into `scp`. Azure's own resources take any; an API has those of its seed. The
- * caller owns the list; NULL when refused. */
-static json_t *granted_scopes(const struct token_call *call, const struct wish *wish,
-                              const struct resource *resource) {
-    json_t *all =
-        resource->api && resource->api->scopes
-            ? must(json_deep_copy(resource->api->scopes))
-            : must(json_pack("[s]", resource->api ? "access_as_user" : "user_impersonation"));
-    if (has_scope(wish->scopes, ".default"))
-        return all;
-    for (size_t i = 0; resource->api && i < json_array_size(wish->scopes); i++) {
-        const char *name = json_string_value(json_array_get(wish->scopes, i));
-        if (has_scope(all, name))
-            continue;
-        token_refuse(call, ENTRA_UNKNOWN_SCOPE, name);
-        json_decref(all);
-        return NULL;
-    }
-    json_decref(all);
-    return must(json_deep_copy(wish->scopes));
-}
-
-/* Names with `prefix` before each, one space between. The caller frees. */
-static char *join(const json_t *names, const char *prefix) {
-    char *joined = must_strdup("");
-    for (size_t i = 0; i < json_array_size(names); i++) {
-        char *longer = must_printf("%s%s%s%s", joined, i ? " " : "", prefix,
-                                   json_string_value(json_array_get(names, i)));
-        free(joined);
-        joined = longer;
-    }
-    return joined;
 }
 
 static bool is_issued_by(const struct token_call *call, const char *issuer) {
@@ -198,69 +99,20 @@ static const char *first_text(const json_t *claims, const char *name, const char
     return *text ? text : fallback;
 }
 
-/* MSAL's account: {"uid": OID, "utid": TENANT} in base64url. */
-static void put_client_info(json_t *more, const struct token_call *call, const char *oid) {
-    const char *asked = token_field(call, "client_info");
-    if (!asked || strcmp(asked, "1") != 0)
-        return;
-    json_t *account = must(json_pack("{s:s, s:s}", "uid", oid, "utid", call->tenant->id));
-    char *text = must(json_dumps(account, JSON_COMPACT));
-    char *encoded = base64url_encode(text, strlen(text));
-    json_object_set_new(more, "client_info", must(json_string(encoded)));
-    free(encoded);
-    free(text);
-    json_decref(account);
-}
-
-static json_t *make_extras(const struct token_call *call, const struct wish *wish,
-                           const json_t *scopes, const struct issue_order *order) {
-    char *prefix = must_printf("%s/", wish->resource_name);
-    char *scope = join(scopes, prefix);
-    json_t *more = must(json_pack("{s:s}", "scope", scope));
-    free(scope);
-    free(prefix);
-    put_client_info(more, call, order->oid);
-    if (wish->sign_in.wants_refresh_token) {
-        char *opaque = opaque_random(240);
-        json_object_set_new(more, "refresh_token", must(json_string(opaque)));
-        free(opaque);
-    }
-    if (wish->sign_in.wants_id_token) {
-        struct issued_token token = issue_id_token(call->world, order);
-        json_object_set_new(more, "id_token", must(json_string(token.text)));
-        free(token.text);
-    }
-    return more;
-}
-
 static void exchange(const struct token_call *call, const struct proven_client *client,
-                     const struct wish *wish, const json_t *claims) {
-    struct resource resource;
-    if (!issue_find_resource(call->world, wish->resource_name, &resource)) {
-        refuse(call, ENTRA_UNKNOWN_RESOURCE, wish->resource_name);
-        return;
-    }
-    json_t *scopes = granted_scopes(call, wish, &resource);
-    if (!scopes)
-        return;
-    bool is_capable = token_wants_cae(call);
-    char *scp = join(scopes, "");
-    struct issue_order order = {
-        .tenant = call->tenant->id,
-        .client_id = client->app->client_id,
-        .oid = jws_text(claims, "oid"),
-        .name = first_text(claims, "name", "oid", "nobody"),
-        .upn = first_text(claims, "preferred_username", "upn", "nobody@fabrikam.example"),
-        .scopes = scp,
-        .client_auth = client->strength,
-        .is_cae_capable = is_capable,
-        .lifetime_sec = is_capable ? LONG_LIFETIME_SEC : LIFETIME_SEC,
-    };
-    struct issued_token token = issue_token(call->world, &resource, &order);
-    token_answer(call, &token, &resource, make_extras(call, wish, scopes, &order));
-    free(token.text);
-    free(scp);
-    json_decref(scopes);
+                     const struct scope_wish *wish, const json_t *claims) {
+    char *refresh_token = wish->wants_refresh_token ? opaque_random(REFRESH_TOKEN_BYTES) : NULL;
+    user_token_answer(
+        call, &(struct user_token_order){
+                  .wish = wish,
+                  .client_id = client->app->client_id,
+                  .client_auth = client->strength,
+                  .oid = jws_text(claims, "oid"),
+                  .name = first_text(claims, "name", "oid", "nobody"),
+                  .upn = first_text(claims, "preferred_username", "upn", "nobody@fabrikam.example"),
+                  .refresh_token = refresh_token,
+              });
+    free(refresh_token);
 }
 
 void on_behalf_of(struct token_call *call) {
@@ -278,12 +130,12 @@ void on_behalf_of(struct token_call *call) {
         return;
     }
     struct jws jws;
-    struct wish wish = {0};
+    struct scope_wish wish = {0};
     if (!jws_parse(&jws, slice_of_str(assertion)))
         refuse(call, ENTRA_ASSERTION_MALFORMED, NULL);
     else if (check_assertion(call, client.app, &jws) && read_wish(call, &wish) &&
              !is_ruled_out(call, client.app, jws.claims))
         exchange(call, &client, &wish, jws.claims);
-    wish_done(&wish);
+    scope_wish_done(&wish);
     jws_done(&jws);
 }

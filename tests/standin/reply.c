@@ -5,8 +5,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "core/buf.h"
+#include "core/http_client.h"
 #include "must.h"
+
+#define REDIRECT_BYTES_MAX 16384
 
 void reply_done(struct reply *reply) {
     for (size_t i = 0; i < reply->header_count; i++)
@@ -63,4 +68,37 @@ void reply_error(struct reply *reply, unsigned status, const char *code, const c
     reply_json(reply, status,
                must(json_pack("{s:s, s:o}", "error", code, "error_description", json_lossy(text))));
     free(text);
+}
+
+static void begin_target(struct buf *target, const char *uri) {
+    const char *host = strstr(uri, "://");
+    buf_append_str(target, uri);
+    if (host && !strpbrk(host + 3, "/?"))
+        buf_append_char(target, '/');
+}
+
+void reply_redirect(struct reply *reply, const char *uri,
+                    const struct reply_parameter *parameters) {
+    struct buf target;
+    char separator = strchr(uri, '?') ? '&' : '?';
+    buf_init(&target, REDIRECT_BYTES_MAX);
+    begin_target(&target, uri);
+    for (; parameters->name; parameters++) {
+        if (!parameters->value)
+            continue;
+        buf_append_char(&target, separator);
+        buf_append_str(&target, parameters->name);
+        buf_append_char(&target, '=');
+        http_form_encode(&target, slice_of_str(parameters->value));
+        separator = '&';
+    }
+    buf_append_char(&target, '\0');
+    if (buf_ok(&target)) {
+        reply_header(reply, "Cache-Control", "no-store, no-cache");
+        reply_header(reply, "Location", "%s", target.ptr);
+        reply_text(reply, 302, "text/html; charset=utf-8", "");
+    } else {
+        reply_error(reply, 400, "bad_request", "the redirect would be too long");
+    }
+    buf_done(&target);
 }

@@ -30,6 +30,14 @@ void reply_json(struct reply *reply, unsigned status, json_t *document);
 void reply_text(struct reply *reply, unsigned status, const char *type, const char *text);
 /* A JSON string of text that a client sent: bytes that are not UTF-8 become question marks. */
 json_t *json_lossy(const char *text);
+/* A row without a name ends a list; one without a value is left out. */
+struct reply_parameter {
+    const char *name;
+    const char *value;
+};
+/* 302 to `uri` with the parameters in its query. As Entra ID has it, a URI without a path gets one.
+ */
+void reply_redirect(struct reply *reply, const char *uri, const struct reply_parameter *parameters);
 /* {"error": CODE, "error_description": TEXT}: what the stand-in itself has to say. */
 void reply_error(struct reply *reply, unsigned status, const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -34,6 +34,7 @@ static const struct route routes[] = {
      entra_policy_metadata},
     {ENDPOINT_KEYS, ON_BOTH, {"*", "*", "discovery", "v2.0", "keys"}, entra_policy_keys},
     {ENDPOINT_TOKEN, ON_BOTH, {"*", "oauth2", "v2.0", "token"}, entra_token},
+    {ENDPOINT_AUTHORIZE, ON_BOTH, {"*", "oauth2", "v2.0", "authorize"}, entra_authorize},
     {ENDPOINT_TOKEN, ON_BOTH, {"*", "oauth2", "token"}, entra_token},
 };
 

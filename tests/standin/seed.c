@@ -30,20 +30,26 @@ static const struct json_member tenant_members[] = {
 };
 
 static const struct json_member app_members[] = {
-    {"client_id", MEMBER_GUID, 1}, {"oid", MEMBER_GUID, 1},
-    {"name", MEMBER_STRING, 0},    {"tenant", MEMBER_GUID, 0},
-    {"secret", MEMBER_STRING, 0},  {"secrets", MEMBER_STRINGS, 0},
-    {"uris", MEMBER_STRINGS, 0},   {"token_version", MEMBER_INTEGER, 0},
-    {"roles", MEMBER_OBJECT, 0},   {"groups", MEMBER_GUIDS, 0},
-    {"disabled", MEMBER_BOOL, 0},  {"certificates", MEMBER_STRINGS, 0},
-    {"scopes", MEMBER_STRINGS, 0}, {"federated", MEMBER_ARRAY, 0},
-    {NULL, MEMBER_ANY, 0},
+    {"client_id", MEMBER_GUID, 1},       {"oid", MEMBER_GUID, 1},
+    {"name", MEMBER_STRING, 0},          {"tenant", MEMBER_GUID, 0},
+    {"secret", MEMBER_STRING, 0},        {"secrets", MEMBER_STRINGS, 0},
+    {"uris", MEMBER_STRINGS, 0},         {"token_version", MEMBER_INTEGER, 0},
+    {"roles", MEMBER_OBJECT, 0},         {"groups", MEMBER_GUIDS, 0},
+    {"disabled", MEMBER_BOOL, 0},        {"certificates", MEMBER_STRINGS, 0},
+    {"scopes", MEMBER_STRINGS, 0},       {"federated", MEMBER_ARRAY, 0},
+    {"redirect_uris", MEMBER_OBJECT, 0}, {NULL, MEMBER_ANY, 0},
 };
 
 static const struct json_member federated_members[] = {
     {"issuer", MEMBER_STRING, 1},
     {"subject", MEMBER_STRING, 1},
     {"audience", MEMBER_STRING, 0},
+    {NULL, MEMBER_ANY, 0},
+};
+
+static const struct json_member redirect_members[] = {
+    {"native", MEMBER_STRINGS, 0},
+    {"web", MEMBER_STRINGS, 0},
     {NULL, MEMBER_ANY, 0},
 };
 
@@ -122,6 +128,18 @@ static enum status read_federated(struct app *app, const json_t *object, const c
     return STATUS_OK;
 }
 
+static enum status read_redirects(struct app *app, const json_t *object, const char *path,
+                                  struct error *err) {
+    json_t *redirects = json_object_get(object, "redirect_uris");
+    char place[PATH_SIZE];
+    if (!redirects)
+        return STATUS_OK;
+    snprintf(place, sizeof(place), "%.180s.redirect_uris", path);
+    app->native_redirects = json_object_get(redirects, "native");
+    app->web_redirects = json_object_get(redirects, "web");
+    return json_shape_check(redirects, place, redirect_members, err);
+}
+
 static enum status read_app(struct seed *seed, json_t *object, const char *path,
                             struct error *err) {
     const json_t *version = json_object_get(object, "token_version");
@@ -145,6 +163,8 @@ static enum status read_app(struct seed *seed, json_t *object, const char *path,
         .is_disabled = json_is_true(json_object_get(object, "disabled")),
     };
     enum status status = read_app_certificates(app, object, path, err);
+    if (status == STATUS_OK)
+        status = read_redirects(app, object, path, err);
     return status == STATUS_OK ? read_federated(app, object, path, err) : status;
 }
 

@@ -24,6 +24,7 @@ void entra_keys(struct standin *standin, const struct request *request, struct r
 void entra_policy_metadata(struct standin *standin, const struct request *request,
                            struct reply *reply);
 void entra_policy_keys(struct standin *standin, const struct request *request, struct reply *reply);
+void entra_authorize(struct standin *standin, const struct request *request, struct reply *reply);
 void entra_token(struct standin *standin, const struct request *request, struct reply *reply);
 void key_vault(struct standin *standin, const struct request *request, struct reply *reply);
 /* Whether a request is for a vault, by its host or its path. */

@@ -491,6 +491,193 @@ class Machines(SignIn):
         self.assertEqual(self.standin.get(self.APP_SERVICE, headers=self.HEADER, tls=True).status, 404)
 
 
+class People(SignIn):
+    """Codes and refresh tokens."""
+
+    AUTHORIZE = "/%s/oauth2/v2.0/authorize" % TENANT
+    DESKTOP = "a9b8c7d6-e5f4-4a3b-8c2d-1e0f9a8b7c6d"
+    BACK = "http://localhost:33418/callback"
+    WEB = "https://portal.fabrikam.example/back"
+    VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+    CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+    SCOPE = STOCK_URI + "/Stock.Read"
+
+    def setUp(self):
+        super().setUp()
+        self.standin.knob("sign_in", {})
+
+    def authorize(self, **more):
+        query = {"response_type": "code", "client_id": self.DESKTOP, "redirect_uri": self.BACK, "scope": self.SCOPE,
+                 "state": "a&b=c", "code_challenge": self.CHALLENGE, "code_challenge_method": "S256", **more}
+        query = {name: value for name, value in query.items() if value is not None}
+        return self.standin.get(self.AUTHORIZE + "?" + urllib.parse.urlencode(query))
+
+    def sent_back(self, answer, uri=None):
+        self.assertEqual(answer.status, 302, answer.body)
+        target, _, query = answer.headers["Location"].partition("?")
+        self.assertEqual(target, uri or self.BACK)
+        return dict(urllib.parse.parse_qsl(query))
+
+    def code(self, **more):
+        return self.sent_back(self.authorize(**more), more.get("redirect_uri"))["code"]
+
+    def fields(self, good_code, **more):
+        fields = {"grant_type": "authorization_code", "client_id": self.DESKTOP, "code": good_code,
+                  "redirect_uri": self.BACK, "code_verifier": self.VERIFIER, **more}
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def refresh(self, token, **more):
+        return {"grant_type": "refresh_token", "client_id": self.DESKTOP, "refresh_token": token, **more}
+
+    def test_a_code_becomes_the_users_token(self):
+        query = self.sent_back(self.authorize())
+        self.assertEqual(set(query), {"code", "state", "session_state"})
+        self.assertEqual(query["state"], "a&b=c")
+        document = self.granted(self.fields(query["code"]))
+        _, claims = token_parts(document["access_token"])
+        self.assertEqual((claims["aud"], claims["scp"], claims["oid"], claims["azp"], claims["azpacr"], claims["ver"]),
+                         (STOCK, "Stock.Read", USER, self.DESKTOP, "0", "2.0"))
+        self.assertEqual(document["scope"], self.SCOPE)
+        self.assertNotIn("refresh_token", document)
+        self.assertTrue(signature_is_good(document["access_token"], self.standin.key_of(document["access_token"])))
+
+    def test_the_knob_says_who_signs_in(self):
+        other = "5b60718a-92a3-4b4c-8d5e-6f708192a3b4"
+        self.standin.knob("sign_in", {"user": other})
+        document = self.granted(self.fields(self.code(scope=self.SCOPE + " openid", nonce="n-1")))
+        self.assertEqual(token_parts(document["access_token"])[1]["oid"], other)
+        claims = token_parts(document["id_token"])[1]
+        self.assertEqual((claims["aud"], claims["nonce"]), (self.DESKTOP, "n-1"))
+        self.standin.knob("sign_in", {"user": CALLER}, status=404)
+
+    def test_a_code_is_good_once(self):
+        code = self.code()
+        self.granted(self.fields(code))
+        self.refused(self.fields(code), 400, "invalid_grant", 54005)
+
+    def test_a_code_expires(self):
+        self.standin.knob("sign_in", {"stale_codes": True})
+        self.refused(self.fields(self.code()), 400, "invalid_grant", 70008)
+
+    def test_a_code_is_for_who_asked_for_it(self):
+        code = self.code()
+        for more, status, error, number in (
+                ({"code_verifier": self.VERIFIER[::-1]}, 400, "invalid_grant", 501481),
+                ({"code_verifier": None}, 400, "invalid_grant", 501481),
+                ({"redirect_uri": "http://localhost:33419/callback"}, 400, "invalid_grant", 500112),
+                ({"redirect_uri": None}, 400, "invalid_request", 900144),
+                ({"client_id": CALLER, "client_secret": CALLER_SECRET}, 400, "invalid_grant", 70000),
+                ({"client_id": TENANT}, 400, "unauthorized_client", 700016),
+                ({"code": "1.AUoAnonsense"}, 400, "invalid_grant", 70000),
+                ({"code": None}, 400, "invalid_request", 900144),
+                ({"client_secret": "x"}, 401, "invalid_client", 700025),
+                ({"resource": "https://gw.example/mcp"}, 400, "invalid_target", 9010010)):
+            with self.subTest(more=more):
+                self.refused(self.fields(code, **more), status, error, number)
+        self.granted(self.fields(code, resource=STOCK_URI))
+
+    def test_without_a_challenge_there_is_no_verifier(self):
+        self.refused(self.fields(self.code(code_challenge=None)), 400, "invalid_grant", 501481)
+        self.granted(self.fields(self.code(code_challenge=None), code_verifier=None))
+        self.granted(self.fields(self.code(code_challenge=self.VERIFIER, code_challenge_method=None)))
+
+    def test_a_web_application_needs_its_secret(self):
+        web = {"client_id": CALLER, "redirect_uri": self.WEB}
+        fields = self.fields(self.code(**web), **web)
+        self.refused(fields, 401, "invalid_client", 7000218)
+        self.refused({**fields, "client_secret": "x"}, 401, "invalid_client", 7000215)
+        document = self.granted({**fields, "client_secret": CALLER_SECRET})
+        self.assertEqual(token_parts(document["access_token"])[1]["azpacr"], "1")
+
+    def test_refresh_tokens_follow_one_another(self):
+        document = self.granted(self.fields(self.code(scope=self.SCOPE + " offline_access")))
+        first = document["refresh_token"]
+        second = self.granted(self.refresh(first))["refresh_token"]
+        self.assertNotEqual(first, second)
+        for token in (second, first):
+            document = self.granted(self.refresh(token))
+            self.assertEqual(token_parts(document["access_token"])[1]["scp"], "Stock.Read")
+        document = self.granted(self.refresh(second, scope=STOCK_URI + "/Stock.Write " + self.SCOPE))
+        self.assertEqual(token_parts(document["access_token"])[1]["scp"], "Stock.Write Stock.Read")
+
+    def test_a_refresh_token_is_for_who_got_it(self):
+        token = self.granted(self.fields(self.code(scope=self.SCOPE + " offline_access")))["refresh_token"]
+        for fields, error, number in (
+                (self.refresh("1.AUoBnonsense"), "invalid_grant", 70000),
+                (self.refresh(""), "invalid_request", 900144),
+                (self.refresh(token, client_id=CALLER, client_secret=CALLER_SECRET), "invalid_grant", 70000),
+                (self.refresh(token, resource="https://gw.example/mcp"), "invalid_target", 9010010),
+                (self.refresh(token, scope=STOCK_URI + "/None"), "invalid_scope", 70011),
+                (self.fields(token), "invalid_grant", 70000)):
+            with self.subTest(number=number):
+                self.refused(fields, 400, error, number)
+        self.standin.knob("users/" + USER, {"refuse": "revoked"})
+        self.refused(self.refresh(token), 400, "invalid_grant", 50173)
+        self.standin.knob("users/" + USER, {"refuse": "none"})
+        self.granted(self.refresh(token))
+
+    def test_nothing_leads_to_where_it_is_not_registered(self):
+        for more, number in (({"redirect_uri": "http://localhost:33418/other"}, 50011),
+                             ({"redirect_uri": "http://localhost.evil.example/callback"}, 50011),
+                             ({"redirect_uri": "http://localhost:33418@evil.example/callback"}, 50011),
+                             ({"redirect_uri": "https://localhost/callback"}, 50011),
+                             ({"redirect_uri": "http://127.0.0.1:1/callback"}, 50011),
+                             ({"redirect_uri": "https://desktop.fabrikam.example:444/back"}, 50011),
+                             ({"redirect_uri": self.WEB}, 50011),
+                             ({"redirect_uri": None}, 900144),
+                             ({"client_id": None}, 900144),
+                             ({"client_id": TENANT}, 700016)):
+            with self.subTest(more=more):
+                answer = self.authorize(**more)
+                self.assertEqual((answer.status, answer.headers["Location"]), (400, None))
+                self.assertTrue(answer.body.startswith(b"AADSTS%d: " % number), answer.body)
+        for uri in ("http://localhost/callback", "http://localhost:1/callback", "https://desktop.fabrikam.example/back"):
+            self.sent_back(self.authorize(redirect_uri=uri), uri)
+        self.sent_back(self.authorize(redirect_uri="http://127.0.0.1:33418"), "http://127.0.0.1:33418/")
+
+    def test_what_else_is_wrong_is_told_to_the_client(self):
+        for more, error, number in (({"response_type": "token"}, "unsupported_response_type", 700051),
+                                    ({"response_type": None}, "invalid_request", 900144),
+                                    ({"scope": None}, "invalid_request", 900144),
+                                    ({"scope": STOCK_URI + "/None"}, "invalid_client", 650053),
+                                    ({"scope": "api://nowhere/x"}, "invalid_resource", 500011),
+                                    ({"code_challenge": "short"}, "invalid_request", 501491),
+                                    ({"code_challenge_method": "S512"}, "invalid_request", 501491),
+                                    ({"resource": "https://gw.example/mcp"}, "invalid_target", 9010010),
+                                    ({"resource": API_URI}, "invalid_target", 9010010)):
+            with self.subTest(more=more):
+                query = self.sent_back(self.authorize(**more))
+                self.assertEqual((query["error"], query["state"]), (error, "a&b=c"))
+                self.assertTrue(query["error_description"].startswith("AADSTS%d: " % number), query)
+        self.assertIn("code", self.sent_back(self.authorize(resource=STOCK_URI)))
+        self.assertIn("code", self.sent_back(self.authorize(resource=STOCK)))
+
+    def test_what_was_asked_can_be_looked_up(self):
+        self.granted(self.fields(self.code(resource=STOCK_URI)))
+        asked = self.standin.get("/standin/sign_in").json["asked"]
+        self.assertEqual([(entry["endpoint"], entry["scope"], "resource" in entry["parameters"]) for entry in asked],
+                         [("authorize", self.SCOPE, True), ("token", None, False)])
+        self.standin.knob("sign_in", {})
+        self.assertEqual(self.standin.get("/standin/sign_in").json["asked"], [])
+
+    def test_authorize_counts_and_fails_on_demand(self):
+        self.standin.knob("counters/reset")
+        self.standin.knob("faults", {"endpoint": "authorize", "status": 503})
+        self.assertEqual(self.authorize().status, 503)
+        self.assertEqual(self.authorize().status, 302)
+        self.assertEqual(self.standin.get("/standin/counters").json["authorize"], 2)
+
+
+class PlainIssuer(unittest.TestCase):
+    def test_issuers_may_be_on_the_plain_port(self):
+        standin = Standin("--plain-issuer")
+        issuer = "%s/%s/v2.0" % (standin.http, TENANT)
+        self.assertEqual(standin.get("/%s/v2.0/.well-known/openid-configuration" % TENANT).json["issuer"], issuer)
+        self.assertEqual(token_parts(standin.token())[1]["iss"], issuer)
+        self.assertTrue(standin.https.startswith("https://"))
+        self.assertEqual(standin.stop(), 0)
+
+
 class Folders(unittest.TestCase):
     def test_arc_without_its_folder_says_so(self):
         standin = Standin("--arc-folder", "/nonexistent/tokens")
@@ -504,7 +691,8 @@ class Folders(unittest.TestCase):
         for part, more in (("apps[0].certificates[0]: not a PEM certificate", {"certificates": ["nonsense"]}),
                            ('apps[0].federated[0]: "subject" is missing', {"federated": [{"issuer": "x"}]}),
                            ("apps[0].federated[0] must be an object", {"federated": ["x"]}),
-                           ("apps[0].scopes must be", {"scopes": "x"})):
+                           ("apps[0].scopes must be", {"scopes": "x"}),
+                           ('apps[0].redirect_uris: unknown member "spa"', {"redirect_uris": {"spa": []}})):
             with tempfile.NamedTemporaryFile("w", suffix=".json") as seed, tempfile.TemporaryDirectory() as state:
                 json.dump({"apps": [{**app, **more}]}, seed)
                 seed.flush()

@@ -32,6 +32,8 @@ struct proven_client {
     const char *strength; /* azpacr: "1" secret, "2" assertion */
 };
 
+/* The application that the call names; NULL when it was refused. */
+const struct app *client_find(const struct token_call *call);
 /* False when the call was refused. azure.md C.1, C.3, C.4. */
 bool client_prove(const struct token_call *call, struct proven_client *out_client);
 /* The same for a call with a client_assertion. */
@@ -39,5 +41,9 @@ bool client_prove_by_assertion(const struct token_call *call, const struct app *
 
 /* The exchange of a user's token for one of another resource. azure.md C.9. */
 void on_behalf_of(struct token_call *call);
+
+/* A code that authorize gave out becomes tokens, a refresh token fresh ones. v2 only. */
+void redeem_code(struct token_call *call);
+void redeem_refresh_token(struct token_call *call);
 
 #endif

@@ -62,14 +62,16 @@ enum status world_use_seed(struct world *world, const char *path, struct error *
     return status;
 }
 
-enum status world_use_port(struct world *world, unsigned port, struct error *err) {
+enum status world_use_origin(struct world *world, const char *scheme, unsigned port,
+                             struct error *err) {
     free(world->origin);
-    world->origin = must_printf("https://127.0.0.1:%u", port);
+    world->origin = must_printf("%s://127.0.0.1:%u", scheme, port);
     return state_write(&world->state, ORIGIN_FILE, world->origin, err);
 }
 
 void world_done(struct world *world) {
     free(world->origin);
+    sign_ins_done(&world->sign_ins);
     seed_done(&world->seed);
     key_ring_free(world->keys);
     state_close(&world->state);

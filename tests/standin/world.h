@@ -4,6 +4,7 @@
 
 #include "key_ring.h"
 #include "seed.h"
+#include "sign_ins.h"
 #include "state.h"
 
 #define DEFAULT_HTTPS_PORT 18443
@@ -13,7 +14,8 @@ struct world {
     struct state state;
     struct key_ring *keys;
     struct seed seed;
-    char *origin;               /* https://127.0.0.1:PORT, what every issuer starts with */
+    char *origin; /* https://127.0.0.1:PORT as a rule: every issuer starts so */
+    struct sign_ins sign_ins;
     int64_t token_lifetime_sec; /* of tokens issued by endpoints; 0: what each usually gives */
 };
 
@@ -25,7 +27,8 @@ enum status world_load_seed(struct world *world, struct error *err);
 /* Replaces the seed (`path` NULL: the default one) for this process and for `token` commands. */
 enum status world_use_seed(struct world *world, const char *path, struct error *err);
 /* Fixes the origin for this process and for `token` commands. */
-enum status world_use_port(struct world *world, unsigned port, struct error *err);
+enum status world_use_origin(struct world *world, const char *scheme, unsigned port,
+                             struct error *err);
 void world_done(struct world *world);
 
 #endif
