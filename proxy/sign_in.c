@@ -24,6 +24,7 @@ struct sign_in {
     bool is_asked;   /* the keeper has the form */
     bool is_answered;
     int http_status;
+    enum reason trouble; /* when there is no status */
 };
 
 /* Nobody has shown who he is here: it is the address that counts. */
@@ -56,10 +57,13 @@ static void answer(struct exchange *exchange, int status) {
     }
 }
 
-static void answer_error(struct exchange *exchange, int status, const struct facade_error *error) {
+/* A refusal in OAuth's own words, for that is what clients read here. */
+static void answer_error(struct exchange *exchange, enum reason reason,
+                         const struct facade_error *error) {
     buf_clear(&exchange->sign_in->made);
     facade_write_error(&exchange->sign_in->made, error);
-    answer(exchange, status);
+    exchange->reason = reason;
+    answer(exchange, reason_http_status(reason));
 }
 
 static bool sign_in_make(struct exchange *exchange, enum mcp_page page, size_t route) {
@@ -99,7 +103,7 @@ static void redirect(struct exchange *exchange) {
     struct buf fields;
     if (!facade_authorize(exchange_config(exchange), sign_in->route, exchange->query,
                           &sign_in->made, &error)) {
-        answer_error(exchange, 400, &error);
+        answer_error(exchange, REASON_BAD_REQUEST, &error);
         return;
     }
     buf_init(&fields, SIGN_IN_PAGE_BYTES + sizeof SIGN_IN_FIELDS + 16);
@@ -181,7 +185,7 @@ static void register_client(struct exchange *exchange) {
                         &sign_in->made, &error)) {
         answer(exchange, 201);
     } else {
-        answer_error(exchange, 400, &error);
+        answer_error(exchange, REASON_BAD_REQUEST, &error);
     }
 }
 
@@ -191,7 +195,7 @@ static void ask_for_tokens(struct exchange *exchange) {
     struct buf url;
     if (!facade_token_form(exchange_config(exchange), sign_in->route, buf_slice(&sign_in->text),
                            &sign_in->made, &error)) {
-        answer_error(exchange, 400, &error);
+        answer_error(exchange, REASON_BAD_REQUEST, &error);
         return;
     }
     buf_init(&url, SIGN_IN_BODY_BYTES);
@@ -203,6 +207,7 @@ static void ask_for_tokens(struct exchange *exchange) {
     buf_wipe(&sign_in->made);
     sign_in->is_asked = exchange->want != NULL;
     if (exchange->want) {
+        exchange->upstream_begin_us = clock_monotonic_us();
         exchange_set_deadline(exchange, OWN_PAGE_LIMIT_MS);
     } else {
         exchange_refuse(exchange, REASON_OVERLOADED, 0, "out of memory");
@@ -214,6 +219,9 @@ void sign_in_take_answer(struct exchange *exchange, struct token_relay_want *rel
     struct sign_in *sign_in = exchange->sign_in;
     sign_in->is_answered = true;
     sign_in->http_status = relayed->http_status;
+    sign_in->trouble = relayed->trouble;
+    exchange->upstream_status = relayed->answered_status;
+    exchange->upstream_head_us = clock_monotonic_us();
     buf_wipe(&sign_in->made);
     sign_in->made = relayed->answer;
     buf_init(&relayed->answer, 0);
@@ -222,12 +230,14 @@ void sign_in_take_answer(struct exchange *exchange, struct token_relay_want *rel
 static void pass_answer_on(struct exchange *exchange) {
     static const struct facade_error away = {"temporarily_unavailable",
                                              "the authorization server gave no answer"};
-    int status = exchange->sign_in->http_status;
-    if (status) {
-        answer(exchange, status);
-    } else {
-        answer_error(exchange, 502, &away);
+    const struct sign_in *sign_in = exchange->sign_in;
+    if (sign_in->http_status == 0) {
+        answer_error(exchange, sign_in->trouble, &away);
+        return;
     }
+    /* No client shows who it is by Authorization here, which is what 401 is about (RFC 6749 5.2).
+     */
+    answer(exchange, sign_in->http_status == 401 ? 400 : sign_in->http_status);
 }
 
 static void on_body(struct exchange *exchange) {
@@ -268,6 +278,7 @@ static void read_body(struct exchange *exchange) {
                             "the chunked coding of the body is malformed");
             return;
         default:
+            exchange->reason = REASON_BODY_MALFORMED; /* half of a form is none */
             exchange->aborted_by = ABORTED_BY_CLIENT;
             exchange_move(exchange, PHASE_DONE);
             return;
@@ -282,4 +293,18 @@ void sign_in_step(struct exchange *exchange) {
     } else if (!sign_in->is_asked) {
         read_body(exchange);
     }
+}
+
+bool sign_in_is_late(struct exchange *exchange) {
+    const struct sign_in *sign_in = exchange->sign_in;
+    if (!sign_in || exchange->page) {
+        return false;
+    }
+    if (sign_in->is_asked) {
+        exchange_refuse(exchange, REASON_UPSTREAM_TIMEOUT, 0,
+                        "the authorization server did not answer in time");
+    } else {
+        exchange_refuse(exchange, REASON_HEAD_TIMEOUT, 0, "the body did not arrive in time");
+    }
+    return true;
 }
