@@ -19,14 +19,21 @@ static int compare_edits(const void *a, const void *b) {
     return (left->end > right->end) - (left->end < right->end);
 }
 
-bool mcp_rewrite_write(struct mcp_rewrite *rewrite, struct slice text, struct buf *out) {
-    size_t at = 0;
-    if (rewrite->overflowed) {
-        return false;
+/* Most come in order already. */
+static void sort(struct mcp_edit *edits, size_t count) {
+    for (size_t i = 1; i < count; i++) {
+        if (compare_edits(&edits[i - 1], &edits[i]) > 0) {
+            qsort(edits, count, sizeof *edits, compare_edits);
+            return;
+        }
     }
-    qsort(rewrite->edits, rewrite->count, sizeof *rewrite->edits, compare_edits);
-    for (size_t i = 0; i < rewrite->count; i++) {
-        const struct mcp_edit *edit = &rewrite->edits[i];
+}
+
+bool mcp_edits_write(struct mcp_edit *edits, size_t count, struct slice text, struct buf *out) {
+    size_t at = 0;
+    sort(edits, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct mcp_edit *edit = &edits[i];
         if (edit->begin < at || edit->end < edit->begin || edit->end > text.len) {
             return false;
         }
@@ -36,4 +43,8 @@ bool mcp_rewrite_write(struct mcp_rewrite *rewrite, struct slice text, struct bu
     }
     buf_append_slice(out, slice_skip(text, at));
     return buf_ok(out);
+}
+
+bool mcp_rewrite_write(struct mcp_rewrite *rewrite, struct slice text, struct buf *out) {
+    return !rewrite->overflowed && mcp_edits_write(rewrite->edits, rewrite->count, text, out);
 }

@@ -12,6 +12,10 @@ struct mcp_edit {
 
 enum { MCP_EDITS_MAX = 64 };
 
+/* Puts the edits in the order of their places and appends the text as edited. False when edits
+ * overlap or lie beyond the text, or the buffer has no room. */
+bool mcp_edits_write(struct mcp_edit *edits, size_t count, struct slice text, struct buf *out);
+
 /* Edits may be added in any order and must not overlap. */
 struct mcp_rewrite {
     struct mcp_edit edits[MCP_EDITS_MAX];
