@@ -63,20 +63,6 @@ static bool is_same_look(const struct look *one, const struct look *other) {
            is_same_time(one->changed, other->changed);
 }
 
-static bool read_bytes(int fd, struct buf *out) {
-    char chunk[16384];
-    for (;;) {
-        ssize_t len = read(fd, chunk, sizeof chunk);
-        if (len < 0 && errno == EINTR)
-            continue;
-        if (len <= 0)
-            return len == 0;
-        buf_append(out, chunk, (size_t)len);
-        if (!buf_ok(out))
-            return true;
-    }
-}
-
 /* Everything is asked of the open file, so that it cannot be swapped between look and use. */
 static enum status check_file(int fd, struct look *out_look, struct error *err) {
     struct stat stat;
@@ -96,7 +82,7 @@ static enum status read_file(int fd, struct revocation_list **out_list, struct l
         return status;
     struct buf bytes;
     buf_init(&bytes, REVOCATION_MAX_BYTES);
-    if (!read_bytes(fd, &bytes))
+    if (!buf_append_file(&bytes, fd))
         status = error_set(err, STATUS_IO, "cannot be read: %s", strerror(errno));
     else if (!buf_ok(&bytes))
         status = error_set(err, STATUS_LIMIT, "is larger than %zu MiB, or than memory",

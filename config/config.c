@@ -144,19 +144,7 @@ static void check_mode(mode_t mode, struct problem_list *problems) {
 
 /* Not even begun when the file is too large already; it may grow while it is read. */
 static bool read_all(int fd, size_t expected, struct buf *out) {
-    char chunk[16384];
-    if (!buf_reserve(out, expected))
-        return true;
-    for (;;) {
-        ssize_t len = read(fd, chunk, sizeof chunk);
-        if (len < 0 && errno == EINTR)
-            continue;
-        if (len <= 0)
-            return len == 0;
-        buf_append(out, chunk, (size_t)len);
-        if (!buf_ok(out))
-            return true;
-    }
+    return !buf_reserve(out, expected) || buf_append_file(out, fd);
 }
 
 /* Everything is asked of the open file, so that it cannot be swapped between look and use. */

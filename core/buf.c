@@ -2,9 +2,11 @@
  * that a caller checks once and never sends a text with a hole in it. */
 #include "core/buf.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/secret.h"
 
@@ -86,6 +88,20 @@ void buf_append_u64(struct buf *buf, uint64_t value) {
         value /= 10;
     } while (value);
     buf_append(buf, digits + at, sizeof digits - at);
+}
+
+bool buf_append_file(struct buf *buf, int fd) {
+    char chunk[16384];
+    for (;;) {
+        ssize_t len = read(fd, chunk, sizeof chunk);
+        if (len < 0 && errno == EINTR)
+            continue;
+        if (len <= 0)
+            return len == 0;
+        buf_append(buf, chunk, (size_t)len);
+        if (!buf_ok(buf))
+            return true;
+    }
 }
 
 void buf_printf(struct buf *buf, const char *format, ...) {

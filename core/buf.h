@@ -30,6 +30,9 @@ void buf_append_slice(struct buf *buf, struct slice s);
 void buf_append_str(struct buf *buf, const char *text);
 void buf_append_char(struct buf *buf, char c);
 void buf_append_u64(struct buf *buf, uint64_t value);
+/* Appends what is still to be read from `fd`, until the buffer fails. False, with errno, when it
+ * cannot be read. */
+bool buf_append_file(struct buf *buf, int fd);
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Drops the first `n` bytes, moving the rest down. */
 void buf_consume(struct buf *buf, size_t n);

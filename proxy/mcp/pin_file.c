@@ -231,7 +231,6 @@ static enum status read_text(struct reader *reader, struct slice text, struct mc
 
 static enum status read_file(const char *path, struct buf *out, struct error *err) {
     struct stat found;
-    ssize_t got = 1;
     /* O_NONBLOCK: a FIFO in the file's place must not hold anybody up */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {
@@ -244,15 +243,10 @@ static enum status read_file(const char *path, struct buf *out, struct error *er
         status = error_set(err, STATUS_INVALID, "%s: not a regular file", path);
     } else if (found.st_size > PIN_FILE_BYTES_MAX) {
         status = error_set(err, STATUS_LIMIT, "%s: larger than 4 MiB", path);
-    }
-    while (status == STATUS_OK && got > 0) {
-        char bytes[16384];
-        got = read(fd, bytes, sizeof bytes);
-        buf_append(out, bytes, got > 0 ? (size_t)got : 0);
-        if (got < 0 || !buf_ok(out)) {
-            status = error_set(err, STATUS_IO, "%s: cannot be read%s%s", path, got < 0 ? ": " : "",
-                               got < 0 ? strerror(errno) : "");
-        }
+    } else if (!buf_append_file(out, fd)) {
+        status = error_set(err, STATUS_IO, "%s: cannot be read: %s", path, strerror(errno));
+    } else if (!buf_ok(out)) {
+        status = error_set(err, STATUS_IO, "%s: cannot be read", path);
     }
     close(fd);
     return status;
