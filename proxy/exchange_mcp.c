@@ -232,8 +232,7 @@ static bool exchange_mcp_read(struct exchange *exchange) {
     }
 }
 
-/* The caller's session, opened: what the server calls it. False when it is none of this caller's.
- */
+/* What the server calls the caller's session. False when it is none of this caller's. */
 static bool exchange_mcp_open_session(struct exchange *exchange) {
     struct exchange_mcp *mcp = exchange->mcp;
     struct slice sealed, session;
@@ -248,6 +247,18 @@ static bool exchange_mcp_open_session(struct exchange *exchange) {
     if (count == 1 && mcp_seal_open(exchange->snapshot->rules->seal, MCP_SEALED_SESSION, &holder,
                                     sealed, &exchange->arena, &session)) {
         mcp->holder.session = session;
+        return true;
+    }
+    return false;
+}
+
+/* The session, and the event that a stream is to be resumed after, which is of this session. That
+ * one of them is foreign is answered the same, whichever it is. */
+static bool exchange_mcp_open_names(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    if (exchange_mcp_open_session(exchange) &&
+        mcp_event_id_open(&exchange->request, exchange->snapshot->rules->seal, &mcp->holder,
+                          &exchange->arena, &mcp->event_id)) {
         return true;
     }
     mcp->refusal = (struct mcp_refusal){.reason = REASON_NO_ROUTE,
@@ -295,7 +306,7 @@ static bool exchange_mcp_write_fields(struct exchange *exchange) {
     struct exchange_mcp *mcp = exchange->mcp;
     buf_clear(&mcp->fields);
     return mcp_write_fields(&mcp->fields, mcp->has_message ? &mcp->message : NULL,
-                            mcp->holder.session, &exchange->request) &&
+                            mcp->holder.session, mcp->event_id, &exchange->request) &&
            buf_ok(&mcp->fields);
 }
 
@@ -320,7 +331,7 @@ void exchange_step_mcp_message(struct exchange *exchange) {
         return;
     }
     exchange_mcp_note_question(exchange);
-    if (!exchange_mcp_open_session(exchange) || (is_post && !exchange_mcp_prepare(exchange))) {
+    if (!exchange_mcp_open_names(exchange) || (is_post && !exchange_mcp_prepare(exchange))) {
         return;
     }
     if (!exchange_mcp_count_held(exchange)) {

@@ -21,8 +21,9 @@ struct exchange_mcp {
     struct mcp_refusal refusal;
     bool is_refused; /* `refusal` says why */
     struct mcp_holder holder;
-    bool was_counted;     /* among the calls of its session */
-    struct buf rewritten; /* the message as it goes on, when it differs */
+    struct slice event_id; /* that a stream is resumed after: the server's own; empty: none */
+    bool was_counted;      /* among the calls of its session */
+    struct buf rewritten;  /* the message as it goes on, when it differs */
     bool is_rewritten;
     struct buf fields; /* header lines for the server */
     struct buf cors;   /* header lines for a browser's page whose origin is allowed */

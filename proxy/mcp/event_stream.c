@@ -8,8 +8,10 @@ enum {
     KEPT_BYTES = 256 * 1024,       /* of a buffer, from one event to the next */
 };
 
-void event_stream_init(struct event_stream *stream, size_t data_max_bytes) {
-    *stream = (struct event_stream){.data_max_bytes = data_max_bytes};
+void event_stream_init(struct event_stream *stream, size_t data_max_bytes,
+                       struct slice (*name_id)(void *owner, struct slice id), void *owner) {
+    *stream =
+        (struct event_stream){.name_id = name_id, .owner = owner, .data_max_bytes = data_max_bytes};
     buf_init(&stream->raw, data_max_bytes + FRAMING_MAX_BYTES);
     buf_init(&stream->joined, data_max_bytes);
 }
@@ -117,6 +119,28 @@ static enum event_stream_outcome drop_line(struct event_stream *stream) {
     return EVENT_STREAM_MORE;
 }
 
+/* A line that ends with the byte that ended it. One without a value makes a client forget the id
+ * that it had, and stays. */
+static enum event_stream_outcome rename_id(struct event_stream *stream, struct slice id) {
+    struct buf *raw = &stream->raw;
+    char end = raw->ptr[raw->len - 1];
+    struct slice name = id.len > 0 ? stream->name_id(stream->owner, id) : id;
+    if (id.len > 0 && name.len == 0) {
+        return drop_line(stream);
+    }
+    if (id.len > 0) {
+        raw->len = stream->line_begin;
+        buf_append_str(raw, "id: ");
+        buf_append_slice(raw, name);
+        buf_append_char(raw, end);
+        if (!buf_ok(raw)) {
+            return failure_of(raw, name.len + 5);
+        }
+    }
+    stream->line_begin = raw->len;
+    return EVENT_STREAM_MORE;
+}
+
 static enum event_stream_outcome end_event(struct event_stream *stream, struct slice *out_pass) {
     struct slice data = event_stream_data(stream);
     stream->is_whole = true;
@@ -140,6 +164,9 @@ static enum event_stream_outcome end_line(struct event_stream *stream, size_t en
     }
     if (line.ptr[0] == ':') {
         return pass_line(stream, out_pass);
+    }
+    if (slice_eq(field_of(line).name, SLICE("id"))) {
+        return rename_id(stream, field_of(line).value);
     }
     if (is_data(line)) {
         struct slice value = field_of(line).value;

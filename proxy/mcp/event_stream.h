@@ -18,6 +18,10 @@ enum event_stream_outcome {
 enum event_stream_after_cr { AFTER_CR_NO, AFTER_CR_KEEP, AFTER_CR_PASS, AFTER_CR_DROP };
 
 struct event_stream {
+    /* The id by which the client gets to know an event's, empty to leave it out; lasts until the
+     * next call. */
+    struct slice (*name_id)(void *owner, struct slice id);
+    void *owner;
     struct buf raw;    /* the event so far, comments left out */
     struct buf joined; /* its data when it came in several lines */
     size_t line_begin; /* in `raw` */
@@ -31,7 +35,8 @@ struct event_stream {
 };
 
 /* Data beyond `data_max_bytes` are refused, and so are events that are much longer than that. */
-void event_stream_init(struct event_stream *stream, size_t data_max_bytes);
+void event_stream_init(struct event_stream *stream, size_t data_max_bytes,
+                       struct slice (*name_id)(void *owner, struct slice id), void *owner);
 void event_stream_done(struct event_stream *stream);
 
 /* Takes bytes off `in_out_bytes` up to what it says. *out_pass is written with EVENT_STREAM_PASS
@@ -41,8 +46,8 @@ enum event_stream_outcome event_stream_next(struct event_stream *stream, struct 
 
 /* Of the event that is whole, until the next call: */
 struct slice event_stream_data(const struct event_stream *stream); /* lines joined by LF */
-/* As it came. Its data is JSON, here and below: code points that only stand in JSON's strings, and
- * at which some readers end a line, are written escaped. */
+/* As it came, but for its id. Its data is JSON, here and below: code points that only stand in
+ * JSON's strings, and at which some readers end a line, are written escaped. */
 void event_stream_write(struct event_stream *stream, struct buf *out);
 /* With other data in the place of its own; each line of `data` becomes one of the event. */
 void event_stream_write_with(struct event_stream *stream, struct slice data, struct buf *out);

@@ -17,10 +17,22 @@ struct mcp_filter {
     enum mcp_media media;
     struct mcp_server_message message;
     struct event_stream events;
-    struct buf collected; /* JSON */
-    struct buf written;   /* an event's data, edited */
+    struct buf collected;         /* JSON */
+    struct buf written;           /* an event's data, edited */
+    struct mcp_sealer *event_ids; /* while bytes are taken, once one is named */
     enum mcp_filter_result result;
 };
+
+/* An id that is too long to be sealed is left out: who comes back asks for what came after the one
+ * before. */
+static struct slice name_event(void *owner, struct slice id) {
+    struct mcp_filter *filter = owner;
+    const struct mcp_view *view = filter->message.view;
+    if (!filter->event_ids) {
+        filter->event_ids = mcp_sealer_new(view->seal, MCP_SEALED_EVENT, &view->holder);
+    }
+    return filter->event_ids ? mcp_sealer_close(filter->event_ids, id) : SLICE("");
+}
 
 struct mcp_filter *mcp_filter_new(const struct mcp_view *view, enum mcp_media media) {
     struct mcp_filter *filter = calloc(1, sizeof *filter);
@@ -31,7 +43,7 @@ struct mcp_filter *mcp_filter_new(const struct mcp_view *view, enum mcp_media me
     filter->media = media;
     filter->result = MCP_FILTER_OK;
     mcp_server_message_init(&filter->message, view);
-    event_stream_init(&filter->events, limit);
+    event_stream_init(&filter->events, limit, name_event, filter);
     buf_init(&filter->collected, limit);
     buf_init(&filter->written, limit + EDITS_ROOM_BYTES);
     return filter;
@@ -43,6 +55,7 @@ void mcp_filter_free(struct mcp_filter *filter) {
     }
     mcp_server_message_done(&filter->message);
     event_stream_done(&filter->events);
+    mcp_sealer_free(filter->event_ids);
     buf_done(&filter->collected);
     buf_done(&filter->written);
     free(filter);
@@ -172,6 +185,8 @@ enum mcp_filter_result mcp_filter_take(struct mcp_filter *filter, struct slice b
     }
     filter->result = filter->media == MCP_MEDIA_JSON ? take_json(filter, bytes, is_last, out)
                                                      : take_events(filter, bytes, out);
+    mcp_sealer_free(filter->event_ids);
+    filter->event_ids = NULL;
     return filter->result;
 }
 

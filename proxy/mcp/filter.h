@@ -1,5 +1,6 @@
 /* What a server says to one caller: lists shown only as far as the caller may use what is on them,
- * requests to the client held back unless the route passes them, sealed names, cache scope private.
+ * requests to the client held back unless the route passes them, sealed names (ids of events too),
+ * cache scope private.
  * Takes the body of an answer as it comes and gives what may go on. */
 #ifndef BARKEEP_PROXY_MCP_FILTER_H
 #define BARKEEP_PROXY_MCP_FILTER_H

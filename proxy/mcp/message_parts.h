@@ -17,7 +17,7 @@ enum {
     MCP_URI_BYTES_MAX = 2048,
     MCP_TASK_BYTES_MAX = 4096,
     MCP_LISTEN_URIS_MAX = 256,
-    MCP_EVENT_ID_BYTES_MAX = 1024,
+    MCP_EVENT_ID_BYTES_MAX = 1536, /* sealed, as sessions are */
 };
 
 /* Of enum config_mcp_revision; 0 when it is not known. */

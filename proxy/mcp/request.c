@@ -32,23 +32,32 @@ static void write_field(struct buf *out, const char *name, struct slice value) {
 
 /* GET and DELETE: the fields were judged by mcp_session_head_read(), and what is not as it has to
  * be goes no further. */
-static bool write_session_fields(struct buf *out, struct slice session,
+static bool write_session_fields(struct buf *out, struct slice session, struct slice event_id,
                                  const struct h1_request *request) {
-    struct slice revision, event_id;
+    struct slice revision;
     bool is_there;
     if (!mcp_field_once(request, SLICE("Mcp-Protocol-Version"), &is_there, &revision) ||
-        (is_there && !(mcp_revision_of(revision) & MCP_REVISIONS_LEGACY)) ||
-        !mcp_field_once(request, SLICE("Last-Event-ID"), &is_there, &event_id) ||
-        (is_there && !mcp_task_is_plain(event_id))) {
+        (is_there && !(mcp_revision_of(revision) & MCP_REVISIONS_LEGACY))) {
         return false;
     }
     write_field(out, "Accept", SLICE("text/event-stream"));
     write_field(out, "Mcp-Protocol-Version", revision);
     write_field(out, "Mcp-Session-Id", session);
-    if (slice_eq(request->method, SLICE("GET"))) {
-        write_field(out, "Last-Event-ID", event_id);
-    }
+    write_field(out, "Last-Event-ID", event_id);
     return buf_ok(out);
+}
+
+bool mcp_event_id_open(const struct h1_request *request, const struct mcp_seal *seal,
+                       const struct mcp_holder *holder, struct arena *arena, struct slice *out_id) {
+    struct slice sealed, opened = SLICE("");
+    bool is_there;
+    bool comes_once = mcp_field_once(request, SLICE("Last-Event-ID"), &is_there, &sealed);
+    if (is_there && slice_eq(request->method, SLICE("GET")) &&
+        (!comes_once || !mcp_seal_open(seal, MCP_SEALED_EVENT, holder, sealed, arena, &opened))) {
+        return false;
+    }
+    *out_id = opened;
+    return true;
 }
 
 static void write_parameters(struct buf *out, const struct h1_request *request) {
@@ -74,9 +83,9 @@ static void write_mirrors(struct buf *out, const struct mcp_message *message) {
 }
 
 bool mcp_write_fields(struct buf *out, const struct mcp_message *message, struct slice session,
-                      const struct h1_request *request) {
+                      struct slice event_id, const struct h1_request *request) {
     if (!message) {
-        return write_session_fields(out, session, request);
+        return write_session_fields(out, session, event_id, request);
     }
     write_field(out, "Content-Type", SLICE("application/json"));
     write_field(out, "Accept", SLICE("application/json, text/event-stream"));

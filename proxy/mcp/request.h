@@ -11,10 +11,14 @@
  * Mcp-Protocol-Version, Mcp-Session-Id, Last-Event-ID, Accept, Content-Type, Cookie, Origin; of a
  * modern message Mcp-Param-* were compared with the body where they mirror it and pass once. */
 bool mcp_field_is_ours(struct slice name);
-/* Appends "Name: value\r\n" lines for a POST. `session` is the upstream's own id, empty for none.
- */
+/* The event that a GET's Last-Event-ID names, as the server calls it; empty without one. False: it
+ * is none that this holder was given. */
+bool mcp_event_id_open(const struct h1_request *request, const struct mcp_seal *seal,
+                       const struct mcp_holder *holder, struct arena *arena, struct slice *out_id);
+/* Appends "Name: value\r\n" lines, of a POST for its message, NULL for GET and DELETE. `session`
+ * and `event_id` are the upstream's own, empty for none. */
 bool mcp_write_fields(struct buf *out, const struct mcp_message *message, struct slice session,
-                      const struct h1_request *request);
+                      struct slice event_id, const struct h1_request *request);
 
 /* Prepares the body: edits for capabilities and for sealed task ids and request ids. False: a
  * sealed name that does not open, see *out_refusal. A task's own id lands in

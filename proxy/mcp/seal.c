@@ -1,12 +1,14 @@
 /* A sealed name is a nonce, the text encrypted and its tag; the holder is authenticated with it but
- * not in it. Sessions get a random nonce. Tasks and requests get one that follows from holder and
- * text, so that the same thing has the same name each time it is mentioned: that shows only who
- * already sees both mentions that they are of one thing. Both ways share a key: a nonce that
- * follows from what is sealed is as good as random beside the others, and its key is another. */
+ * not in it. Sessions get a random nonce. All else gets one that follows from holder and text, so
+ * that the same thing has the same name each time it is mentioned: that shows only who already sees
+ * both mentions that they are of one thing. Both ways share a key: a nonce that follows from what
+ * is sealed is as good as random beside the others, and its key is another. */
 #include "proxy/mcp/seal.h"
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
 
@@ -19,8 +21,7 @@ enum {
     NONCE_BYTES = 12,
     TAG_BYTES = 16,
     DIGEST_BYTES = 32,
-    SEALED_MAX = NONCE_BYTES + MCP_SEAL_TEXT_MAX + TAG_BYTES,
-    ENCODED_MAX = (SEALED_MAX * 4 + 2) / 3,
+    ADDED_BYTES = NONCE_BYTES + TAG_BYTES,
 };
 
 struct seal_keys {
@@ -31,6 +32,17 @@ struct seal_keys {
 struct mcp_seal {
     struct secret *keys; /* a struct seal_keys */
     EVP_CIPHER *cipher;
+    EVP_MAC *mac;
+};
+
+struct mcp_sealer {
+    const struct mcp_seal *seal;
+    enum mcp_sealed what;
+    unsigned char holder[DIGEST_BYTES];
+    EVP_CIPHER_CTX *cipher; /* has its key */
+    EVP_MAC_CTX *nonces;    /* has its key; NULL: they are random */
+    struct buf sealed;      /* what was closed last */
+    struct buf encoded;
 };
 
 static const struct seal_keys *keys_of(const struct mcp_seal *seal) {
@@ -73,7 +85,8 @@ struct mcp_seal *mcp_seal_new(const unsigned char *key_or_null) {
     }
     seal->keys = make_keys(key_or_null);
     seal->cipher = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
-    if (!seal->keys || !seal->cipher) {
+    seal->mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    if (!seal->keys || !seal->cipher || !seal->mac) {
         mcp_seal_free(seal);
         return NULL;
     }
@@ -86,6 +99,7 @@ void mcp_seal_free(struct mcp_seal *seal) {
     }
     secret_unref(seal->keys);
     EVP_CIPHER_free(seal->cipher);
+    EVP_MAC_free(seal->mac);
     free(seal);
 }
 
@@ -114,101 +128,172 @@ static bool digest_holder(enum mcp_sealed what, const struct mcp_holder *holder,
     return is_made;
 }
 
-static bool make_nonce(const struct mcp_seal *seal, enum mcp_sealed what,
-                       const unsigned char holder[DIGEST_BYTES], struct slice text,
+static size_t text_max(enum mcp_sealed what) {
+    return what == MCP_SEALED_STATE ? MCP_SEAL_STATE_MAX : MCP_SEAL_TEXT_MAX;
+}
+
+static size_t encoded_len(size_t len) {
+    return (len * 4 + 2) / 3;
+}
+
+static EVP_MAC_CTX *make_nonces(const struct mcp_seal *seal) {
+    char digest[] = "SHA256";
+    const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                                 OSSL_PARAM_construct_end()};
+    EVP_MAC_CTX *nonces = EVP_MAC_CTX_new(seal->mac);
+    if (nonces && EVP_MAC_init(nonces, keys_of(seal)->nonce, KEY_BYTES, params) != 1) {
+        EVP_MAC_CTX_free(nonces);
+        nonces = NULL;
+    }
+    return nonces;
+}
+
+static bool begin(struct mcp_sealer *sealer, const struct mcp_seal *seal, enum mcp_sealed what,
+                  const struct mcp_holder *holder, bool closes) {
+    bool follows = closes && what != MCP_SEALED_SESSION;
+    *sealer = (struct mcp_sealer){.seal = seal, .what = what};
+    buf_init(&sealer->sealed, text_max(what) + ADDED_BYTES);
+    buf_init(&sealer->encoded, encoded_len(text_max(what) + ADDED_BYTES));
+    sealer->cipher = EVP_CIPHER_CTX_new();
+    sealer->nonces = follows ? make_nonces(seal) : NULL;
+    return sealer->cipher && (sealer->nonces || !follows) &&
+           digest_holder(what, holder, sealer->holder) &&
+           EVP_CipherInit_ex2(sealer->cipher, seal->cipher, keys_of(seal)->text, NULL, closes,
+                              NULL) == 1;
+}
+
+static void done(struct mcp_sealer *sealer) {
+    EVP_CIPHER_CTX_free(sealer->cipher);
+    EVP_MAC_CTX_free(sealer->nonces);
+    buf_done(&sealer->sealed);
+    buf_done(&sealer->encoded);
+}
+
+static bool make_nonce(struct mcp_sealer *sealer, struct slice text,
                        unsigned char out_nonce[NONCE_BYTES]) {
-    unsigned char input[DIGEST_BYTES + MCP_SEAL_TEXT_MAX];
     unsigned char digest[DIGEST_BYTES];
-    if (what == MCP_SEALED_SESSION) {
+    size_t len;
+    EVP_MAC_CTX *nonces = sealer->nonces;
+    if (!nonces) {
         return RAND_bytes(out_nonce, NONCE_BYTES) == 1;
     }
-    memcpy(input, holder, DIGEST_BYTES);
-    memcpy(input + DIGEST_BYTES, text.ptr, text.len);
-    if (!keyed_digest(keys_of(seal)->nonce, input, DIGEST_BYTES + text.len, digest)) {
+    if (EVP_MAC_init(nonces, NULL, 0, NULL) != 1 ||
+        EVP_MAC_update(nonces, sealer->holder, DIGEST_BYTES) != 1 ||
+        EVP_MAC_update(nonces, (const void *)text.ptr, text.len) != 1 ||
+        EVP_MAC_final(nonces, digest, &len, sizeof digest) != 1) {
         return false;
     }
     memcpy(out_nonce, digest, NONCE_BYTES);
     return true;
 }
 
-static bool begin(EVP_CIPHER_CTX *work, const struct mcp_seal *seal, const unsigned char *nonce,
-                  const unsigned char holder[DIGEST_BYTES], bool closes) {
+static bool begin_text(struct mcp_sealer *sealer, const unsigned char *nonce) {
     int len;
-    return EVP_CipherInit_ex2(work, seal->cipher, keys_of(seal)->text, nonce, closes, NULL) == 1 &&
-           EVP_CipherUpdate(work, NULL, &len, holder, DIGEST_BYTES) == 1;
+    return EVP_CipherInit_ex2(sealer->cipher, NULL, NULL, nonce, -1, NULL) == 1 &&
+           EVP_CipherUpdate(sealer->cipher, NULL, &len, sealer->holder, DIGEST_BYTES) == 1;
 }
 
 /* `sealed` begins with the nonce. */
-static bool encrypt(const struct mcp_seal *seal, const unsigned char holder[DIGEST_BYTES],
-                    struct slice text, unsigned char *sealed) {
+static bool encrypt(struct mcp_sealer *sealer, struct slice text, unsigned char *sealed) {
     int len = 0, rest;
-    EVP_CIPHER_CTX *work = EVP_CIPHER_CTX_new();
     unsigned char *out = sealed + NONCE_BYTES;
-    bool is_done = work && begin(work, seal, sealed, holder, true) &&
-                   EVP_CipherUpdate(work, out, &len, (const void *)text.ptr, (int)text.len) == 1 &&
-                   EVP_CipherFinal_ex(work, out + len, &rest) == 1 &&
-                   EVP_CIPHER_CTX_ctrl(work, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, out + text.len) == 1;
-    EVP_CIPHER_CTX_free(work);
-    return is_done;
+    EVP_CIPHER_CTX *work = sealer->cipher;
+    return begin_text(sealer, sealed) &&
+           EVP_CipherUpdate(work, out, &len, (const void *)text.ptr, (int)text.len) == 1 &&
+           EVP_CipherFinal_ex(work, out + len, &rest) == 1 &&
+           EVP_CIPHER_CTX_ctrl(work, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, out + text.len) == 1;
 }
 
-static bool decrypt(const struct mcp_seal *seal, const unsigned char holder[DIGEST_BYTES],
-                    unsigned char *sealed, size_t sealed_len, unsigned char *out_text) {
+static bool decrypt(struct mcp_sealer *sealer, unsigned char *sealed, size_t text_len,
+                    unsigned char *out_text) {
     int len = 0, rest;
-    size_t text_len = sealed_len - NONCE_BYTES - TAG_BYTES;
-    EVP_CIPHER_CTX *work = EVP_CIPHER_CTX_new();
     unsigned char *in = sealed + NONCE_BYTES;
-    bool is_done =
-        work && begin(work, seal, sealed, holder, false) &&
-        EVP_CipherUpdate(work, out_text, &len, in, (int)text_len) == 1 &&
-        EVP_CIPHER_CTX_ctrl(work, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, in + text_len) == 1 &&
-        EVP_CipherFinal_ex(work, out_text + len, &rest) == 1;
-    EVP_CIPHER_CTX_free(work);
-    return is_done;
+    EVP_CIPHER_CTX *work = sealer->cipher;
+    return begin_text(sealer, sealed) &&
+           EVP_CipherUpdate(work, out_text, &len, in, (int)text_len) == 1 &&
+           EVP_CIPHER_CTX_ctrl(work, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, in + text_len) == 1 &&
+           EVP_CipherFinal_ex(work, out_text + len, &rest) == 1;
 }
 
-/* Base64url without padding. */
-static struct slice encode(const unsigned char *bytes, size_t len, struct arena *arena) {
+/* Base64url without padding, into room for encoded_len(len). */
+static void encode(const unsigned char *bytes, size_t len, char *out) {
     static const char alphabet[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    size_t encoded_len = (len * 4 + 2) / 3;
-    char *text = arena_alloc(arena, encoded_len + 1);
-    if (!text) {
-        return SLICE("");
-    }
-    for (size_t i = 0, bit = 0; i < encoded_len; i++, bit += 6) {
+    size_t count = encoded_len(len);
+    for (size_t i = 0, bit = 0; i < count; i++, bit += 6) {
         size_t at = bit / 8;
         unsigned pair = (unsigned)bytes[at] << 8 | (at + 1 < len ? bytes[at + 1] : 0);
-        text[i] = alphabet[pair >> (10 - bit % 8) & 63];
+        out[i] = alphabet[pair >> (10 - bit % 8) & 63];
     }
-    return slice_of(text, encoded_len);
+}
+
+struct mcp_sealer *mcp_sealer_new(const struct mcp_seal *seal, enum mcp_sealed what,
+                                  const struct mcp_holder *holder) {
+    struct mcp_sealer *sealer = malloc(sizeof *sealer);
+    if (sealer && !begin(sealer, seal, what, holder, true)) {
+        mcp_sealer_free(sealer);
+        sealer = NULL;
+    }
+    return sealer;
+}
+
+void mcp_sealer_free(struct mcp_sealer *sealer) {
+    if (sealer) {
+        done(sealer);
+        free(sealer);
+    }
+}
+
+struct slice mcp_sealer_close(struct mcp_sealer *sealer, struct slice text) {
+    size_t len = text.len + ADDED_BYTES;
+    buf_clear(&sealer->sealed);
+    buf_clear(&sealer->encoded);
+    if (text.len == 0 || text.len > text_max(sealer->what) || !buf_reserve(&sealer->sealed, len) ||
+        !buf_reserve(&sealer->encoded, encoded_len(len))) {
+        return SLICE("");
+    }
+    unsigned char *sealed = (void *)sealer->sealed.ptr;
+    if (!make_nonce(sealer, text, sealed) || !encrypt(sealer, text, sealed)) {
+        return SLICE("");
+    }
+    encode(sealed, len, sealer->encoded.ptr);
+    return slice_of(sealer->encoded.ptr, encoded_len(len));
 }
 
 struct slice mcp_seal_close(const struct mcp_seal *seal, enum mcp_sealed what,
                             const struct mcp_holder *holder, struct slice text,
                             struct arena *arena) {
-    unsigned char digest[DIGEST_BYTES], sealed[SEALED_MAX];
-    if (text.len == 0 || text.len > MCP_SEAL_TEXT_MAX || !digest_holder(what, holder, digest) ||
-        !make_nonce(seal, what, digest, text, sealed) || !encrypt(seal, digest, text, sealed)) {
-        return SLICE("");
+    struct mcp_sealer sealer;
+    struct slice sealed = SLICE("");
+    if (begin(&sealer, seal, what, holder, true)) {
+        sealed = mcp_sealer_close(&sealer, text);
     }
-    return encode(sealed, NONCE_BYTES + text.len + TAG_BYTES, arena);
+    char *copy = sealed.len ? arena_strdup_slice(arena, sealed) : NULL;
+    done(&sealer);
+    return slice_of(copy, copy ? sealed.len : 0);
 }
 
 bool mcp_seal_open(const struct mcp_seal *seal, enum mcp_sealed what,
                    const struct mcp_holder *holder, struct slice sealed, struct arena *arena,
                    struct slice *out_text) {
-    unsigned char digest[DIGEST_BYTES], bytes[SEALED_MAX];
+    struct mcp_sealer sealer;
     size_t len;
-    if (sealed.len > ENCODED_MAX || base64url_decode(sealed, bytes, &len) != STATUS_OK ||
-        len <= NONCE_BYTES + TAG_BYTES) {
+    if (sealed.len > encoded_len(text_max(what) + ADDED_BYTES)) {
         return false;
     }
-    size_t text_len = len - NONCE_BYTES - TAG_BYTES;
+    unsigned char *bytes = arena_alloc(arena, base64url_decoded_size(sealed.len) + 1);
+    if (!bytes || base64url_decode(sealed, bytes, &len) != STATUS_OK || len <= ADDED_BYTES) {
+        return false;
+    }
+    size_t text_len = len - ADDED_BYTES;
     unsigned char *text = arena_alloc(arena, text_len + 1);
-    if (!text || !digest_holder(what, holder, digest) || !decrypt(seal, digest, bytes, len, text)) {
-        return false;
+    bool is_open = text && begin(&sealer, seal, what, holder, false) &&
+                   decrypt(&sealer, bytes, text_len, text);
+    if (text) {
+        done(&sealer);
     }
-    *out_text = slice_of((const char *)text, text_len);
-    return true;
+    if (is_open) {
+        *out_text = slice_of((const char *)text, text_len);
+    }
+    return is_open;
 }

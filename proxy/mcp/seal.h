@@ -1,19 +1,28 @@
 /* Names of things at the upstream that are handed to one caller only (sessions, tasks, requests
- * that wait for an answer): sealed so that they open for the same principal on the same route
- * alone. Stateless: nothing is remembered, every worker can open them. AES-256-GCM. A task or a
- * request that is sealed twice for one holder has the same name both times. */
+ * that wait for an answer, events that a stream is resumed after, the state of a request that wants
+ * input): sealed so that they open for the same principal on the same route alone. Stateless:
+ * nothing is remembered, every worker can open them. AES-256-GCM. What is sealed twice for one
+ * holder has the same name both times, but for sessions. */
 #ifndef BARKEEP_PROXY_MCP_SEAL_H
 #define BARKEEP_PROXY_MCP_SEAL_H
 
 #include "auth/identity.h"
 #include "core/arena.h"
+#include "core/buf.h"
 #include "core/status.h"
 
 struct mcp_seal;
 
-enum { MCP_SEAL_TEXT_MAX = 1024 }; /* bytes of what is sealed */
+/* Bytes of what is sealed: names, and MCP_SEALED_STATE. */
+enum { MCP_SEAL_TEXT_MAX = 1024, MCP_SEAL_STATE_MAX = 16 * 1024 };
 
-enum mcp_sealed { MCP_SEALED_SESSION = 1, MCP_SEALED_TASK, MCP_SEALED_REQUEST };
+enum mcp_sealed {
+    MCP_SEALED_SESSION = 1,
+    MCP_SEALED_TASK,
+    MCP_SEALED_REQUEST,
+    MCP_SEALED_EVENT,
+    MCP_SEALED_STATE
+};
 
 /* Whom it is sealed for. `session` is the upstream's own session id, empty for none. */
 struct mcp_holder {
@@ -27,8 +36,7 @@ struct mcp_holder {
 struct mcp_seal *mcp_seal_new(const unsigned char *key_or_null);
 void mcp_seal_free(struct mcp_seal *seal); /* NULL is fine */
 
-/* [A-Za-z0-9_-]; empty without memory or when `text` is empty or longer than MCP_SEAL_TEXT_MAX.
- * From any thread. */
+/* [A-Za-z0-9_-]; empty without memory or when `text` is empty or too long. From any thread. */
 struct slice mcp_seal_close(const struct mcp_seal *seal, enum mcp_sealed what,
                             const struct mcp_holder *holder, struct slice text,
                             struct arena *arena);
@@ -36,5 +44,15 @@ struct slice mcp_seal_close(const struct mcp_seal *seal, enum mcp_sealed what,
 bool mcp_seal_open(const struct mcp_seal *seal, enum mcp_sealed what,
                    const struct mcp_holder *holder, struct slice sealed, struct arena *arena,
                    struct slice *out_text);
+
+struct mcp_sealer;
+
+/* Closes one after the other for one holder, at a fraction of what mcp_seal_close() costs. It holds
+ * keys: not for long. NULL without memory. */
+struct mcp_sealer *mcp_sealer_new(const struct mcp_seal *seal, enum mcp_sealed what,
+                                  const struct mcp_holder *holder);
+void mcp_sealer_free(struct mcp_sealer *sealer); /* NULL is fine */
+/* As mcp_seal_close(); lasts until the next call. */
+struct slice mcp_sealer_close(struct mcp_sealer *sealer, struct slice text);
 
 #endif

@@ -180,9 +180,10 @@ class Sessions(McpCase):
         note = mcp.notification("notifications/tools/list_changed")
         self.server.scripts["GET"] = lambda peer, *_: (
             peer.send(mcp.event_stream() + mcp.chunk(mcp.event(note, id="1"))), peer.wait_closed())
+        last = self.given_event("ev-1", session)
         mark = self.door.upstream.mark()
         client, head = self.open_stream(mcp.session_request("GET", "/mcp", self.token, session,
-                                                            Last_Event_ID="ev-1"))
+                                                            Last_Event_ID=last))
         with client:
             self.assertEqual((200, "text/event-stream"), (head.status, head.one("Content-Type")))
             self.assertEqual(note, mcp.read_events(self.read_chunk(client))[0]["data"])
@@ -192,6 +193,71 @@ class Sessions(McpCase):
                           seen.all("Last-Event-ID"), seen.body))
         peer = self.door.upstream.peers[seen.connection]
         self.wait_for(lambda: peer.is_closed_by_proxy, "the server's end closed")
+
+    def given_event(self, event, session=None, token=None, target="/mcp"):
+        """The name under which a caller hears of the server's event."""
+        self.server.on["tools/call"] = mcp.stream_answer(
+            mcp.event(mcp.result(mcp.call("read"), content=[]), id=event))
+        response = self.post(mcp.call("read"), target, token, session=session)
+        given, = mcp.read_events(response.body)
+        self.assertNotIn(event, given["id"])
+        return given["id"]
+
+    def test_a_stream_is_resumed_by_whom_it_was_shown_to(self):
+        """With sessions and, where a server gives ids of events alone, without."""
+        for session, others in ((self.open_session(), self.open_session(token=self.other_token)),
+                                (None, None)):
+            for event in ("ev-1", "a b", "e" * 1024):
+                own = self.given_event(event, session)
+                self.assertEqual(own, self.given_event(event, session))
+                foreign = self.given_event(event, others, self.other_token)
+                elsewhere = self.given_event(event, target="/second")
+                self.resumes(own, session, self.token, event)
+                self.resumes(foreign, others, self.other_token, event)
+                rows = [(foreign, session, self.token), (own, others, self.other_token),
+                        (event[:100].replace(" ", "-"), session, self.token),
+                        (own + "A", session, self.token),
+                        (own.swapcase(), session, self.token), ("x", session, self.token),
+                        (elsewhere, session, self.token)]
+                self.server.session = "upstream-session-2"
+                rows += [(own, self.open_session(), self.token)]
+                self.server.session = "upstream-session-1"
+                rows += [(own, None, self.token)] if session else []
+                for row, (last, of_session, token) in enumerate(rows):
+                    with self.subTest(row=row, session=bool(session), event=event[:9]):
+                        self.refuse_session(mcp.session_request("GET", "/mcp", token, of_session,
+                                                                Last_Event_ID=last))
+
+    def resumes(self, last, session, token, event):
+        self.server.on["GET"] = mcp.stream_answer(b"id: 9\ndata:\n\n")
+        mark = self.door.upstream.mark()
+        response = self.send(mcp.session_request("GET", "/mcp", token, session, Last_Event_ID=last))
+        self.assertEqual(200, response.status, response.body)
+        self.assertEqual([event], self.door.upstream.since(mark)[0].all("Last-Event-ID"))
+        self.assertNotIn(b"id: 9", response.body)
+
+    def test_ids_of_events_that_no_client_could_name(self):
+        """Too long, or none for a reader: left out. An empty one makes a client forget, and stays."""
+        for line in (b"id: " + b"e" * 1025, b"id: 1\x002", b"id: \xc3\xa4"):
+            self.server.on["tools/call"] = mcp.stream_answer(
+                line + b"\n" + mcp.event(mcp.result(mcp.call("read"), content=[])))
+            response = self.post(mcp.call("read"))
+            self.assertEqual((200, [["data"]]), (response.status, [list(each) for each in
+                                                                  mcp.read_events(response.body)]))
+        self.server.on["tools/call"] = mcp.stream_answer(
+            mcp.event(mcp.result(mcp.call("read"), content=[]), id=""))
+        self.assertIn(b"id: \n", self.post(mcp.call("read")).body)
+
+    def test_an_event_is_asked_for_by_streams_alone(self):
+        session = self.open_session()
+        for data in self.requests(session, more=[("Last-Event-ID", "x")]):
+            mark = self.door.upstream.mark()
+            status = self.send(data).status
+            if data.startswith(b"GET"):
+                self.assertEqual(404, status)
+                self.check_untouched(mark)
+            else:
+                self.assertEqual([], self.door.upstream.since(mark)[0].all("Last-Event-ID"))
 
     def test_heads_of_streams(self):
         for options, status in (({"Accept": "application/json"}, 406),

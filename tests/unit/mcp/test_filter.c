@@ -106,6 +106,39 @@ static void escapes_code_points_at_which_some_readers_end_lines(void **state) {
     filter_case_end(&filter_case);
 }
 
+static void names_events_for_their_holder(void **state) {
+    (void)state;
+    struct filter_case filter_case;
+    char long_id[MCP_SEAL_TEXT_MAX + 2], stream[2 * sizeof long_id];
+    filter_case_begin(&filter_case);
+    filter_case_run(&filter_case, MCP_MEDIA_EVENTS,
+                    SLICE("id: a b\ndata: " ANSWER "\n\nid:7\r\n\r\nid: a b\r\r"));
+    struct slice rest = buf_slice(&filter_case.out);
+    static const char *const ids[] = {"a b", "7", "a b"};
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+        struct slice opened = SLICE("");
+        rest = slice_skip(rest, (size_t)(strstr(rest.ptr, "id: ") - rest.ptr) + 4);
+        struct slice sealed = slice_of(rest.ptr, strcspn(rest.ptr, "\r\n"));
+        assert_true(mcp_seal_open(filter_case.view.seal, MCP_SEALED_EVENT, &filter_case.view.holder,
+                                  sealed, &filter_case.arena, &opened));
+        assert_true(slice_eq_str(opened, ids[i]));
+    }
+    assert_goes_on(&filter_case, MCP_MEDIA_EVENTS, "id: 1\nid:2\nid\nid:\ndata: " ANSWER "\n\n",
+                   "id: 1\nid: 2\nid\nid:\ndata: " ANSWER "\n\n");
+    assert_goes_on(&filter_case, MCP_MEDIA_EVENTS, "ID: 1\nid : 2\n id: 3\ndata: " ANSWER "\n\n",
+                   "ID: 1\nid : 2\n id: 3\ndata: " ANSWER "\n\n");
+    filter_case_run(&filter_case, MCP_MEDIA_EVENTS, SLICE("id: 1\0002\nretry: 5\n\n"));
+    assert_true(slice_eq(buf_slice(&filter_case.out), SLICE("retry: 5\n\n")));
+    memset(long_id, 'x', sizeof long_id);
+    long_id[MCP_SEAL_TEXT_MAX + 1] = '\0';
+    (void)snprintf(stream, sizeof stream, "id: %s\r\nretry: 5\r\n\r\n", long_id);
+    assert_goes_on(&filter_case, MCP_MEDIA_EVENTS, stream, "retry: 5\r\n\r\n");
+    long_id[MCP_SEAL_TEXT_MAX] = '\0';
+    (void)snprintf(stream, sizeof stream, "id: %s\r\nretry: 5\r\n\r\n", long_id);
+    assert_goes_on(&filter_case, MCP_MEDIA_EVENTS, stream, stream);
+    filter_case_end(&filter_case);
+}
+
 static void lets_comments_go_ahead_of_the_event_they_stand_in(void **state) {
     (void)state;
     struct filter_case filter_case;
@@ -136,7 +169,8 @@ static void passes_comments_and_priming_events_at_once(void **state) {
         buf_clear(&filter_case.out);
         assert_int_equal(mcp_filter_take(filter, slice_of_str(pieces[i]), false, &filter_case.out),
                          MCP_FILTER_OK);
-        assert_true(slice_eq_str(buf_slice(&filter_case.out), pieces[i]));
+        assert_true(slice_eq_str(buf_slice(&filter_case.out),
+                                 case_with_sealed_ids(&filter_case, pieces[i])));
     }
     mcp_filter_free(filter);
     filter_case_end(&filter_case);
@@ -428,6 +462,7 @@ int main(void) {
         cmocka_unit_test(passes_events_as_they_came),
         cmocka_unit_test(writes_an_event_anew_around_what_was_taken_out),
         cmocka_unit_test(escapes_code_points_at_which_some_readers_end_lines),
+        cmocka_unit_test(names_events_for_their_holder),
         cmocka_unit_test(lets_comments_go_ahead_of_the_event_they_stand_in),
         cmocka_unit_test(drops_what_the_end_cuts_off),
         cmocka_unit_test(passes_comments_and_priming_events_at_once),

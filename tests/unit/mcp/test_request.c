@@ -180,7 +180,7 @@ static void mirrors_a_task_by_the_servers_name(void **state) {
     assert_slice(prepared(&post, tasks.seal, &tasks.holder, &tasks.out),
                  ASK("tasks/get", "\"taskId\":\"task-7\"," META));
     buf_init(&out, 4096);
-    assert_true(mcp_write_fields(&out, &post.message, SLICE(""), &post.request));
+    assert_true(mcp_write_fields(&out, &post.message, SLICE(""), SLICE("3_a"), &post.request));
     buf_append_char(&out, '\0');
     assert_non_null(strstr(out.ptr, "\r\nMcp-Name: task-7\r\n"));
     buf_done(&out);
@@ -228,11 +228,12 @@ static void gives_answers_the_id_that_the_server_asked_under(void **state) {
     tasks_done(&tasks);
 }
 
-static void assert_fields(struct post *post, const char *session, const char *expected) {
+static void assert_fields(struct post *post, const char *session, const char *event_id,
+                          const char *expected) {
     struct buf out;
     buf_init(&out, 4096);
     assert_true(mcp_write_fields(&out, post->is_read ? &post->message : NULL, slice_of_str(session),
-                                 &post->request));
+                                 slice_of_str(event_id), &post->request));
     assert_slice(buf_slice(&out), expected);
     buf_done(&out);
 }
@@ -245,7 +246,7 @@ static void writes_fields_anew_from_the_body(void **state) {
                                                "Accept: application/json\n"
                                                "Mcp-Param-Region: =?base64?eA==?=\n");
     assert_true(post_read(&post, SLICE(ASK("resources/read", "\"uri\":\"demo://a\"," META))));
-    assert_fields(&post, "up",
+    assert_fields(&post, "up", "3_a",
                   "Content-Type: application/json\r\n"
                   "Accept: application/json, text/event-stream\r\n"
                   "Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: resources/read\r\n"
@@ -254,14 +255,14 @@ static void writes_fields_anew_from_the_body(void **state) {
     post_begin(&post, LEGACY "Mcp-Method: tools/call\nMcp-Name: echo\nMcp-Param-A: 1\n"
                              "Mcp-Session-Id: s\nLast-Event-ID: 3\n");
     assert_true(post_read(&post, SLICE(ASK("tools/call", "\"name\":\"echo\""))));
-    assert_fields(&post, "up",
+    assert_fields(&post, "up", "3_a",
                   "Content-Type: application/json\r\n"
                   "Accept: application/json, text/event-stream\r\n"
                   "Mcp-Protocol-Version: 2025-11-25\r\nMcp-Session-Id: up\r\n");
     post_done(&post);
     post_begin(&post, "");
     assert_true(post_read(&post, SLICE(INIT("{}"))));
-    assert_fields(&post, "",
+    assert_fields(&post, "", "",
                   "Content-Type: application/json\r\n"
                   "Accept: application/json, text/event-stream\r\n");
     post_done(&post);
@@ -272,27 +273,70 @@ static void writes_fields_of_streams_and_ends_of_sessions(void **state) {
     struct post post;
     post_begin(&post, LEGACY "Mcp-Session-Id: s\nLast-Event-ID: 3_a\nMcp-Method: x\n");
     post.request.method = SLICE("GET");
-    assert_fields(&post, "up",
+    assert_fields(&post, "up", "e-3",
                   "Accept: text/event-stream\r\nMcp-Protocol-Version: 2025-11-25\r\n"
-                  "Mcp-Session-Id: up\r\nLast-Event-ID: 3_a\r\n");
+                  "Mcp-Session-Id: up\r\nLast-Event-ID: e-3\r\n");
     post.request.method = SLICE("DELETE");
-    assert_fields(&post, "up",
+    assert_fields(&post, "up", "",
                   "Accept: text/event-stream\r\nMcp-Protocol-Version: 2025-11-25\r\n"
                   "Mcp-Session-Id: up\r\n");
     post_done(&post);
     static const char *const refused[] = {
         "Mcp-Protocol-Version: 2025-11-25\nMcp-Protocol-Version: 2025-11-25\n",
-        "Mcp-Protocol-Version: 2026-07-28\n", "Mcp-Protocol-Version: x\n",
-        "Last-Event-ID: a\nLast-Event-ID: b\n", "Last-Event-ID: a b\n"};
+        "Mcp-Protocol-Version: 2026-07-28\n", "Mcp-Protocol-Version: x\n"};
     for (size_t i = 0; i < COUNT(refused); i++) {
         struct buf out;
         buf_init(&out, 4096);
         post_begin(&post, refused[i]);
         post.request.method = SLICE("GET");
-        assert_false(mcp_write_fields(&out, NULL, SLICE(""), &post.request));
+        assert_false(mcp_write_fields(&out, NULL, SLICE(""), SLICE(""), &post.request));
         post_done(&post);
         buf_done(&out);
     }
+}
+
+static bool opens_event(const struct mcp_seal *seal, const struct mcp_holder *holder,
+                        const char *method, struct slice sealed, const char *expected) {
+    struct post post;
+    char fields[2048];
+    struct slice id = SLICE("untouched");
+    (void)snprintf(fields, sizeof fields, LEGACY "Last-Event-ID: %.*s\n", SLICE_ARGS(sealed));
+    post_begin(&post, fields);
+    post.request.method = slice_of_str(method);
+    bool is_open = mcp_event_id_open(&post.request, seal, holder, &post.arena, &id);
+    assert_slice(id, is_open ? expected : "untouched");
+    post_done(&post);
+    return is_open;
+}
+
+static void opens_events_of_their_holder_only(void **state) {
+    (void)state;
+    struct arena arena;
+    struct identity caller = case_caller(), other = case_caller();
+    struct mcp_seal *seal = mcp_seal_new(case_key);
+    struct mcp_holder own = case_holder(&caller), foreign = case_holder(&other), elsewhere = own;
+    other.oid = SLICE("99999999-2222-2222-2222-222222222222");
+    elsewhere.session = SLICE("s-2");
+    arena_init(&arena, 1 << 20);
+    struct slice sealed = mcp_seal_close(seal, MCP_SEALED_EVENT, &own, SLICE("e 3"), &arena);
+    struct slice task = mcp_seal_close(seal, MCP_SEALED_TASK, &own, SLICE("e 3"), &arena);
+    assert_true(opens_event(seal, &own, "GET", sealed, "e 3"));
+    assert_false(opens_event(seal, &foreign, "GET", sealed, ""));
+    assert_false(opens_event(seal, &elsewhere, "GET", sealed, ""));
+    assert_false(opens_event(seal, &own, "GET", task, ""));
+    assert_false(opens_event(seal, &own, "GET", SLICE("e-3"), ""));
+    assert_false(opens_event(seal, &own, "GET", SLICE(""), ""));
+    assert_true(opens_event(seal, &own, "DELETE", SLICE("e-3"), ""));
+    assert_true(opens_event(seal, &own, "POST", SLICE("e-3"), ""));
+    struct post post;
+    struct slice id;
+    post_begin(&post, LEGACY);
+    post.request.method = SLICE("GET");
+    assert_true(mcp_event_id_open(&post.request, seal, &own, &post.arena, &id));
+    assert_int_equal(id.len, 0);
+    post_done(&post);
+    arena_done(&arena);
+    mcp_seal_free(seal);
 }
 
 static void fails_when_the_fields_have_no_room(void **state) {
@@ -302,7 +346,7 @@ static void fails_when_the_fields_have_no_room(void **state) {
     buf_init(&out, 40);
     post_begin(&post, LEGACY);
     assert_true(post_read(&post, SLICE(ASK("ping", ""))));
-    assert_false(mcp_write_fields(&out, &post.message, SLICE(""), &post.request));
+    assert_false(mcp_write_fields(&out, &post.message, SLICE(""), SLICE(""), &post.request));
     post_done(&post);
     buf_done(&out);
 }
@@ -331,6 +375,7 @@ int main(void) {
         cmocka_unit_test(gives_answers_the_id_that_the_server_asked_under),
         cmocka_unit_test(writes_fields_anew_from_the_body),
         cmocka_unit_test(writes_fields_of_streams_and_ends_of_sessions),
+        cmocka_unit_test(opens_events_of_their_holder_only),
         cmocka_unit_test(fails_when_the_fields_have_no_room),
         cmocka_unit_test(knows_the_fields_that_are_never_copied),
     };

@@ -61,7 +61,7 @@ static void gives_back_what_was_sealed(void **state) {
         text[i] = (char)(i * 7);
     }
     for (size_t len = 1; len <= sizeof text; len += len < 40 ? 1 : 123) {
-        for (int what = MCP_SEALED_SESSION; what <= MCP_SEALED_REQUEST; what++) {
+        for (int what = MCP_SEALED_SESSION; what <= MCP_SEALED_STATE; what++) {
             struct slice sealed = closed(&room, (enum mcp_sealed)what, slice_of(text, len));
             assert_true(is_url_safe(sealed));
             assert_opens(&room, (enum mcp_sealed)what, sealed, slice_of(text, len));
@@ -85,6 +85,12 @@ static void seals_neither_nothing_nor_too_much(void **state) {
                          .len,
                      0);
     closed(&room, MCP_SEALED_TASK, slice_of(text, sizeof text - 1));
+    static const char state_text[16 * 1024 + 1];
+    struct slice longest = slice_of(state_text, sizeof state_text - 1);
+    assert_opens(&room, MCP_SEALED_STATE, closed(&room, MCP_SEALED_STATE, longest), longest);
+    struct slice longer = slice_of(state_text, sizeof state_text);
+    assert_int_equal(
+        mcp_seal_close(room.seal, MCP_SEALED_STATE, &room.holder, longer, &room.arena).len, 0);
     end(&room);
 }
 
@@ -92,7 +98,7 @@ static void opens_nothing_with_a_bit_turned(void **state) {
     (void)state;
     struct room room;
     begin(&room);
-    for (int what = MCP_SEALED_SESSION; what <= MCP_SEALED_REQUEST; what++) {
+    for (int what = MCP_SEALED_SESSION; what <= MCP_SEALED_STATE; what++) {
         struct slice sealed = closed(&room, (enum mcp_sealed)what, SLICE("task-786"));
         char *altered = malloc(sealed.len);
         assert_non_null(altered);
@@ -173,9 +179,9 @@ static void opens_as_the_same_kind_alone(void **state) {
     (void)state;
     struct room room;
     begin(&room);
-    for (int what = MCP_SEALED_SESSION; what <= MCP_SEALED_REQUEST; what++) {
+    for (int what = MCP_SEALED_SESSION; what <= MCP_SEALED_STATE; what++) {
         struct slice sealed = closed(&room, (enum mcp_sealed)what, SLICE("17"));
-        for (int as = MCP_SEALED_SESSION; as <= MCP_SEALED_REQUEST; as++) {
+        for (int as = MCP_SEALED_SESSION; as <= MCP_SEALED_STATE; as++) {
             assert_int_equal(opens(&room, (enum mcp_sealed)as, sealed), as == what);
         }
     }
@@ -186,7 +192,7 @@ static void names_a_task_and_a_request_alike_each_time(void **state) {
     (void)state;
     struct room room;
     begin(&room);
-    for (int what = MCP_SEALED_SESSION; what <= MCP_SEALED_REQUEST; what++) {
+    for (int what = MCP_SEALED_SESSION; what <= MCP_SEALED_STATE; what++) {
         struct slice once = closed(&room, (enum mcp_sealed)what, SLICE("17"));
         struct slice again = closed(&room, (enum mcp_sealed)what, SLICE("17"));
         struct slice other = closed(&room, (enum mcp_sealed)what, SLICE("18"));
@@ -197,6 +203,31 @@ static void names_a_task_and_a_request_alike_each_time(void **state) {
     room.identity.oid = SLICE("44444444-4444-4444-4444-444444444444");
     struct slice of_another = closed(&room, MCP_SEALED_TASK, SLICE("17"));
     assert_int_not_equal(memcmp(own.ptr, of_another.ptr, 16), 0);
+    end(&room);
+}
+
+static void closes_many_as_it_closes_one(void **state) {
+    (void)state;
+    struct room room;
+    static const char *const texts[] = {
+        "1", "2", "", "1", "a longer one, to be followed by another", "3"};
+    begin(&room);
+    for (int what = MCP_SEALED_SESSION; what <= MCP_SEALED_STATE; what++) {
+        struct mcp_sealer *sealer = mcp_sealer_new(room.seal, (enum mcp_sealed)what, &room.holder);
+        assert_non_null(sealer);
+        for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+            struct slice text = slice_of_str(texts[i]);
+            struct slice sealed = mcp_sealer_close(sealer, text);
+            if (text.len == 0) {
+                assert_int_equal(sealed.len, 0);
+                continue;
+            }
+            assert_opens(&room, (enum mcp_sealed)what, sealed, text);
+            struct slice alone = closed(&room, (enum mcp_sealed)what, text);
+            assert_int_equal(slice_eq(alone, sealed), what != MCP_SEALED_SESSION);
+        }
+        mcp_sealer_free(sealer);
+    }
     end(&room);
 }
 
@@ -246,6 +277,7 @@ int main(void) {
         cmocka_unit_test(tells_fields_apart_by_their_length),
         cmocka_unit_test(opens_as_the_same_kind_alone),
         cmocka_unit_test(names_a_task_and_a_request_alike_each_time),
+        cmocka_unit_test(closes_many_as_it_closes_one),
         cmocka_unit_test(opens_with_the_same_key_alone),
         cmocka_unit_test(gives_nothing_without_memory),
     };
