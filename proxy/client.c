@@ -16,7 +16,7 @@ enum { REQUESTS_PER_TURN = 16 };
 enum { TIMERS_PER_CLIENT = 4 };
 /* Idle connections looked at for one that can make room. */
 enum { EVICTION_LOOKS = 16, FRESH_MS = 1000 };
-enum { LINGER_MS = 2000, LINGER_BYTES_MAX = 1024 * 1024, HALF_CLOSED_GRACE_MS = 1000 };
+enum { LINGER_MS = 2000, LINGER_BYTES_MAX = 16 * 1024 * 1024, HALF_CLOSED_GRACE_MS = 1000 };
 
 static void client_read(struct client *client);
 
