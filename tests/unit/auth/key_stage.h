@@ -161,6 +161,37 @@ static inline struct wanted want_of(struct stage *stage) {
                            .stage = stage};
 }
 
+static inline void start_with_keys(struct stage *stage) {
+    key_source_start(stage->source);
+    WAIT_FOR(stage, has_kid(stage, "one"));
+}
+
+/* The first look is asked to come back in two minutes, and would be answered then. Returns when
+ * that was. */
+static inline uint64_t start_throttled(struct stage *stage) {
+    authority_script(&stage->authority, &stage->authority.metadata, 429, NULL,
+                     "Retry-After: 120\r\n");
+    key_source_start(stage->source);
+    WAIT_FOR(stage, *state_of(stage).last_error && strstr(state_of(stage).last_error, "429"));
+    uint64_t failed_ms = clock_monotonic_ms();
+    serve_metadata(stage, metadata_of(stage, "https://authority.example/x"));
+    return failed_ms;
+}
+
+static inline void wait_for_the_second_look(struct stage *stage, uint64_t failed_ms) {
+    WAIT_FOR(stage, has_kid(stage, "one"));
+    assert_true(clock_monotonic_ms() - failed_ms >= 120 * SECOND_MS - 20);
+    assert_int_equal(metadata_hits(stage), 2);
+}
+
+/* The one set that was kept there goes, and the folder with it. */
+static inline void drop_state_folder(const char *folder) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/keys-" TID "-v2.json", folder);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 /* Takes the source down and makes a new one, as a restart does. */
 static inline void restart(struct stage *stage) {
     key_source_free(stage->source);

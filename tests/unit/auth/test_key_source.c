@@ -37,8 +37,7 @@ static void comes_up_when_the_authority_does(void **state) {
 
 static void looks_once_for_all_who_want(void **state) {
     struct stage *stage = *state;
-    key_source_start(stage->source);
-    WAIT_FOR(stage, has_kid(stage, "one"));
+    start_with_keys(stage);
     authority_hold(&stage->authority, true);
     serve_keys(stage, jwks_of(second_key, "two"));
     struct wanted wanted[50];
@@ -60,8 +59,7 @@ static void looks_once_for_all_who_want(void **state) {
 
 static void looks_for_unknown_kids_once_in_five_minutes(void **state) {
     struct stage *stage = *state;
-    key_source_start(stage->source);
-    WAIT_FOR(stage, has_kid(stage, "one"));
+    start_with_keys(stage);
     struct wanted wanted = want_of(stage);
     uint64_t asked_ms = clock_monotonic_ms();
     key_source_want(stage->source, &wanted.want);
@@ -98,8 +96,7 @@ static void retries_a_wanted_set_at_the_pace_of_the_back_off(void **state) {
 static void keeps_the_last_good_keys_through_failures(void **state) {
     struct stage *stage = *state;
     stage->config.entra.keys_refresh_sec = 10;
-    key_source_start(stage->source);
-    WAIT_FOR(stage, has_kid(stage, "one"));
+    start_with_keys(stage);
     char *too_large = malloc(KEY_SET_MAX_DOCUMENT_BYTES + 4096);
     memset(too_large, ' ', KEY_SET_MAX_DOCUMENT_BYTES + 4095);
     too_large[KEY_SET_MAX_DOCUMENT_BYTES + 4095] = '\0';
@@ -138,8 +135,7 @@ static void drops_keys_that_are_too_old(void **state) {
     struct stage *stage = *state;
     stage->config.entra.keys_refresh_sec = 10;
     stage->config.entra.keys_max_stale_sec = 400;
-    key_source_start(stage->source);
-    WAIT_FOR(stage, has_kid(stage, "one"));
+    start_with_keys(stage);
     authority_script(&stage->authority, &stage->authority.metadata, 503, NULL, NULL);
     WAIT_FOR(stage, *state_of(stage).last_error);
     assert_true(has_kid(stage, "one"));
@@ -172,15 +168,8 @@ static void refuses_metadata_that_points_elsewhere(void **state) {
 
 static void honours_retry_after(void **state) {
     struct stage *stage = *state;
-    authority_script(&stage->authority, &stage->authority.metadata, 429, NULL,
-                     "Retry-After: 120\r\n");
-    key_source_start(stage->source);
-    WAIT_FOR(stage, *state_of(stage).last_error && strstr(state_of(stage).last_error, "429"));
-    uint64_t failed_ms = clock_monotonic_ms();
-    serve_metadata(stage, metadata_of(stage, "https://authority.example/x"));
-    WAIT_FOR(stage, has_kid(stage, "one"));
-    assert_true(clock_monotonic_ms() - failed_ms >= 120 * SECOND_MS - 20);
-    assert_int_equal(metadata_hits(stage), 2);
+    uint64_t failed_ms = start_throttled(stage);
+    wait_for_the_second_look(stage, failed_ms);
 }
 
 static void answers_wants_for_sets_it_does_not_hold(void **state) {
@@ -222,12 +211,11 @@ static void fails_at_once_on_an_address_that_cannot_be_asked(void **state) {
 
 static void starts_with_the_keys_of_the_state_folder(void **state) {
     struct stage *stage = *state;
-    char folder[] = "/tmp/barkeep-key-source-XXXXXX", path[128];
+    char folder[] = "/tmp/barkeep-key-source-XXXXXX";
     assert_non_null(mkdtemp(folder));
     stage->config.state = folder;
     restart(stage);
-    key_source_start(stage->source);
-    WAIT_FOR(stage, has_kid(stage, "one"));
+    start_with_keys(stage);
     authority_script(&stage->authority, &stage->authority.metadata, 0, NULL, NULL);
     restart(stage);
     stage->ring = key_source_ring(stage->source);
@@ -248,9 +236,7 @@ static void starts_with_the_keys_of_the_state_folder(void **state) {
     stage->ring = key_source_ring(stage->source);
     assert_true(has_kid(stage, "two"));
     assert_false(has_kid(stage, "one"));
-    snprintf(path, sizeof path, "%s/keys-" TID "-v2.json", folder);
-    assert_int_equal(unlink(path), 0);
-    assert_int_equal(rmdir(folder), 0);
+    drop_state_folder(folder);
 }
 
 static void answers_at_once_who_saw_an_older_set(void **state) {

@@ -27,8 +27,7 @@ static void turn(struct stage *stage) {
 
 static void takes_over_the_keys_of_a_former_source(void **state) {
     struct stage *stage = *state;
-    key_source_start(stage->source);
-    WAIT_FOR(stage, has_kid(stage, "one"));
+    start_with_keys(stage);
     int64_t fetched_sec = key_ring_slot(stage->ring, key_slot_of_tenant(0, 2))->fetched_wall_sec;
     struct config next = stage->config;
     struct key_source *former = take_over(stage, &next);
@@ -56,8 +55,7 @@ static void takes_over_the_keys_of_a_former_source(void **state) {
 
 static void hands_keys_on_through_many_changes(void **state) {
     struct stage *stage = *state;
-    key_source_start(stage->source);
-    WAIT_FOR(stage, has_kid(stage, "one"));
+    start_with_keys(stage);
     struct config configs[2] = {stage->config, stage->config};
     uint64_t generation = generation_of(stage);
     for (unsigned i = 0; i < 50; i++) {
@@ -74,8 +72,7 @@ static void hands_keys_on_through_many_changes(void **state) {
 static void looks_again_when_the_former_source_would_have(void **state) {
     struct stage *stage = *state;
     stage->config.entra.keys_refresh_sec = 200;
-    key_source_start(stage->source);
-    WAIT_FOR(stage, has_kid(stage, "one"));
+    start_with_keys(stage);
     struct config next = stage->config;
     serve_keys(stage, jwks_of(second_key, "two"));
     uint64_t until_ms = clock_monotonic_ms() + PATIENCE_MS;
@@ -90,8 +87,7 @@ static void looks_again_when_the_former_source_would_have(void **state) {
 static void looks_sooner_when_told_to(void **state) {
     struct stage *stage = *state;
     stage->config.entra.keys_refresh_sec = 1000000;
-    key_source_start(stage->source);
-    WAIT_FOR(stage, has_kid(stage, "one"));
+    start_with_keys(stage);
     struct config next = stage->config;
     next.entra.keys_refresh_sec = 10;
     change_to(stage, &next);
@@ -101,8 +97,7 @@ static void looks_sooner_when_told_to(void **state) {
 static void takes_over_nothing_that_means_something_else(void **state) {
     static const char *others[] = {"00000000-6d4e-4b7f-9a21-5c0de1f2a3b4"};
     struct stage *stage = *state;
-    key_source_start(stage->source);
-    WAIT_FOR(stage, has_kid(stage, "one"));
+    start_with_keys(stage);
     struct config changes[] = {stage->config, stage->config, stage->config, stage->config};
     char *authority = make_text("%s/other", stage->authority.url);
     changes[0].entra.authority = authority;
@@ -124,8 +119,7 @@ static void takes_over_nothing_that_means_something_else(void **state) {
 
 static void fetches_for_a_tenant_that_is_new(void **state) {
     struct stage *stage = *state;
-    key_source_start(stage->source);
-    WAIT_FOR(stage, has_kid(stage, "one"));
+    start_with_keys(stage);
     serve_keys(stage, jwks_of(second_key, "two"));
     struct config next = stage->config;
     next.entra.tenants.count = 2;
@@ -138,8 +132,7 @@ static void fetches_for_a_tenant_that_is_new(void **state) {
 
 static void keeps_the_pause_for_unknown_kids_through_a_change(void **state) {
     struct stage *stage = *state;
-    key_source_start(stage->source);
-    WAIT_FOR(stage, has_kid(stage, "one"));
+    start_with_keys(stage);
     struct wanted wanted = want_of(stage);
     key_source_want(stage->source, &wanted.want);
     WAIT_FOR(stage, wanted.answers == 1);
@@ -156,24 +149,16 @@ static void keeps_the_pause_for_unknown_kids_through_a_change(void **state) {
 
 static void keeps_the_back_off_through_a_change(void **state) {
     struct stage *stage = *state;
-    authority_script(&stage->authority, &stage->authority.metadata, 429, NULL,
-                     "Retry-After: 120\r\n");
-    key_source_start(stage->source);
-    WAIT_FOR(stage, *state_of(stage).last_error && strstr(state_of(stage).last_error, "429"));
-    uint64_t failed_ms = clock_monotonic_ms();
-    serve_metadata(stage, metadata_of(stage, "https://authority.example/x"));
+    uint64_t failed_ms = start_throttled(stage);
     struct config next = stage->config;
     change_to(stage, &next);
     assert_non_null(strstr(state_of(stage).last_error, "429"));
-    WAIT_FOR(stage, has_kid(stage, "one"));
-    assert_true(clock_monotonic_ms() - failed_ms >= 120 * SECOND_MS - 20);
-    assert_int_equal(metadata_hits(stage), 2);
+    wait_for_the_second_look(stage, failed_ms);
 }
 
 static void keeps_no_keys_beyond_a_tighter_limit(void **state) {
     struct stage *stage = *state;
-    key_source_start(stage->source);
-    WAIT_FOR(stage, has_kid(stage, "one"));
+    start_with_keys(stage);
     uint64_t until_ms = clock_monotonic_ms() + 400 * SECOND_MS;
     WAIT_FOR(stage, clock_monotonic_ms() > until_ms);
     struct config next = stage->config;
@@ -209,8 +194,7 @@ static void fills_a_state_folder_that_is_new(void **state) {
     struct stage *stage = *state;
     char folder[] = "/tmp/barkeep-key-source-XXXXXX", path[128];
     assert_non_null(mkdtemp(folder));
-    key_source_start(stage->source);
-    WAIT_FOR(stage, has_kid(stage, "one"));
+    start_with_keys(stage);
     struct config next = stage->config;
     next.state = folder;
     change_to(stage, &next);
@@ -228,12 +212,11 @@ static void fills_a_state_folder_that_is_new(void **state) {
 
 static void prefers_held_keys_to_those_of_the_state_folder(void **state) {
     struct stage *stage = *state;
-    char folder[] = "/tmp/barkeep-key-source-XXXXXX", path[128];
+    char folder[] = "/tmp/barkeep-key-source-XXXXXX";
     assert_non_null(mkdtemp(folder));
     stage->config.state = folder;
     restart(stage);
-    key_source_start(stage->source);
-    WAIT_FOR(stage, has_kid(stage, "one"));
+    start_with_keys(stage);
     struct config without = stage->config;
     without.state = NULL;
     change_to(stage, &without);
@@ -247,9 +230,7 @@ static void prefers_held_keys_to_those_of_the_state_folder(void **state) {
     restart(stage);
     stage->ring = key_source_ring(stage->source);
     assert_true(has_kid(stage, "two"));
-    snprintf(path, sizeof path, "%s/keys-" TID "-v2.json", folder);
-    assert_int_equal(unlink(path), 0);
-    assert_int_equal(rmdir(folder), 0);
+    drop_state_folder(folder);
 }
 
 int main(void) {

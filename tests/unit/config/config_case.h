@@ -104,34 +104,17 @@ struct config_case {
     const char *fragment;
 };
 
-/* Every case over the base is refused for its one reason. */
-static inline void case_refuse_all(const struct config_case *cases, size_t count) {
+/* Every case over the base has its one problem of `severity`; an error refuses it, a warning does
+ * not. */
+static inline void case_judge_all(const struct config_case *cases, size_t count,
+                                  enum problem_severity severity) {
     size_t failures = 0;
     for (size_t i = 0; i < count; i++) {
         struct problem_list problems;
         char *document = case_document(cases[i].yaml);
         struct config *config = case_parse_whole(document, &problems);
-        if (config || !case_has_only(&problems, PROBLEM_ERROR, cases[i].where, cases[i].fragment)) {
-            print_message("expected %s ... %s\n", cases[i].where, cases[i].fragment);
-            case_print(document, &problems);
-            failures++;
-        }
-        config_unref(config);
-        problem_list_done(&problems);
-        free(document);
-    }
-    assert_int_equal(failures, 0);
-}
-
-/* Every case over the base is accepted with its one warning. */
-static inline void case_warn_all(const struct config_case *cases, size_t count) {
-    size_t failures = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct problem_list problems;
-        char *document = case_document(cases[i].yaml);
-        struct config *config = case_parse_whole(document, &problems);
-        if (!config ||
-            !case_has_only(&problems, PROBLEM_WARNING, cases[i].where, cases[i].fragment)) {
+        if ((config != NULL) != (severity == PROBLEM_WARNING) ||
+            !case_has_only(&problems, severity, cases[i].where, cases[i].fragment)) {
             print_message("expected %s ... %s\n", cases[i].where, cases[i].fragment);
             case_print(document, &problems);
             failures++;
@@ -167,8 +150,8 @@ static inline void case_accept_all(const char *const *texts, size_t count) {
         config_unref(case_good(texts[i]));
 }
 
-#define REFUSE_ALL(cases) case_refuse_all((cases), sizeof(cases) / sizeof *(cases))
-#define WARN_ALL(cases) case_warn_all((cases), sizeof(cases) / sizeof *(cases))
+#define REFUSE_ALL(cases) case_judge_all((cases), sizeof(cases) / sizeof *(cases), PROBLEM_ERROR)
+#define WARN_ALL(cases) case_judge_all((cases), sizeof(cases) / sizeof *(cases), PROBLEM_WARNING)
 #define SILENT_ALL(texts) case_silent_all((texts), sizeof(texts) / sizeof *(texts))
 #define ACCEPT_ALL(texts) case_accept_all((texts), sizeof(texts) / sizeof *(texts))
 

@@ -12,12 +12,10 @@
 
 #include <cmocka.h>
 
-#include "config/config.h"
 #include "core/utf8.h"
 
-#define TENANT "3f2b8c1a-6d4e-4b7f-9a21-5c0de1f2a3b4"
-#define USER "e0d1c2b3-a495-4867-9588-776655443322"
-#define APP "c5a1b2d3-4e5f-4a6b-8c7d-9e0f1a2b3c4d"
+#include "one_route_case.h"
+
 #define RULE "routes.r.access[0]"
 
 enum { HOSTILE_LONG = 20000 };
@@ -158,25 +156,6 @@ static void assert_harmless(const char *text, size_t len) {
             fail_msg("a line without end: %.200s", text + at - 200);
         at += taken;
     }
-}
-
-/* One route `r`, with these rules as YAML flow. */
-static struct config *config_with(const char *rules) {
-    char yaml[2048];
-    struct problem_list problems = {0};
-    int len = snprintf(yaml, sizeof yaml,
-                       "listen: 127.0.0.1:8080\n"
-                       "entra: {tenant: " TENANT ", audience: " APP "}\n"
-                       "vaults: {local: 'file:/tmp'}\n"
-                       "credentials: {one: {bearer: local/a}, two: {bearer: local/b}}\n"
-                       "routes:\n  - {name: r, path: /, upstream: 'http://127.0.0.1:1', %s}\n",
-                       rules);
-    struct config *config = config_parse("test", slice_of(yaml, (size_t)len), &problems);
-    if (!config)
-        fail_msg("%s: %s", problems.count ? problems.items[0].path : "?",
-                 problems.count ? problems.items[0].text : "?");
-    problem_list_done(&problems);
-    return config;
 }
 
 #endif

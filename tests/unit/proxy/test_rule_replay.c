@@ -1,36 +1,9 @@
 /* What a record lets one say of a request under other rules, and what not. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-
-#include <cmocka.h>
+#include "one_route_case.h"
 
 #include "proxy/rule_replay.h"
 
-#define TENANT "3f2b8c1a-6d4e-4b7f-9a21-5c0de1f2a3b4"
-#define USER "e0d1c2b3-a495-4867-9588-776655443322"
-#define APP "c5a1b2d3-4e5f-4a6b-8c7d-9e0f1a2b3c4d"
 #define GROUP "6f0a9b18-2c3d-4e5f-8091-a2b3c4d5e6f7"
-
-/* Rules of one route, as YAML flow. */
-static struct config *parse(const char *rules) {
-    char yaml[4096];
-    struct problem_list problems = {0};
-    int len = snprintf(yaml, sizeof yaml,
-                       "listen: 127.0.0.1:8080\n"
-                       "entra: {tenant: " TENANT ", audience: " APP "}\n"
-                       "vaults: {local: 'file:/tmp'}\n"
-                       "credentials: {one: {bearer: local/a}, two: {bearer: local/b}}\n"
-                       "routes:\n  - {name: r, path: /, upstream: 'http://127.0.0.1:1', %s}\n",
-                       rules);
-    struct config *config = config_parse("test", slice_of(yaml, (size_t)len), &problems);
-    if (!config)
-        fail_msg("%s: %s", problems.count ? problems.items[0].path : "?",
-                 problems.count ? problems.items[0].text : "?");
-    problem_list_done(&problems);
-    return config;
-}
 
 static struct audit_request recorded(const char *rule, const char *reason) {
     return (struct audit_request){
@@ -55,7 +28,7 @@ struct replay_case {
 };
 
 static void check(const struct replay_case *row) {
-    struct config *old_config = parse(row->before), *new_config = parse(row->after);
+    struct config *old_config = config_with(row->before), *new_config = config_with(row->after);
     struct rule_replay *old_rules = rule_replay_new(old_config);
     struct rule_replay *new_rules = rule_replay_new(new_config);
     const struct audit_request request = recorded(row->rule, row->reason);
@@ -132,7 +105,7 @@ static void admits_what_it_cannot_tell(void **state) {
 
 static void needs_a_caller_and_a_path(void **state) {
     (void)state;
-    struct config *config = parse("access: [" TO_USER "]");
+    struct config *config = config_with("access: [" TO_USER "]");
     struct rule_replay *replay = rule_replay_new(config);
     struct replay_reading reading;
     struct audit_request request = recorded(NULL, "no_role");

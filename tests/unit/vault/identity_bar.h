@@ -81,6 +81,19 @@ static inline void get(struct answer *answer) {
     azure_identity_get(bar.identity, NULL, RESOURCE, on_token, answer);
 }
 
+static inline void get_first(struct answer *answer) {
+    start_identity();
+    get(answer);
+    RUN_UNTIL(bar.loop, answer->count == 1);
+}
+
+/* The second answer, from the authority once more. */
+static inline void get_anew(struct answer *answer) {
+    azure_identity_invalidate(bar.identity, NULL, RESOURCE);
+    get(answer);
+    RUN_UNTIL(bar.loop, answer->count == 2);
+}
+
 static inline void script(int status, const char *body) {
     scripted_server_reply(bar.server, IMDS, (struct scripted_reply){status, NULL, body});
 }

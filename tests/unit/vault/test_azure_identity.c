@@ -42,9 +42,7 @@ static void tries_again_while_the_metadata_service_is_away(void **state) {
     script(410, "");
     script(500, "");
     script(200, TOKEN("late", 3600));
-    start_identity();
-    get(&answer);
-    RUN_UNTIL(bar.loop, answer.count == 1);
+    get_first(&answer);
     assert_string_equal(answer.token, "late");
     assert_int_equal(imds_hits(), 3);
     assert_true(scripted_server_gap_ms(bar.server, IMDS, 0, 1) >= 30 - 1); /* 410: 3 s at least */
@@ -56,9 +54,7 @@ static void tells_waiters_after_a_few_tries_and_goes_on(void **state) {
     script(500, "");
     script(429, "{\"error\":\"throttled\"}");
     script(0, "");
-    start_identity();
-    get(&answer);
-    RUN_UNTIL(bar.loop, answer.count == 1);
+    get_first(&answer);
     assert_int_equal(answer.failures, 1);
     assert_true(answer.error[0] != '\0');
     assert_int_equal(imds_hits(), 3);
@@ -77,9 +73,7 @@ static void waits_as_long_as_retry_after_says(void **state) {
     scripted_server_reply(bar.server, IMDS,
                           (struct scripted_reply){429, "Retry-After: 30\r\n", ""});
     script(200, TOKEN("patient", 3600));
-    start_identity();
-    get(&answer);
-    RUN_UNTIL(bar.loop, answer.count == 1);
+    get_first(&answer);
     assert_int_equal(answer.failures, 1);
     RUN_UNTIL(bar.loop, imds_hits() == 2);
     assert_true(scripted_server_gap_ms(bar.server, IMDS, 0, 1) >= 300 - 1);
@@ -127,9 +121,7 @@ static void refreshes_before_expiry(void **state) {
     struct answer answer = {0};
     script(200, TOKEN("first", 100));
     script(200, TOKEN("second", 3600));
-    start_identity();
-    get(&answer);
-    RUN_UNTIL(bar.loop, answer.count == 1);
+    get_first(&answer);
     RUN_UNTIL(bar.loop, imds_hits() == 2);
     assert_true(scripted_server_gap_ms(bar.server, IMDS, 0, 1) >= 500 - 1);
     RUN_UNTIL(bar.loop, (get(&answer), strcmp(answer.token, "second") == 0));
@@ -141,9 +133,7 @@ static void uses_the_old_token_until_it_expires_when_refresh_fails(void **state)
     struct answer answer = {0};
     script(200, TOKEN("old", 200));
     script(500, "");
-    start_identity();
-    get(&answer);
-    RUN_UNTIL(bar.loop, answer.count == 1);
+    get_first(&answer);
     RUN_UNTIL(bar.loop, imds_hits() >= 3);
     get(&answer);
     assert_int_equal(answer.failures, 0);
@@ -158,12 +148,8 @@ static void asks_anew_after_invalidation_but_once_a_minute(void **state) {
     script(200, TOKEN("one", 3600));
     script(200, TOKEN("two", 3600));
     script(200, TOKEN("three", 3600));
-    start_identity();
-    get(&answer);
-    RUN_UNTIL(bar.loop, answer.count == 1);
-    azure_identity_invalidate(bar.identity, NULL, RESOURCE);
-    get(&answer);
-    RUN_UNTIL(bar.loop, answer.count == 2);
+    get_first(&answer);
+    get_anew(&answer);
     assert_string_equal(answer.token, "two");
     azure_identity_invalidate(bar.identity, NULL, RESOURCE);
     get(&answer);
@@ -206,9 +192,7 @@ static void hands_out_a_doubted_token_for_want_of_a_better_one(void **state) {
     script(404, "");
     script(410, "");
     script(0, "");
-    start_identity();
-    get(&answer);
-    RUN_UNTIL(bar.loop, answer.count == 1);
+    get_first(&answer);
     azure_identity_invalidate(bar.identity, NULL, RESOURCE);
     get(&answer);
     assert_int_equal(answer.count, 1);
@@ -241,9 +225,7 @@ static void asks_with_the_claims_a_service_wants_to_see(void **state) {
     script_login(200, TOKEN("plain", 3599));
     script_login(200, TOKEN("claimed", 3599));
     script_login(200, TOKEN("later", 3599));
-    start_identity();
-    get(&answer);
-    RUN_UNTIL(bar.loop, answer.count == 1);
+    get_first(&answer);
     assert_false(scripted_server_saw(bar.server, LOGIN, "claims="));
     azure_identity_invalidate(bar.identity, NULL, RESOURCE);
     assert_true(challenge(CLAIMS));
@@ -308,9 +290,7 @@ static void gives_up_claims_that_entra_refuses(void **state) {
     script_login(200, TOKEN("plain", 3599));
     script_login(400, "{\"error\":\"invalid_request\"}");
     script_login(200, TOKEN("later", 3599));
-    start_identity();
-    get(&answer);
-    RUN_UNTIL(bar.loop, answer.count == 1);
+    get_first(&answer);
     assert_true(challenge(CLAIMS));
     get(&answer);
     RUN_UNTIL(bar.loop, answer.count == 2);

@@ -7,21 +7,11 @@ static void exchanges_a_client_secret_read_anew_each_time(void **state) {
     char path[] = "/tmp/barkeep-client-secret-XXXXXX";
     close(mkstemp(path));
     struct answer answer = {0};
-    bar.config.identity = (struct config_identity){
-        .kind = IDENTITY_CLIENT_SECRET,
-        .client_id = "2b7c9d10-3e4f-4a5b-9c6d-7e8f90a1b2c3",
-        .client_secret_file = path,
-        .tenant = TENANT,
-        .authority = bar.origin,
-    };
-    scripted_server_reply(bar.server, LOGIN,
-                          (struct scripted_reply){200, NULL, TOKEN("first", 3599)});
-    scripted_server_reply(bar.server, LOGIN,
-                          (struct scripted_reply){200, NULL, TOKEN("second", 3599)});
+    become_application(IDENTITY_CLIENT_SECRET, path);
+    script_login(200, TOKEN("first", 3599));
+    script_login(200, TOKEN("second", 3599));
     write_file(path, "a~b.c_d+e/f=g h&i%j\n");
-    start_identity();
-    get(&answer);
-    RUN_UNTIL(bar.loop, answer.count == 1);
+    get_first(&answer);
     assert_string_equal(answer.token, "first");
     assert_true(scripted_server_saw(bar.server, LOGIN, "POST " LOGIN " HTTP/1.1\r\n"));
     assert_true(scripted_server_saw(bar.server, LOGIN,
@@ -31,9 +21,7 @@ static void exchanges_a_client_secret_read_anew_each_time(void **state) {
                                     "vault.azure.net%2F.default&client_id=2b7c9d10-3e4f-4a5b-9c6d-"
                                     "7e8f90a1b2c3&client_secret=a~b.c_d%2Be%2Ff%3Dg%20h%26i%25j"));
     write_file(path, "rotated");
-    azure_identity_invalidate(bar.identity, NULL, RESOURCE);
-    get(&answer);
-    RUN_UNTIL(bar.loop, answer.count == 2);
+    get_anew(&answer);
     assert_true(scripted_server_saw(bar.server, LOGIN, "&client_secret=rotated"));
     unlink(path);
 }
@@ -44,14 +32,8 @@ static void asks_each_tenant_for_its_own_tokens(void **state) {
     close(mkstemp(path));
     write_file(path, "x");
     struct answer own = {0}, named = {0}, other = {0};
-    bar.config.identity = (struct config_identity){
-        .kind = IDENTITY_CLIENT_SECRET,
-        .client_id = "2b7c9d10-3e4f-4a5b-9c6d-7e8f90a1b2c3",
-        .client_secret_file = path,
-        .tenant = TENANT,
-        .authority = bar.origin,
-    };
-    scripted_server_reply(bar.server, LOGIN, (struct scripted_reply){200, NULL, TOKEN("a", 3599)});
+    become_application(IDENTITY_CLIENT_SECRET, path);
+    script_login(200, TOKEN("a", 3599));
     scripted_server_reply(bar.server, "/" OTHER_TENANT "/oauth2/v2.0/token",
                           (struct scripted_reply){200, NULL, TOKEN("b", 3599)});
     start_identity();
@@ -90,9 +72,7 @@ static void says_that_the_client_secret_file_is_missing(void **state) {
         .tenant = TENANT,
         .authority = bar.origin,
     };
-    start_identity();
-    get(&answer);
-    RUN_UNTIL(bar.loop, answer.count == 1);
+    get_first(&answer);
     assert_non_null(strstr(answer.error, "/nowhere/secret: no such file"));
 }
 
@@ -115,18 +95,14 @@ static void asks_app_service_with_the_header_as_it_rotates(void **state) {
              "\"resource\":\"https://vault.azure.net\",\"client_id\":\"x\"}",
              (long long)clock_wall_sec() + 86400);
     scripted_server_reply(bar.server, "/msi/token", (struct scripted_reply){200, NULL, body});
-    start_identity();
-    get(&answer);
-    RUN_UNTIL(bar.loop, answer.count == 1);
+    get_first(&answer);
     assert_string_equal(answer.token, "app");
     assert_true(scripted_server_saw(bar.server, "/msi/token",
                                     "GET /msi/token?resource=https%3A%2F%2Fvault.azure.net"
                                     "&api-version=2019-08-01 HTTP/1.1\r\n"));
     assert_true(scripted_server_saw(bar.server, "/msi/token", "X-IDENTITY-HEADER: 853b9a84\r\n"));
     setenv("IDENTITY_HEADER", "rotated", 1);
-    azure_identity_invalidate(bar.identity, NULL, RESOURCE);
-    get(&answer);
-    RUN_UNTIL(bar.loop, answer.count == 2);
+    get_anew(&answer);
     assert_true(scripted_server_saw(bar.server, "/msi/token", "X-IDENTITY-HEADER: rotated\r\n"));
     clear_platform();
 }
@@ -167,9 +143,7 @@ static void shows_azure_arc_the_file_it_names(void **state) {
     write_arc_key(folder, "c2VjcmV0");
     scripted_server_reply(bar.server, IMDS, (struct scripted_reply){401, challenge, ""});
     script(200, TOKEN("arc", 3600));
-    start_identity();
-    get(&answer);
-    RUN_UNTIL(bar.loop, answer.count == 1);
+    get_first(&answer);
     assert_string_equal(answer.token, "arc");
     assert_int_equal(imds_hits(), 2);
     assert_true(scripted_server_saw(bar.server, IMDS, "Authorization: Basic c2VjcmV0\r\n"));
@@ -184,9 +158,7 @@ static void answers_azure_arc_once_and_tells_why_it_cannot(void **state) {
     (void)state;
     become_arc(folder, challenge);
     scripted_server_reply(bar.server, IMDS, (struct scripted_reply){401, challenge, ""});
-    start_identity();
-    get(&answer);
-    RUN_UNTIL(bar.loop, answer.count == 1);
+    get_first(&answer);
     assert_int_equal(answer.failures, 1);
     assert_non_null(strstr(answer.error, "no such file"));
     assert_int_equal(imds_hits(), 1);
@@ -207,9 +179,7 @@ static void takes_no_token_of_another_identity_from_azure_arc(void **state) {
     script(200, TOKEN("system", 3600));
     script(200, "{\"access_token\":\"asked\",\"expires_in\":3600,"
                 "\"client_id\":\"2b7c9d10-3e4f-4a5b-9c6d-7e8f90a1b2c3\"}");
-    start_identity();
-    get(&answer);
-    RUN_UNTIL(bar.loop, answer.count == 1);
+    get_first(&answer);
     assert_non_null(strstr(answer.error, "another identity"));
     RUN_UNTIL(bar.loop, (get(&answer), strcmp(answer.token, "asked") == 0));
     leave_arc(folder);
@@ -223,9 +193,7 @@ static void exchanges_a_federated_token_read_anew_each_time(void **state) {
     become_application(IDENTITY_WORKLOAD, path);
     script_login(200, TOKEN("one", 3599));
     write_file(path, "eyJ.first.x\n");
-    start_identity();
-    get(&answer);
-    RUN_UNTIL(bar.loop, answer.count == 1);
+    get_first(&answer);
     assert_string_equal(answer.token, "one");
     assert_true(scripted_server_saw(
         bar.server, LOGIN,
@@ -234,9 +202,7 @@ static void exchanges_a_federated_token_read_anew_each_time(void **state) {
         "&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"
         "&client_assertion=eyJ.first.x"));
     write_file(path, "eyJ.second.x");
-    azure_identity_invalidate(bar.identity, NULL, RESOURCE);
-    get(&answer);
-    RUN_UNTIL(bar.loop, answer.count == 2);
+    get_anew(&answer);
     assert_true(scripted_server_saw(bar.server, LOGIN, "&client_assertion=eyJ.second.x"));
     assert_false(scripted_server_saw(bar.server, LOGIN, "client_secret"));
     unlink(path);
@@ -270,16 +236,12 @@ static void signs_with_the_certificate_of_the_moment(void **state) {
     become_application(IDENTITY_CLIENT_CERTIFICATE, path);
     script_login(200, TOKEN("one", 3599));
     write_pair(path, &first);
-    start_identity();
-    get(&answer);
-    RUN_UNTIL(bar.loop, answer.count == 1);
+    get_first(&answer);
     assert_string_equal(answer.token, "one");
     strcpy(header, sent_assertion_header());
     assert_true(header[0] != '\0');
     write_pair(path, &second);
-    azure_identity_invalidate(bar.identity, NULL, RESOURCE);
-    get(&answer);
-    RUN_UNTIL(bar.loop, answer.count == 2);
+    get_anew(&answer);
     assert_string_not_equal(header, sent_assertion_header());
     key_pair_done(&first);
     key_pair_done(&second);
@@ -293,9 +255,7 @@ static void says_what_is_wrong_with_a_certificate_file(void **state) {
     close(mkstemp(path));
     become_application(IDENTITY_CLIENT_CERTIFICATE, path);
     write_file(path, "canary-no-pem");
-    start_identity();
-    get(&answer);
-    RUN_UNTIL(bar.loop, answer.count == 1);
+    get_first(&answer);
     assert_non_null(strstr(answer.error, "no unencrypted private key"));
     assert_non_null(strstr(answer.error, path));
     assert_null(strstr(answer.error, "canary"));
