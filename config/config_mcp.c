@@ -321,46 +321,6 @@ void config_check_mcp(struct loader *loader, const struct node *node,
                      "writes it");
 }
 
-static bool is_audience(const struct config_entra *entra, const char *resource) {
-    const struct config_strings *lists[1 + 16] = {&entra->audiences};
-    size_t count = 1;
-    for (size_t i = 0; i < entra->issuer_count && count < 17; i++)
-        lists[count++] = &entra->issuers[i].audiences;
-    for (size_t i = 0; i < count; i++)
-        for (size_t j = 0; j < lists[i]->count; j++)
-            if (strcmp(lists[i]->items[j], resource) == 0)
-                return true;
-    return false;
-}
-
-static void warn_of_resource(struct loader *loader, const struct node *mcp,
-                             const struct config_route *route) {
-    struct url url;
-    const struct config *config = loader->config;
-    const struct node *resource = node_find(mcp, SLICE("resource"));
-    const struct node *denial = node_find(mcp, SLICE("denial"));
-    if (!route->mcp->resource) {
-        if (route->mcp->denial == MCP_DENIAL_CHALLENGE && denial)
-            loader_warning(loader, denial,
-                           "names no metadata in its challenge, so that clients cannot sign in "
-                           "again; add `resource`");
-        return;
-    }
-    url_parse(slice_of_str(route->mcp->resource), &url);
-    if (config->entra.is_present && !route->mcp->facade &&
-        !is_audience(&config->entra, route->mcp->resource))
-        loader_warning(loader, resource,
-                       "is not in entra.audience: clients ask Entra ID for a token by this URL, "
-                       "which has to be the application's ID URI; add it to both, or write "
-                       "`facade`");
-    bool is_exact = route->host && route->host[0] != '*';
-    if (is_exact && !slice_eq_nocase(url.host, slice_of_str(route->host)))
-        loader_warning(loader, resource,
-                       "has another host than the route, %s: requests for it come to this route "
-                       "only if something before barkeep changes their Host",
-                       QUOTE(slice_of_str(route->host)));
-}
-
 static void warn_of_pins(struct loader *loader, const struct node *mcp,
                          const struct config_route *route) {
     if (route->mcp->pinning == MCP_PINNING_WARN && !route->mcp->pins_file)
@@ -460,7 +420,6 @@ void config_check_mcp_use(struct loader *loader) {
         check_entries(loader, node, "deny", &route->deny, route->mcp ? NULL : OTHER_ROUTE);
         if (!route->mcp || !mcp)
             continue;
-        warn_of_resource(loader, mcp, route);
         warn_of_pins(loader, mcp, route);
         warn_of_no_grant(loader, node, route);
     }
@@ -468,4 +427,5 @@ void config_check_mcp_use(struct loader *loader) {
     check_entries(loader, loader->root, "access", &config->access, useless);
     check_entries(loader, loader->root, "deny", &config->deny, useless);
     check_roles(loader, useless);
+    config_check_mcp_sign_in(loader);
 }

@@ -150,6 +150,10 @@ void config_check_mcp(struct loader *loader, const struct node *node,
 /* What has no effect, or nobody can use; only of a file without errors. */
 void config_check_mcp_use(struct loader *loader);
 
+/* config_mcp_sign_in.c */
+/* What clients would meet when they sign in; only of a file without errors. */
+void config_check_mcp_sign_in(struct loader *loader);
+
 /* config_routes.c */
 extern const struct schema ROUTE_SCHEMA;
 schema_read_value config_read_routes; /* into struct config */

@@ -68,14 +68,21 @@ static size_t find_resource(const struct page_search *search, struct slice path)
     return CONFIG_NONE;
 }
 
+/* One whose URL has this host comes before those that are only reached by it. */
 static size_t find_first(const struct page_search *search, bool with_facade) {
     struct mcp_resource resource;
+    size_t found = CONFIG_NONE;
     for (size_t i = 0; i < search->config->route_count; i++) {
-        if ((!with_facade || facade_is_on(search->config, i)) && is_on_host(search, i, &resource)) {
+        if ((with_facade && !facade_is_on(search->config, i)) ||
+            !is_on_host(search, i, &resource)) {
+            continue;
+        }
+        if (slice_eq_nocase(resource.host, search->host)) {
             return i;
         }
+        found = found == CONFIG_NONE ? i : found;
     }
-    return CONFIG_NONE;
+    return found;
 }
 
 static bool is_claimed(const struct page_search *search, struct slice path) {

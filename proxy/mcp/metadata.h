@@ -26,7 +26,8 @@ enum mcp_page {
  * where some route's resource is, and only when no route claims the path more closely than "/".
  * A resource is on every host where requests for its path come to its route. Without a path behind
  * it, the well-known name is for the resource that is the whole host, else for the first in the
- * file; pages of a facade are those of the first route that has one. */
+ * file whose URL has this host, else for the first; pages of a facade are likewise those of the
+ * first route that has one. */
 enum mcp_page mcp_page_find(const struct config *config, const struct router *router,
                             struct slice host, struct slice path, size_t *out_route);
 /* RFC 9728. */

@@ -43,6 +43,9 @@ static bool write_path(const struct url *url, struct mcp_resource *resource) {
 
 bool mcp_resource_read(const struct config_mcp *mcp, struct mcp_resource *out_resource) {
     struct url url;
-    return mcp && mcp->resource && !url_parse(slice_of_str(mcp->resource), &url) &&
-           write_origin(&url, out_resource) && write_path(&url, out_resource);
+    if (!mcp || !mcp->resource || url_parse(slice_of_str(mcp->resource), &url)) {
+        return false;
+    }
+    out_resource->host = url.host;
+    return write_origin(&url, out_resource) && write_path(&url, out_resource);
 }

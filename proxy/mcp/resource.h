@@ -9,6 +9,7 @@ enum { MCP_ORIGIN_BYTES = 320, MCP_RESOURCE_PATH_BYTES = 1024 };
 
 struct mcp_resource {
     struct slice origin; /* as browsers write it: lower case, no port that is the scheme's own */
+    struct slice host;   /* without port and brackets, as configured */
     struct slice path;   /* canonical, without trailing slash; empty for "/" */
     char origin_bytes[MCP_ORIGIN_BYTES];
     char path_bytes[MCP_RESOURCE_PATH_BYTES];

@@ -104,6 +104,22 @@ static void host_alone_is_its_whole_resource_or_the_first(void **state) {
     page_case_end(&c);
 }
 
+static void host_alone_is_for_its_own_resource_before_others(void **state) {
+    struct page_case c;
+    (void)state;
+    page_case_begin(&c, CASE_HEAD "routes:\n" MCP("one", "/one", "https://one.example/one", READER)
+                            MCP("two", "/two", "https://two.example/two", READER));
+    assert_int_equal(page_at(&c, "two.example", WELL_KNOWN), MCP_PAGE_RESOURCE);
+    assert_int_equal(c.route, 1);
+    assert_int_equal(page_at(&c, "TWO.example", WELL_KNOWN), MCP_PAGE_RESOURCE);
+    assert_int_equal(c.route, 1);
+    assert_int_equal(page_at(&c, "one.example", WELL_KNOWN), MCP_PAGE_RESOURCE);
+    assert_int_equal(c.route, 0);
+    assert_int_equal(page_at(&c, "10.0.0.1", WELL_KNOWN), MCP_PAGE_RESOURCE);
+    assert_int_equal(c.route, 0);
+    page_case_end(&c);
+}
+
 static void says_where_tokens_are_had(void **state) {
     struct page_case c;
     (void)state;
@@ -238,6 +254,7 @@ int main(void) {
         cmocka_unit_test(has_no_pages_on_hosts_of_other_routes),
         cmocka_unit_test(has_no_pages_without_a_resource),
         cmocka_unit_test(host_alone_is_its_whole_resource_or_the_first),
+        cmocka_unit_test(host_alone_is_for_its_own_resource_before_others),
         cmocka_unit_test(says_where_tokens_are_had),
         cmocka_unit_test(asks_for_whatever_was_consented_to_when_rules_name_no_scope),
         cmocka_unit_test(names_scopes_that_would_do),
