@@ -234,6 +234,29 @@ static bool open_request_id(const struct preparation *preparation) {
     return true;
 }
 
+/* What the server wanted to see again with the input that it asked for (2026-07-28): its own bytes,
+ * when it told them to this caller. */
+static bool open_state(const struct preparation *preparation) {
+    struct mcp_message *message = preparation->message;
+    const struct json_text *json = &message->json;
+    uint32_t state = json_text_member(json, message->params, SLICE("requestState"));
+    if (message->kind != MCP_REQUEST || state == JSON_TEXT_NONE ||
+        json_text_kind(json, state) == JSON_TEXT_NULL) {
+        return true;
+    }
+    struct slice opened, sealed = json_text_bytes(json, state);
+    bool is_plain =
+        json_text_kind(json, state) == JSON_TEXT_STRING && !json->values[state].has_escapes;
+    if (!is_plain ||
+        !mcp_seal_open(preparation->seal, MCP_SEALED_STATE, preparation->holder,
+                       slice_of(sealed.ptr + 1, sealed.len - 2), preparation->arena, &opened)) {
+        return mcp_refuse(preparation->refusal, message->id, 400, MCP_CODE_INVALID_PARAMS,
+                          "Invalid params: requestState is none that was given out here");
+    }
+    put(preparation, state, opened);
+    return true;
+}
+
 /* Without a session a server has nothing to tell its callers apart by: all of them come with the
  * route's credential, and would be shown each other's tasks. */
 static bool may_list_tasks(const struct preparation *preparation) {
@@ -263,5 +286,5 @@ bool mcp_request_prepare(struct mcp_message *message, const struct config_mcp *m
     if (message->kind == MCP_RESPONSE && !open_request_id(&preparation)) {
         return false;
     }
-    return may_list_tasks(&preparation) && open_tasks(&preparation);
+    return may_list_tasks(&preparation) && open_tasks(&preparation) && open_state(&preparation);
 }

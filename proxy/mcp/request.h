@@ -20,10 +20,10 @@ bool mcp_event_id_open(const struct h1_request *request, const struct mcp_seal *
 bool mcp_write_fields(struct buf *out, const struct mcp_message *message, struct slice session,
                       struct slice event_id, const struct h1_request *request);
 
-/* Prepares the body: edits for capabilities and for sealed task ids and request ids. False: a
- * sealed name that does not open, see *out_refusal. A task's own id lands in
- * `message->upstream_name`. Of MCP_SEALED_REQUEST the sealed text is the id's JSON as the server
- * wrote it: a number, or a string with its quotes. */
+/* Prepares the body: edits for capabilities, for sealed task ids and request ids, and for a sealed
+ * request state. False: a sealed name that does not open, see *out_refusal. A task's own id lands
+ * in `message->upstream_name`. Of MCP_SEALED_REQUEST and MCP_SEALED_STATE the sealed text is JSON
+ * as the server wrote it: a number, or a string with its quotes. */
 bool mcp_request_prepare(struct mcp_message *message, const struct config_mcp *mcp,
                          const struct mcp_seal *seal, const struct mcp_holder *holder,
                          struct arena *arena, struct mcp_rewrite *out_rewrite,

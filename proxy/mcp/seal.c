@@ -204,15 +204,15 @@ static bool encrypt(struct mcp_sealer *sealer, struct slice text, unsigned char 
            EVP_CIPHER_CTX_ctrl(work, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, out + text.len) == 1;
 }
 
-static bool decrypt(struct mcp_sealer *sealer, unsigned char *sealed, size_t text_len,
-                    unsigned char *out_text) {
+/* In its place. */
+static bool decrypt(struct mcp_sealer *sealer, unsigned char *sealed, size_t text_len) {
     int len = 0, rest;
-    unsigned char *in = sealed + NONCE_BYTES;
+    unsigned char *text = sealed + NONCE_BYTES, *tag = text + text_len;
     EVP_CIPHER_CTX *work = sealer->cipher;
     return begin_text(sealer, sealed) &&
-           EVP_CipherUpdate(work, out_text, &len, in, (int)text_len) == 1 &&
-           EVP_CIPHER_CTX_ctrl(work, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, in + text_len) == 1 &&
-           EVP_CipherFinal_ex(work, out_text + len, &rest) == 1;
+           EVP_CipherUpdate(work, text, &len, text, (int)text_len) == 1 &&
+           EVP_CIPHER_CTX_ctrl(work, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, tag) == 1 &&
+           EVP_CipherFinal_ex(work, text + len, &rest) == 1;
 }
 
 /* Base64url without padding, into room for encoded_len(len). */
@@ -286,12 +286,9 @@ bool mcp_seal_open(const struct mcp_seal *seal, enum mcp_sealed what,
         return false;
     }
     size_t text_len = len - ADDED_BYTES;
-    unsigned char *text = arena_alloc(arena, text_len + 1);
-    bool is_open = text && begin(&sealer, seal, what, holder, false) &&
-                   decrypt(&sealer, bytes, text_len, text);
-    if (text) {
-        done(&sealer);
-    }
+    unsigned char *text = bytes + NONCE_BYTES;
+    bool is_open = begin(&sealer, seal, what, holder, false) && decrypt(&sealer, bytes, text_len);
+    done(&sealer);
     if (is_open) {
         *out_text = slice_of((const char *)text, text_len);
     }

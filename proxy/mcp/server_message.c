@@ -108,6 +108,19 @@ static bool seal_request_id(struct mcp_server_message *message, uint32_t id) {
     return seal_as(message, MCP_SEALED_REQUEST, id, json_text_bytes(&message->json, id));
 }
 
+/* What a server wants to see again with the input that it asks for; null is none. */
+static bool can_be_state(const struct mcp_server_message *message, uint32_t state) {
+    return is_kind(message, state, JSON_TEXT_NULL) ||
+           (is_kind(message, state, JSON_TEXT_STRING) &&
+            json_text_bytes(&message->json, state).len <= MCP_SEAL_STATE_MAX);
+}
+
+/* As it stands in the text, too. */
+static bool seal_state(struct mcp_server_message *message, uint32_t state) {
+    return !is_kind(message, state, JSON_TEXT_STRING) ||
+           seal_as(message, MCP_SEALED_STATE, state, json_text_bytes(&message->json, state));
+}
+
 static enum mcp_server_verdict held_back(struct mcp_server_message *message) {
     message->counts.refused++;
     return MCP_SERVER_HELD_BACK;
@@ -182,15 +195,14 @@ static enum mcp_server_verdict judge_notification(struct mcp_server_message *mes
                                seal_related_task(message, params));
 }
 
-/* What the client asked for is answered with an error: what the server wants to know first may not
- * be asked. */
-static bool refuse_to_ask(struct mcp_server_message *message, uint32_t id) {
+/* What the client asked for is answered with an error: what the server wants first may not be had
+ * here. */
+static bool refuse_input(struct mcp_server_message *message, uint32_t id, const char *why) {
     struct slice text = message->json.text;
-    const char *refusal = arena_printf(
-        &message->arena,
-        "{\"jsonrpc\":\"2.0\",\"id\":%.*s,\"error\":{\"code\":%d,\"message\":\"The server asks for "
-        "input that may not be asked for here\"}}",
-        SLICE_ARGS(json_text_bytes(&message->json, id)), MCP_CODE_NOT_FORWARDED);
+    const char *refusal =
+        arena_printf(&message->arena,
+                     "{\"jsonrpc\":\"2.0\",\"id\":%.*s,\"error\":{\"code\":%d,\"message\":\"%s\"}}",
+                     SLICE_ARGS(json_text_bytes(&message->json, id)), MCP_CODE_NOT_FORWARDED, why);
     if (!refusal) {
         return false;
     }
@@ -251,7 +263,8 @@ static bool show_result(struct mcp_server_message *message, uint32_t result) {
         make_private(message, result);
         make_private(message, member(message, result, SLICE("_meta")));
     }
-    return seal_task(message, result) &&
+    return seal_state(message, member(message, result, SLICE("requestState"))) &&
+           seal_task(message, result) &&
            seal_task(message, member(message, result, SLICE("task"))) &&
            seal_related_task(message, result);
 }
@@ -270,7 +283,14 @@ static enum mcp_server_verdict judge_response(struct mcp_server_message *message
         return MCP_SERVER_MALFORMED;
     }
     if (asks_for_input(message, result) && !message->view->mcp->passes_server_requests) {
-        return edited(message, refuse_to_ask(message, id));
+        return edited(message, refuse_input(message, id,
+                                            "The server asks for input that may not be asked for "
+                                            "here"));
+    }
+    uint32_t state = member(message, result, SLICE("requestState"));
+    if (state != JSON_TEXT_NONE && !can_be_state(message, state)) {
+        return edited(message, refuse_input(message, id,
+                                            "The server's request state is malformed or too long"));
     }
     return edited(message, show_result(message, result));
 }

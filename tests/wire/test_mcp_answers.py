@@ -115,11 +115,47 @@ class ServerRequests(McpCase):
         self.server.on["tools/call"] = told
         message = mcp.modern(mcp.call("read"))
         document, _ = self.passes_post(message, "/pass")
-        self.assertEqual(told, document["result"])
+        self.assertEqual({**told, "requestState": document["result"]["requestState"]},
+                         document["result"])
         response, _ = self.allow(mcp.post("/held", message, self.token), "POST")
         self.assertEqual(NOT_FORWARDED, json.loads(response.body)["error"]["code"])
         self.assertNotIn(b"elicitation", response.body)
         self.assertEqual(1, self.audit_of(response)["mcp"]["held_back"])
+
+    def retry(self, state, name="read"):
+        message = mcp.modern(mcp.call(name, id="again"))
+        message["params"].update(requestState=state, inputResponses={"a": {"action": "accept"}})
+        return message
+
+    def test_a_state_comes_back_from_whom_it_was_given_to(self):
+        """2026-07-28"""
+        for state in ("s", "", 'a"\\b\u2028\x7f', "x" * (16 * 1024 - 2)):
+            with self.subTest(state=state[:9]):
+                self.server.on["tools/call"] = {"resultType": "input_required", "requestState": state}
+                given, others, elsewhere = (
+                    json.loads(self.post(mcp.modern(mcp.call("read")), target, token).body)
+                    ["result"]["requestState"]
+                    for target, token in (("/pass", self.token), ("/pass", self.other_token),
+                                          ("/held", self.token)))
+                self.assertRegex(given, "^[A-Za-z0-9_-]{30,}$")
+                self.server.on["tools/call"] = {"content": []}
+                _, seen = self.passes_post(self.retry(given), "/pass")
+                self.assertEqual(self.retry(state), json.loads(seen.body))
+                for forged in (others, elsewhere, given + "A", given.swapcase(), given[:-1], state,
+                               "x", "x" * 30000, 7, {}, [given], True):
+                    self.refuse_post(self.retry(forged), 400, PARAMS, "bad_request", "/pass",
+                                     id="again")
+                self.refuse_post(self.retry(given), 400, PARAMS, "bad_request", "/pass",
+                                 self.other_token, id="again")
+                self.passes_post(self.retry(others), "/pass", self.other_token)
+        self.passes_post(self.retry(None), "/pass")
+
+    def test_states_that_cannot_be_told(self):
+        for state in ("x" * (16 * 1024 - 1), 7, ["s"], {"s": 1}):
+            self.server.on["tools/call"] = {"resultType": "input_required", "requestState": state}
+            response, _ = self.allow(mcp.post("/pass", mcp.modern(mcp.call("read")), self.token), "POST")
+            self.assertEqual(NOT_FORWARDED, json.loads(response.body)["error"]["code"])
+            self.assertEqual(1, self.audit_of(response)["mcp"]["held_back"])
 
     def test_a_task_is_the_callers_who_made_it(self):
         session = self.open_session("/pass")

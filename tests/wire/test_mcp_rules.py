@@ -117,9 +117,13 @@ class Rules(McpCase):
 
     def test_a_retry_with_input_is_judged_again(self):
         """2026-07-28: what the server asked for comes with a new request."""
+        self.server.on["tools/call"] = {"resultType": "input_required", "requestState": "opaque"}
+        asked = self.post(mcp.modern(mcp.call("one", {"db": "sales"})), "/conditions")
+        state = json.loads(asked.body)["result"]["requestState"]
+        self.server.on.clear()
         for db, status in (("sales", "result"), ("hr", "error")):
             message = mcp.call("one", {"db": db}, id="second")
-            message["params"].update(requestState="opaque", inputResponses={"x": {"action": "accept"}})
+            message["params"].update(requestState=state, inputResponses={"x": {"action": "accept"}})
             response = self.post(mcp.modern(message), "/conditions")
             self.assertIn(status, json.loads(response.body))
 

@@ -315,9 +315,10 @@ static void empties_lists_of_tasks(void **state) {
     filter_case_end(&filter_case);
 }
 
-#define WANTS                                                                                      \
+#define WANTS_WITH(state)                                                                          \
     "{\"jsonrpc\":\"2.0\",\"id\":\"q\\u0031\",\"result\":{\"resultType\":\"input_required\","      \
-    "\"inputRequests\":{\"a\":{\"method\":\"elicitation/create\"}},\"requestState\":\"s\"}}"
+    "\"inputRequests\":{\"a\":{\"method\":\"elicitation/create\"}},\"requestState\":" state "}}"
+#define WANTS WANTS_WITH("\"s\"")
 
 static void answers_with_an_error_when_input_may_not_be_asked_for(void **state) {
     (void)state;
@@ -336,10 +337,65 @@ static void answers_with_an_error_when_input_may_not_be_asked_for(void **state) 
     buf_done(&stream);
     assert_untouched(&filter_case, MCP_MEDIA_JSON,
                      "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"resultType\":\"input_required\","
-                     "\"requestState\":\"s\"}}");
+                     "\"requestState\":null}}");
     filter_case.mcp.passes_server_requests = true;
-    assert_untouched(&filter_case, MCP_MEDIA_JSON, WANTS);
+    assert_untouched(&filter_case, MCP_MEDIA_JSON, WANTS_WITH("null"));
     assert_int_equal(filter_case.counts.refused, 0);
+    filter_case_end(&filter_case);
+}
+
+static void seals_the_state_of_a_request_that_wants_input(void **state) {
+    (void)state;
+    struct filter_case filter_case;
+    struct buf text;
+    static const char *const given[] = {"\"s\"", "\"\"", "\"\\\"\\u0061\xC2\x85\""};
+    filter_case_begin(&filter_case);
+    filter_case.view.era = MCP_MODERN;
+    buf_init(&text, 1 << 20);
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
+        buf_clear(&text);
+        buf_printf(&text, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"requestState\":%s}}%c",
+                   given[i], '\0');
+        char expected[512];
+        (void)snprintf(expected, sizeof expected,
+                       "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"requestState\":\"%s\"}}",
+                       case_sealed(&filter_case, MCP_SEALED_STATE, given[i]));
+        assert_goes_on(&filter_case, MCP_MEDIA_JSON, text.ptr, expected);
+    }
+    filter_case.mcp.passes_server_requests = true;
+    const char *sealed = case_sealed(&filter_case, MCP_SEALED_STATE, "\"s\"");
+    buf_clear(&text);
+    buf_printf(&text, WANTS_WITH("\"%s\"") "%c", sealed, '\0');
+    assert_goes_on(&filter_case, MCP_MEDIA_JSON, WANTS, text.ptr);
+    buf_done(&text);
+    filter_case_end(&filter_case);
+}
+
+static void answers_with_an_error_when_a_state_cannot_be_sealed(void **state) {
+    (void)state;
+    struct filter_case filter_case;
+    static const char error[] =
+        "{\"jsonrpc\":\"2.0\",\"id\":\"q\\u0031\",\"error\":{\"code\":-31002,\"message\":\"The "
+        "server's request state is malformed or too long\"}}";
+    static const char *const states[] = {"7", "{}", "[\"s\"]", "true"};
+    char longest[MCP_SEAL_STATE_MAX + 2], text[MCP_SEAL_STATE_MAX + 512];
+    filter_case_begin(&filter_case);
+    filter_case.view.era = MCP_MODERN;
+    filter_case.mcp.passes_server_requests = true;
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
+        (void)snprintf(text, sizeof text, WANTS_WITH("%s"), states[i]);
+        assert_goes_on(&filter_case, MCP_MEDIA_JSON, text, error);
+        assert_int_equal(filter_case.counts.refused, 1);
+    }
+    memset(longest, 'x', sizeof longest);
+    longest[MCP_SEAL_STATE_MAX + 1] = '\0';
+    (void)snprintf(text, sizeof text, WANTS_WITH("\"%s\""), longest + 2);
+    assert_goes_on(&filter_case, MCP_MEDIA_JSON, text, error);
+    (void)snprintf(text, sizeof text, WANTS_WITH("\"%s\""), longest + 3);
+    filter_case_run(&filter_case, MCP_MEDIA_JSON, slice_of_str(text));
+    assert_int_equal(filter_case.result, MCP_FILTER_OK);
+    assert_int_equal(filter_case.counts.refused, 0);
+    assert_true(filter_case.out.len > MCP_SEAL_STATE_MAX);
     filter_case_end(&filter_case);
 }
 
@@ -473,6 +529,8 @@ int main(void) {
         cmocka_unit_test(seals_the_names_of_tasks),
         cmocka_unit_test(empties_lists_of_tasks),
         cmocka_unit_test(answers_with_an_error_when_input_may_not_be_asked_for),
+        cmocka_unit_test(seals_the_state_of_a_request_that_wants_input),
+        cmocka_unit_test(answers_with_an_error_when_a_state_cannot_be_sealed),
         cmocka_unit_test(ends_with_the_first_thing_that_is_no_message),
         cmocka_unit_test(takes_answers_alone_as_json),
         cmocka_unit_test(keeps_to_the_bound_for_results),

@@ -309,6 +309,55 @@ static bool opens_event(const struct mcp_seal *seal, const struct mcp_holder *ho
     return is_open;
 }
 
+#define RETRY(state) ASK("tools/call", "\"name\":\"a\",\"requestState\":" state "," META)
+#define MODERN_CALL MODERN("tools/call") "Mcp-Name: a\n"
+
+static void opens_states_of_their_holder_only(void **state) {
+    (void)state;
+    struct tasks tasks;
+    tasks_begin(&tasks);
+    for (size_t i = 0; i < 2; i++) {
+        const char *given = i == 0 ? "\"a \\\"b\\u2028\"" : "\"\"";
+        const char *name = sealed(&tasks, MCP_SEALED_STATE, given);
+        char quoted[256];
+        (void)snprintf(quoted, sizeof quoted, "\"%s\"", name);
+        assert_opened(&tasks, MODERN_CALL, RETRY("@"), quoted, given);
+        assert_opened(&tasks, LEGACY, ASK("tools/call", "\"requestState\":@,\"name\":\"a\""),
+                      quoted, given);
+    }
+    tasks_done(&tasks);
+}
+
+static void refuses_states_that_nobody_was_given(void **state) {
+    (void)state;
+    struct tasks tasks;
+    tasks_begin(&tasks);
+    const char *task = sealed(&tasks, MCP_SEALED_TASK, "\"a\"");
+    const char *name = sealed(&tasks, MCP_SEALED_STATE, "\"a\"");
+    char as_task[128], longer[128], escaped[128];
+    (void)snprintf(as_task, sizeof as_task, "\"%s\"", task);
+    (void)snprintf(longer, sizeof longer, "\"%sA\"", name);
+    (void)snprintf(escaped, sizeof escaped, "\"\\u00%02x%s\"", (unsigned)name[0], name + 1);
+    const char *const refused[] = {"\"a\"", "\"\"",  "7",    "{}",   "[]",
+                                   "true",  as_task, longer, escaped};
+    for (size_t i = 0; i < COUNT(refused); i++) {
+        char body[2048];
+        struct post post;
+        fill(body, sizeof body, RETRY("@"), refused[i]);
+        post_begin(&post, MODERN_CALL);
+        assert_true(post_read(&post, slice_of_str(body)));
+        assert_slice(prepared(&post, tasks.seal, &tasks.holder, &tasks.out), "refused");
+        assert_int_equal(post.refusal.http_status, 400);
+        assert_int_equal(post.refusal.code, MCP_CODE_INVALID_PARAMS);
+        assert_int_equal(post.refusal.reason, REASON_BAD_REQUEST);
+        post_done(&post);
+    }
+    tasks_done(&tasks);
+    assert_prepared(MODERN_CALL, RETRY("null"), true, RETRY("null"));
+    assert_prepared("", "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}", true,
+                    "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}");
+}
+
 static void opens_events_of_their_holder_only(void **state) {
     (void)state;
     struct arena arena;
@@ -375,6 +424,8 @@ int main(void) {
         cmocka_unit_test(gives_answers_the_id_that_the_server_asked_under),
         cmocka_unit_test(writes_fields_anew_from_the_body),
         cmocka_unit_test(writes_fields_of_streams_and_ends_of_sessions),
+        cmocka_unit_test(opens_states_of_their_holder_only),
+        cmocka_unit_test(refuses_states_that_nobody_was_given),
         cmocka_unit_test(opens_events_of_their_holder_only),
         cmocka_unit_test(fails_when_the_fields_have_no_room),
         cmocka_unit_test(knows_the_fields_that_are_never_copied),
