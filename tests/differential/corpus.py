@@ -5,9 +5,12 @@ Each is (name, bytes); `@TOKEN@` stands for the header line with the caller's to
 import pathlib
 import random
 
-from lib import raw
+from lib import framing_case, raw
+from lib.framing_case import CHUNKED
+import test_chunks
 import test_framing
 import test_paths
+import test_smuggling
 
 FUZZ = pathlib.Path(__file__).resolve().parents[1] / "fuzz/corpus"
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE",
@@ -31,7 +34,7 @@ def methods():
     for method in METHODS:
         yield f"method {method}", head(method, "/public/x")
         yield f"method {method} with a body", head(method, "/public/x", b"Content-Length: 5") + b"hello"
-        yield f"method {method} with chunks", head(method, "/public/x", test_framing.CHUNKED) + raw.chunked(b"hello")
+        yield f"method {method} with chunks", head(method, "/public/x", CHUNKED) + raw.chunked(b"hello")
         yield f"method {method} with nothing", head(method, "/public/x", b"Content-Length: 0")
 
 
@@ -112,14 +115,14 @@ def bodies():
         length = b"Content-Length: %d" % len(body)
         for route in ("", "/query", "/cookie", "/claims"):
             yield f"body {what} on {route}", head("POST", f"{route}/public/x", length) + body
-            yield f"chunked {what} on {route}", (head("POST", f"{route}/public/x", test_framing.CHUNKED)
+            yield f"chunked {what} on {route}", (head("POST", f"{route}/public/x", CHUNKED)
                                                  + raw.chunked(*([body] if body else [])))
         yield f"expected {what}", head("POST", "/public/x", length, b"Expect: 100-continue") + body
-        yield f"expected in chunks {what}", (head("POST", "/public/x", b"Expect: 100-Continue", test_framing.CHUNKED)
+        yield f"expected in chunks {what}", (head("POST", "/public/x", b"Expect: 100-Continue", CHUNKED)
                                              + raw.chunked(*([body] if body else [])))
         yield f"HTTP/1.0 {what}", head("POST", "/public/x", length, version="HTTP/1.0") + body
         if 1 < len(body) < 2000:
-            yield f"chunks of one byte {what}", (head("POST", "/public/x", test_framing.CHUNKED)
+            yield f"chunks of one byte {what}", (head("POST", "/public/x", CHUNKED)
                                                  + raw.chunked(*[body[at:at + 1] for at in range(len(body))]))
     for what, text in (("extensions", b'3;a=b\r\nabc\r\n4;c="d"\r\nefgh\r\n0;e\r\n\r\n'), ("zeros", b"0003\r\nabc\r\n00\r\n\r\n"),
                        ("capitals", b"A\r\n0123456789\r\n0\r\n\r\n"),
@@ -130,7 +133,7 @@ def bodies():
 def sequences():
     good = get("/public/1")
     post = head("POST", "/public/2", b"Content-Length: 5") + b"hello"
-    chunks = head("PUT", "/public/3", test_framing.CHUNKED) + raw.chunked(b"hello", b"world")
+    chunks = head("PUT", "/public/3", CHUNKED) + raw.chunked(b"hello", b"world")
     for what, data in (("two", good + post), ("three", good + post + chunks), ("three, bodies first", chunks + post + good),
                        ("ten", (chunks + good) * 5), ("with line ends between", b"\r\n" + post + b"\r\n" + good),
                        ("then garbage", post + b"garbage\r\n\r\n"), ("then half a request", chunks + good[:20])):
@@ -141,21 +144,21 @@ def of_wire_tests():
     for table in ("LENGTHS", "CODINGS", "LINES", "REQUEST_LINES", "HOSTS", "EXPECTATIONS"):
         for number, what, data, *_ in getattr(test_framing, table):
             yield f"{table} {number} {what}", data
-    for number, what, body in test_framing.BAD_CHUNKS:
-        yield f"BAD_CHUNKS {number} {what}", test_framing.post(test_framing.CHUNKED, body=body)
+    for number, what, body in test_chunks.BAD_CHUNKS:
+        yield f"BAD_CHUNKS {number} {what}", framing_case.post(CHUNKED, body=body)
     for number, target, _ in test_paths.REFUSED:
         yield f"path case {number} {target[:40]}", get(target)
     for target, _ in test_paths.PASSING:
         yield f"passing path {target[:40]}", get(target)
-    for seed in range(test_framing.Mutations.COUNT):
-        yield f"mutation {seed}", test_framing.Mutations().mutate(random.Random(seed), b"m")
+    for seed in range(test_smuggling.Mutations.COUNT):
+        yield f"mutation {seed}", test_smuggling.Mutations().mutate(random.Random(seed), b"m")
 
 
 def of_fuzz_corpora():
     for path in sorted((FUZZ / "h1_request").iterdir()):
         yield f"fuzz/{path.name}", path.read_bytes().replace(b"\r\n\r\n", b"\r\n@TOKEN@\r\n", 1)
     for path in sorted((FUZZ / "chunked").iterdir()):
-        yield f"fuzz/chunked/{path.name}", test_framing.post(test_framing.CHUNKED, body=path.read_bytes())
+        yield f"fuzz/chunked/{path.name}", framing_case.post(CHUNKED, body=path.read_bytes())
     for path in sorted((FUZZ / "request_path").iterdir()):
         yield f"fuzz/request_path/{path.name}", b"GET " + path.read_bytes() + b" HTTP/1.1\r\nHost: gw\r\n@TOKEN@\r\n"
 

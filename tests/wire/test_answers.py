@@ -1,18 +1,17 @@
 #!/usr/bin/python3
-"""Answers bent in more ways than test_upstream.py has (CASES.md H): every wrong byte, every cut, storms of interim
+"""Answers bent in more ways than test_upstream_answers.py has (CASES.md H): every wrong byte, every cut, storms of interim
 answers. Whatever an upstream says, a client reads one answer with one framing, and the next client nothing of it."""
 
 import re
 import unittest
 
 import wire  # noqa: F401
+import test_smuggling
 from lib import raw, recorder
-from lib.case import WireCase
-from test_framing import CHUNKED, Smuggling
+from lib.framing_case import CHUNKED
+from lib.upstream_case import OK, PROTOCOL, UpstreamCase, bytewise, closing_after
 
-OK = b"HTTP/1.1 200 OK\r\n"
 EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
-PROTOCOL = "upstream_protocol"
 CONTROLS = [*range(9), *range(11, 13), *range(14, 32), 127]
 
 MALFORMED = [
@@ -62,60 +61,26 @@ MALFORMED = [
 ]
 
 
-def in_pieces(answer):
-    def script(peer, request):
-        peer.read_body(request)
-        for start in range(len(answer)):
-            peer.send(answer[start:start + 1])
-        peer.close()
-    return script
-
-
-def then_close(answer):
-    def script(peer, request):
-        peer.read_body(request)
-        peer.send(answer)
-        peer.close()
-    return script
-
-
-class AnswersCase(WireCase):
-    def get(self, method="GET", body=None, target="/public/s"):
-        return raw.request(method, target, (), body, self.token)
-
-    def script(self, steps):
-        self.door.upstream.on("/public/s", steps)
-
-    def ask(self, method="GET", body=None):
-        with self.door.client() as client:
-            return client.exchange(self.get(method, body), method)
-
-    def is_given_up(self, mark):
-        peer = self.door.upstream.peers[self.door.upstream.since(mark)[0].connection]
-        self.wait_for(lambda: peer.is_closed, "the connection is given up")
-        return peer
-
-
-class Malformed(AnswersCase):
+class Malformed(UpstreamCase):
     def check(self, script):
         mark = self.door.upstream.mark()
         self.script(script)
         with self.door.client() as client:
             self.check_refusal(client.exchange(self.get()), 502, PROTOCOL)
-            self.assertEqual(200, client.exchange(self.get(target="/public/next")).status)
+            self.assertEqual(200, client.exchange(self.get("/public/next")).status)
         self.is_given_up(mark)
         self.assertEqual(2, len(self.door.upstream.since(mark)))
 
     def test_malformed_answers_are_502(self):
         for case, what, answer in MALFORMED:
             with self.subTest(case=case, what=what):
-                self.check(then_close(answer))
+                self.check(closing_after(answer))
 
     def test_malformed_answers_are_502_bytewise(self):
         for case, what, answer in MALFORMED:
             if len(answer) < 2000:
                 with self.subTest(case=case, what=what):
-                    self.check(in_pieces(answer))
+                    self.check(bytewise(answer, closes=True))
 
     def test_malformed_answers_are_502_although_the_connection_stays(self):
         """The upstream neither closes nor says more."""
@@ -126,10 +91,10 @@ class Malformed(AnswersCase):
 
     def test_smuggling_shapes_are_502_or_one_answer(self):
         body = b"2\r\nok\r\n0\r\n\r\n" + recorder.answer(body=b"poison")
-        for shape in Smuggling.SHAPES:
+        for shape in test_smuggling.Smuggling.SHAPES:
             with self.subTest(case=166, shape=shape):
                 mark = self.door.upstream.mark()
-                self.script(then_close(OK + shape + b"\r\nContent-Length: 3\r\n\r\n" + body))
+                self.script(closing_after(OK + shape + b"\r\nContent-Length: 3\r\n\r\n" + body))
                 with self.door.client() as client:
                     response = client.exchange(self.get())
                     if response.status == 200:
@@ -137,7 +102,7 @@ class Malformed(AnswersCase):
                         self.assertIsNone(response.one("Transfer-Encoding"))
                     else:
                         self.check_refusal(response, 502, PROTOCOL)
-                    again = client.exchange(self.get(target="/public/next"))
+                    again = client.exchange(self.get("/public/next"))
                     self.assertEqual((200, b"ok"), (again.status, again.body))
                 self.is_given_up(mark)
 
@@ -152,14 +117,14 @@ class Malformed(AnswersCase):
                 ("capitals", OK + b"TRANSFER-ENCODING: CHUNKED\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
                 ("90 headers", OK + b"X-A: b\r\n" * 90 + b"Content-Length: 2\r\n\r\nok"),
                 ("a tab in a value", OK + b"X-A: a\tb\r\nContent-Length: 2\r\n\r\nok")):
-            for script in (answer, then_close(answer), in_pieces(answer)):
+            for script in (answer, closing_after(answer), bytewise(answer, closes=True)):
                 with self.subTest(what=what):
                     self.script(script)
                     response = self.ask()
                     self.assertEqual((200, b"ok"), (response.status, response.body))
 
 
-class Extra(AnswersCase):
+class Extra(UpstreamCase):
     def test_bytes_behind_answers_without_a_body_reach_nobody(self):
         poison = recorder.answer(body=b"poison")
         for what, method, answer in (
@@ -179,10 +144,10 @@ class Extra(AnswersCase):
                 mark = self.door.upstream.mark()
                 self.script(answer)
                 with self.door.client() as client:
-                    response = client.exchange(self.get(method), method)
+                    response = client.exchange(self.get(method=method), method)
                     self.assertEqual(b"", response.body)
                     self.assertNotIn(b"poison", response.head)
-                    again = client.exchange(self.get(target="/public/next"))
+                    again = client.exchange(self.get("/public/next"))
                     self.assertEqual((200, b"ok"), (again.status, again.body))
                 self.is_given_up(mark)
 
@@ -208,7 +173,7 @@ class Extra(AnswersCase):
                 self.assertEqual((200, b"ok"), (response.status, response.body))
 
 
-class Interim(AnswersCase):
+class Interim(UpstreamCase):
     @classmethod
     def change_config(cls, config, door):
         config["routes"][0]["timeouts"] = {"head": "1500ms"}
@@ -219,7 +184,7 @@ class Interim(AnswersCase):
             for version in ("HTTP/1.1", "HTTP/1.0"):
                 with self.subTest(case=170, what=what, version=version):
                     mark = self.door.upstream.mark()
-                    self.script(then_close(piece * 5000 + recorder.answer()))
+                    self.script(closing_after(piece * 5000 + recorder.answer()))
                     data = raw.request("GET", "/public/s", token=self.token, version=version)
                     with self.door.client() as client:
                         response = client.exchange(data)
@@ -249,13 +214,13 @@ class Interim(AnswersCase):
                 ("102", b"HTTP/1.1 102 Processing\r\n\r\n"), ("199", b"HTTP/1.1 199 Other\r\nX-A: b\r\n\r\n"),
                 ("with a length", b"HTTP/1.1 103 X\r\nContent-Length: 5\r\nLink: <a>\r\n\r\n"),
                 ("chunked", b"HTTP/1.1 103 X\r\n" + CHUNKED + b"\r\nLink: <a>\r\n\r\n")):
-            for script in (answer + recorder.answer(), in_pieces(answer + recorder.answer())):
+            for script in (answer + recorder.answer(), bytewise(answer + recorder.answer(), closes=True)):
                 for method in ("GET", "HEAD", "POST"):
                     with self.subTest(case=170, what=what, method=method):
                         self.script(script)
                         with self.door.client() as client:
                             body = b"hello" if method == "POST" else None
-                            response = client.exchange(self.get(method, body), method)
+                            response = client.exchange(self.get(method=method, body=body), method)
                             self.assertEqual((200, b"" if method == "HEAD" else b"ok"),
                                              (response.status, response.body))
                             self.assertEqual(answer.count(b"HTTP/1.1 1") - answer.count(b" 100 "), len(response.interim))
@@ -266,11 +231,11 @@ class Interim(AnswersCase):
     def test_an_interim_answer_that_breaks_off_is_502(self):
         for part in (EARLY[:10], EARLY[:-2], EARLY, EARLY + b"HTTP/1.1 2", EARLY + b"HTTP/1.1 200 OK\r\nContent-Len"):
             with self.subTest(case=171, part=part):
-                self.script(then_close(part))
-                self.check_refusal(self.ask("POST", b"x"), 502, (PROTOCOL, "upstream_unreachable"))
+                self.script(closing_after(part))
+                self.check_refusal(self.ask("POST", body=b"x"), 502, (PROTOCOL, "upstream_unreachable"))
 
 
-class Early(AnswersCase):
+class Early(UpstreamCase):
     def test_an_early_refusal_is_the_answer_and_nothing_is_sent_twice(self):
         for status in (400, 401, 403, 413, 417, 503):
             for ending in ("close", "reset", "stays"):

@@ -13,7 +13,7 @@ import unittest
 
 import wire  # noqa: F401
 from lib import process, tokens
-from test_reload import ReloadCase
+from lib.reload_case import ReloadCase
 
 CONFIG = f"""\
 listen: 127.0.0.1:8080
@@ -317,6 +317,61 @@ class Checking(PinCase):
         self.config.write_text(CONFIG.replace("pinning: block", "pinning: off"))
         self.assertEqual(0, self.check()[0])
         self.approve(QUERY)
+
+
+class Explaining(PinCase):
+    """What is known of a tool without asking the server."""
+
+    CLAIMS = {"iss": f"https://login.microsoftonline.com/{tokens.TENANT}/v2.0", "ver": "2.0", "tid": tokens.TENANT,
+              "aud": tokens.API, "azp": tokens.API, "oid": tokens.USER, "scp": "mcp"}
+
+    def explain(self, name, *options):
+        claims = self.folder / "claims.json"
+        claims.write_text(json.dumps(self.CLAIMS))
+        body = self.folder / "body.json"
+        body.write_text(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name}}))
+        code, out, err = self.run_barkeep("explain", "-c", self.config, "--offline", "--claims", claims, "--body",
+                                          body, *options, "POST", "/mcp")
+        self.assertEqual("", err)
+        return code, out
+
+    def pin_of(self, name):
+        code, out = self.explain(name, "--json")
+        found = json.loads(out)
+        return code, found["reason"], found["rule"], found["mcp"]["pin"]
+
+    def test_a_tool_that_is_approved(self):
+        self.approve(QUERY)
+        digest = json.loads(self.pins.read_text())["tools"]["query"]["whole"]
+        code, reason, rule, pin = self.pin_of("query")
+        self.assertEqual((0, "", "routes.tools.access[0]"), (code, reason or "", rule))
+        self.assertEqual(("approved", "block", digest, None),
+                         (pin["answer"], pin["pinning"], pin["approved"], pin["listed"]))
+        code, out = self.explain("query")
+        self.assertEqual(0, code)
+        self.assertRegex(out, f"\npins +approved in .*pins.json as {digest}; the server is not asked")
+
+    def test_a_tool_that_nobody_approved(self):
+        self.approve(QUERY)
+        code, reason, rule, pin = self.pin_of("echo")
+        self.assertEqual((1, "denied", "pins"), (code, reason, rule))
+        self.assertEqual(("not_approved", None), (pin["answer"], pin["approved"]))
+        self.assertIn("deny 403 denied by pins: the tool's definition", self.explain("echo")[1])
+        self.config.write_text(CONFIG.replace("block", "warn"))
+        code, reason, rule, pin = self.pin_of("echo")
+        self.assertEqual((0, "routes.tools.access[0]", "not_approved"), (code, rule, pin["answer"]))
+
+    def test_a_file_that_cannot_be_read(self):
+        for text in (None, "{"):
+            if text:
+                self.pins.write_text(text)
+            code, reason, _, pin = self.pin_of("query")
+            self.assertEqual((1, "denied", "unreadable"), (code, reason, pin["answer"]))
+
+    def test_a_route_without_pins(self):
+        self.config.write_text(CONFIG.replace("block", "off"))
+        self.assertEqual((0, None), (self.pin_of("echo")[0], self.pin_of("echo")[3]))
+
 
 class Watching(ReloadCase):
     """A running barkeep takes an approval over; a file that says nonsense leaves the former in force."""

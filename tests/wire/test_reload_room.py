@@ -3,12 +3,12 @@
 
 import unittest
 
-import test_reload
 import wire  # noqa: F401
+from lib.reload_case import ReloadCase, route
 from lib.vault import Vault
 
 
-class Room(test_reload.ReloadCase):
+class Room(ReloadCase):
     @classmethod
     def change_config(cls, config, door):
         cls.vault = Vault()
@@ -27,7 +27,7 @@ class Room(test_reload.ReloadCase):
         names = [f"c{number}" for number in range(count)]
         config["credentials"] = {name: {"bearer": "prod/one"} for name in names}
         config["routes"] = config["routes"][:1] + [
-            test_reload.route(door, name, credential=name) for name in names]
+            route(door, name, credential=name) for name in names]
 
     def test_more_credentials_than_there_is_room_for_are_named(self):
         for count, named in ((60, ""), (80, "credentials"), (1, "")):

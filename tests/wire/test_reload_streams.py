@@ -9,24 +9,23 @@ import uuid
 
 import test_groups
 import test_issuers
-import test_reload
 import wire  # noqa: F401
-from lib import raw, tokens
+from lib import raw, reload_case, tokens
 from lib.certificates import CertificateAuthority
 from lib.net import patient
 
 CHUNK_SECONDS = 0.05
 
 
-class Streaming(test_reload.ReloadCase):
+class Streaming(reload_case.ReloadCase):
     def stream(self, target, token=None):
         """A client that reads an answer without end; it says whether that was cut."""
         def endless(peer, request):
             peer.read_body(request)
-            peer.send(test_reload.STREAM_HEAD)
+            peer.send(reload_case.STREAM_HEAD)
             try:
                 while True:
-                    peer.send(test_reload.CHUNK)
+                    peer.send(reload_case.CHUNK)
                     time.sleep(CHUNK_SECONDS)
             except OSError:
                 pass
@@ -51,7 +50,7 @@ class Streaming(test_reload.ReloadCase):
         return False
 
     def check_cut(self, client):
-        within = patient(test_reload.WITHIN_SECONDS)
+        within = patient(reload_case.WITHIN_SECONDS)
         self.assertTrue(self.is_cut(client, within), "the stream goes on")
         line = self.door.audit.wait_for(client.head.request_id)
         self.assertEqual("reload", line["aborted"])
@@ -60,7 +59,7 @@ class Streaming(test_reload.ReloadCase):
 class Often(Streaming):
     def test_a_stream_ends_although_the_rules_change_all_the_time(self):
         client = self.stream("/public")
-        self.change(test_reload.without_rules)
+        self.change(reload_case.without_rules)
         begin = time.monotonic()
         while not self.is_cut(client, 0.1) and time.monotonic() < begin + patient(5):
             self.hang_up()
@@ -159,8 +158,8 @@ class Uploads(Streaming):
     def test_an_upload_ends_that_is_no_longer_allowed(self):
         client = self.upload("/public/upload")
         self.assertTrue(self.goes_on(client, 0.3))
-        self.change(test_reload.without_rules)
-        self.assertFalse(self.goes_on(client, patient(test_reload.WITHIN_SECONDS)))
+        self.change(reload_case.without_rules)
+        self.assertFalse(self.goes_on(client, patient(reload_case.WITHIN_SECONDS)))
         self.wait_for(lambda: [line for line in self.door.audit.requests()
                                if line["path"] == "/public/upload"], "its line")
         line = [line for line in self.door.audit.requests() if line["path"] == "/public/upload"][0]
@@ -176,7 +175,7 @@ class Groups(Streaming, test_groups.GroupCase):
     """Callers whose groups were looked up."""
 
     def ask(self, target, token=None, method="GET"):
-        return test_reload.ReloadCase.ask(self, target, token, method)
+        return reload_case.ReloadCase.ask(self, target, token, method)
 
     def test_a_stream_goes_on_when_the_rules_name_the_same_groups(self):
         client = self.stream("/seen", self.overage("viewer"))
@@ -193,7 +192,7 @@ class Groups(Streaming, test_groups.GroupCase):
         self.check_cut(client)
 
 
-class MissingFiles(test_reload.ReloadCase):
+class MissingFiles(reload_case.ReloadCase):
     def test_a_file_that_was_missing_is_awaited(self):
         """The configuration comes first, the file that it names later."""
         folder = pathlib.Path(self.door.folder)
@@ -201,7 +200,7 @@ class MissingFiles(test_reload.ReloadCase):
         late = folder / "late.pem"
 
         def edit(config):
-            config["routes"].append(test_reload.route(
+            config["routes"].append(reload_case.route(
                 self.door, "late", upstream="https://localhost:9", tls={"ca": str(late)}))
         config = self.edited(edit)
         mark = len(self.events())
@@ -209,7 +208,7 @@ class MissingFiles(test_reload.ReloadCase):
         self.hang_up()
         self.wait_for_event(mark, "refused")
         authority.write_public(late)
-        self.wait_for_event(mark, "applied", config_hash=test_reload.hash_of(config))
+        self.wait_for_event(mark, "applied", config_hash=reload_case.hash_of(config))
 
 
 if __name__ == "__main__":
