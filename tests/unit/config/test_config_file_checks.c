@@ -34,7 +34,7 @@ static void warns(const char *yaml, const char *path, mode_t mode, const char *w
                   const char *fragment) {
     assert_int_equal(chmod(path, mode), 0);
     const struct config_case one = {with_path(yaml, path), where, fragment};
-    case_warn_all(&one, 1);
+    case_judge_all(&one, 1, PROBLEM_WARNING);
 }
 
 static void says_nothing(const char *yaml, const char *path, mode_t mode) {

@@ -156,7 +156,7 @@ static void names_the_variable_that_is_missing_or_wrong(void **state) {
         const char *const *values = CASES[i].values;
         const struct config_case one = {WORKLOAD(""), CASES[i].where, CASES[i].fragment};
         set_variables(values[0], values[1], values[2], values[3]);
-        case_refuse_all(&one, 1);
+        case_judge_all(&one, 1, PROBLEM_ERROR);
     }
 }
 

@@ -71,7 +71,7 @@ static void every_key_is_in_the_full_configuration_of_the_tests(void **state) {
     (void)state;
     sources = calloc(1, 1 << 20);
     assert_non_null(sources);
-    read_text("tests/unit/config/test_config.c", sources);
+    read_text("tests/unit/config/test_config_full.c", sources);
     read_text("tests/unit/config/test_config_identity.c", sources);
     read_text("tests/unit/config/test_config_mcp.c", sources);
     walk(&CONFIG_SCHEMA, check_tested);
