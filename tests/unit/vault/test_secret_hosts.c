@@ -92,8 +92,8 @@ static void goes_nowhere_with_a_tag_that_is_not_understood(void **state) {
         "db.example\tother.example",
         "db.example\nother.example",
         "db.example caf\xc3\xa9.example",
-        "\xef\xbb\xbf"
-        "db.example",
+        ("\xef\xbb\xbf"
+         "db.example"),
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(tags); i++) {
