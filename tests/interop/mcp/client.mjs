@@ -3,20 +3,27 @@
 //
 //   node client.mjs '{"library", "mode", "url", "token", "session", "sign_in", "steps": [{"take", ...}]}'
 
+import {Person} from "./person.mjs";
+
 const order = JSON.parse(process.argv[2]);
 const requests = [];
-const redirects = [];
+const held = order.token ? {access_token: order.token, token_type: "Bearer"} : undefined;
+const person = order.sign_in && new Person({tokens: held, ...order.sign_in});
 
 const LIBRARIES = {
     async sdk() {
         const {Client} = await import("@modelcontextprotocol/sdk/client/index.js");
         const {StreamableHTTPClientTransport} = await import("@modelcontextprotocol/sdk/client/streamableHttp.js");
-        return {Client, StreamableHTTPClientTransport, options: {},
+        const {UnauthorizedError} = await import("@modelcontextprotocol/sdk/client/auth.js");
+        return {Client, StreamableHTTPClientTransport, UnauthorizedError, options: {},
+            finishAuth: (transport, callback) => transport.finishAuth(callback.get("code")),
             callTool: (client, params, options) => client.callTool(params, undefined, options)};
     },
     async client() {
-        const {Client, StreamableHTTPClientTransport} = await import("@modelcontextprotocol/client");
-        return {Client, StreamableHTTPClientTransport, options: {versionNegotiation: {mode: order.mode}},
+        const {Client, StreamableHTTPClientTransport, UnauthorizedError} = await import("@modelcontextprotocol/client");
+        return {Client, StreamableHTTPClientTransport, UnauthorizedError,
+            finishAuth: (transport, callback) => transport.finishAuth(callback),
+            options: {versionNegotiation: {mode: order.mode}},
             callTool: (client, params, options) => client.callTool(params, options)};
     },
 };
@@ -29,33 +36,16 @@ async function note(url, init = {}) {
     requests.push({
         method: init.method ?? "GET", url: String(url), status: answer.status,
         last_event_id: headers.get("last-event-id"), challenge: answer.headers.get("www-authenticate"),
+        form: init.body instanceof URLSearchParams ? Object.fromEntries(init.body) : null,
     });
     return answer;
 }
 
-// Has perhaps a client id and a token, and notes where a person would be sent to sign in.
-function signIn({client_id}) {
-    let verifier;
-    let registered = client_id && {client_id};
-    return {
-        redirectUrl: "http://127.0.0.1:33418/back",
-        clientMetadata: {client_name: "interop", redirect_uris: ["http://127.0.0.1:33418/back"]},
-        clientInformation: () => registered,
-        saveClientInformation: (given) => void (registered = given),
-        tokens: () => order.token ? {access_token: order.token, token_type: "Bearer"} : undefined,
-        saveTokens: () => undefined,
-        redirectToAuthorization: (url) => void redirects.push(String(url)),
-        saveCodeVerifier: (value) => void (verifier = value),
-        codeVerifier: () => verifier,
-    };
-}
-
 function newTransport() {
     const options = {fetch: note, sessionId: order.session, protocolVersion: order.session && order.revision,
-        onInsufficientScope: order.on_insufficient_scope,
-        skipIssuerMetadataValidation: order.takes_any_issuer};
-    if (order.sign_in) {
-        options.authProvider = signIn(order.sign_in);
+        onInsufficientScope: order.on_insufficient_scope};
+    if (person) {
+        options.authProvider = person;
     } else {
         options.requestInit = {headers: order.token ? {Authorization: `Bearer ${order.token}`} : {}};
     }
@@ -111,20 +101,44 @@ const STEPS = {
     }),
 };
 
-const outcome = {steps: [], requests, redirects};
-const client = new library.Client({name: "interop", version: "1.0.0"}, library.options);
-const transport = newTransport();
-try {
+// Once more when somebody signed in meanwhile: the library leaves it to the application to wait for that.
+async function signedIn(transport, act) {
+    try {
+        return await act();
+    } catch (error) {
+        const callback = error instanceof library.UnauthorizedError && person?.takeCallback();
+        if (!callback) {
+            throw error;
+        }
+        await library.finishAuth(transport, callback);
+        return act();
+    }
+}
+
+const outcome = {steps: [], requests};
+let client;
+let transport;
+
+async function connect() {
+    client = new library.Client({name: "interop", version: "1.0.0"}, library.options);
+    transport = newTransport();
     await client.connect(transport);
+}
+
+try {
+    await signedIn({finishAuth: (...callback) => transport.finishAuth(...callback)}, connect);
     outcome.session = transport.sessionId ?? null;
     for (const step of order.steps ?? []) {
-        outcome.steps.push(await STEPS[step.take](client, step).catch(problem));
+        outcome.steps.push(await signedIn(transport, () => STEPS[step.take](client, step)).catch(problem));
     }
     if (order.ends_session) {
         await transport.terminateSession();
     }
 } catch (error) {
     outcome.refused = problem(error).error;
+}
+if (person) {
+    Object.assign(outcome, {redirects: person.redirects, hops: person.hops, tokens: person.saved});
 }
 console.log(JSON.stringify(outcome));
 process.exit(0);

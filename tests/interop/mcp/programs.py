@@ -16,6 +16,12 @@ FORWARDER = (HERE / "forwarder.mjs",)
 INSPECTOR = PACKAGES / "inspector-cli/build/cli.js"
 CONFORMANCE = PACKAGES / "conformance/dist/index.js"
 
+# What client.mjs calls through.
+LEGACY = {"sdk 1.x": {"library": "sdk"}, "client 2.x legacy": {"library": "client", "mode": "legacy"}}
+MODERN = {"client 2.x auto": {"library": "client", "mode": "auto"},
+          "client 2.x pinned": {"library": "client", "mode": {"pin": "2026-07-28"}}}
+CLIENTS = LEGACY | MODERN
+
 PORT = re.compile(r"listening on (\d+)$", re.MULTILINE)
 
 

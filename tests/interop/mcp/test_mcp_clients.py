@@ -14,6 +14,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
 
 import programs  # noqa: E402
+from programs import CLIENTS, LEGACY, MODERN  # noqa: E402
 from lib.barkeep import Barkeep, Standin, get  # noqa: E402
 from lib.net import wait_until  # noqa: E402
 
@@ -25,10 +26,6 @@ METADATA = "/.well-known/oauth-protected-resource"
 SHAPES = ("explain", "hide", "tool_error", "challenge")
 LONG = {"take": "leave", "name": "take_long", "given": {"seconds": 2}}
 
-LEGACY = {"sdk 1.x": {"library": "sdk"}, "client 2.x legacy": {"library": "client", "mode": "legacy"}}
-MODERN = {"client 2.x auto": {"library": "client", "mode": "auto"},
-          "client 2.x pinned": {"library": "client", "mode": {"pin": "2026-07-28"}}}
-CLIENTS = LEGACY | MODERN
 
 READER = ["mcp:tools/call:echo", "mcp:tools/call:test_tool_*", "mcp:tools/call:test_reconnection",
           {"action": "mcp:tools/call:take_long", "when": {"/seconds": {"max": 5}}},
@@ -56,7 +53,7 @@ class ClientCase(unittest.TestCase):
         unittest.addModuleCleanup(cls.server.stop)
         cls.everything = programs.Program(*programs.EVERYTHING)
         unittest.addModuleCleanup(cls.everything.stop)
-        cls.standin = Standin(cls.folder)
+        cls.standin = Standin(cls.folder, options=("--plain-issuer",))
         unittest.addModuleCleanup(cls.standin.stop)
         cls.standin.start()
         cls.barkeep = Barkeep(cls.folder)
@@ -92,7 +89,6 @@ class ClientCase(unittest.TestCase):
 
     def run_client(self, client, *steps, route="explain", **order):
         order = {"url": self.url(route), "token": self.token, **CLIENTS[client], "steps": steps,
-                 "takes_any_issuer": route != "facade",  # the stand-in says that of its https port, whoever asks
                  **order}
         code, stdout, stderr = programs.run(HERE / "client.mjs", json.dumps(order))
         self.assertEqual(0, code, stderr)
