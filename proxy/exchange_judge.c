@@ -70,18 +70,18 @@ void exchange_step_route(struct exchange *exchange) {
         return;
     }
     const struct config_route *route = exchange_route(exchange);
-    if (exchange->request.body == BODY_LENGTH &&
-        exchange->request.content_length > route->body_limit_bytes) {
-        exchange_refuse(exchange, REASON_BODY_TOO_LARGE, 0,
-                        "the body is larger than this route takes");
-        return;
-    }
     if (!route->mcp && exchange->mcp) {
         exchange_refuse(exchange, REASON_OVERLOADED, 0,
                         "the configuration changed while the message arrived; send it again");
         return;
     }
     if (route->mcp && !exchange_mcp_admits(exchange)) {
+        return;
+    }
+    if (exchange->request.body == BODY_LENGTH &&
+        exchange->request.content_length > route->body_limit_bytes) {
+        exchange_refuse(exchange, REASON_BODY_TOO_LARGE, 0,
+                        "the body is larger than this route takes");
         return;
     }
     if (exchange_read_wish(exchange)) {

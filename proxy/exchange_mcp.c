@@ -374,6 +374,8 @@ struct slice exchange_mcp_challenge(struct exchange *exchange) {
     if (exchange->mcp->has_message && message->method) {
         mcp_write_scopes(&scopes, exchange_config(exchange), exchange->route, message->method->text,
                          message->name);
+    } else if (exchange->status == 401) {
+        mcp_write_all_scopes(&scopes, exchange_config(exchange), exchange->route);
     }
     mcp_write_challenge(&text, exchange_config(exchange), exchange->route, exchange->status,
                         exchange->reason != REASON_TOKEN_MISSING, buf_slice(&scopes));

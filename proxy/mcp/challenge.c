@@ -4,6 +4,8 @@
 #include "proxy/mcp/resource.h"
 #include "proxy/mcp/scopes.h"
 
+enum { SCOPES_BYTES_MAX = 2048 };
+
 /* The canonical path is visible ASCII; what it may still hold is kept out of the quotes. */
 static void write_quotable(struct buf *out, struct slice text) {
     static const char hex[] = "0123456789ABCDEF";
@@ -81,6 +83,14 @@ void mcp_write_challenge(struct buf *out, const struct config *config, size_t ro
     }
 }
 
+static void write_list(struct buf *out, const struct config *config, size_t route,
+                       const struct mcp_scopes *scopes) {
+    for (size_t i = 0; i < scopes->count; i++) {
+        buf_append_str(out, i ? " " : "");
+        mcp_write_scope(out, config, route, scopes->items[i]);
+    }
+}
+
 void mcp_write_scopes(struct buf *out, const struct config *config, size_t route,
                       struct slice method, struct slice name) {
     struct mcp_scopes scopes, all;
@@ -92,8 +102,23 @@ void mcp_write_scopes(struct buf *out, const struct config *config, size_t route
     if (all.count == 0) {
         mcp_write_scope(out, config, route, MCP_SCOPE_DEFAULT);
     }
-    for (size_t i = 0; i < scopes.count; i++) {
-        buf_append_str(out, i ? " " : "");
-        mcp_write_scope(out, config, route, scopes.items[i]);
+    write_list(out, config, route, &scopes);
+}
+
+void mcp_write_all_scopes(struct buf *out, const struct config *config, size_t route) {
+    struct mcp_scopes all;
+    struct buf text;
+    if (!config->routes[route].mcp->resource) {
+        return;
     }
+    buf_init(&text, SCOPES_BYTES_MAX);
+    mcp_scopes_of_route(config, route, &all);
+    if (all.count == 0) {
+        mcp_write_scope(&text, config, route, MCP_SCOPE_DEFAULT);
+    }
+    write_list(&text, config, route, &all);
+    if (buf_ok(&text)) {
+        buf_append_slice(out, buf_slice(&text));
+    }
+    buf_done(&text);
 }

@@ -52,7 +52,7 @@ void mcp_write_cors(struct buf *out, struct slice origin) {
     buf_append_slice(out, origin);
     buf_append_str(out, "\r\nVary: Origin\r\n"
                         "Access-Control-Expose-Headers: mcp-session-id, mcp-protocol-version, "
-                        "www-authenticate, x-request-id\r\n");
+                        "www-authenticate, x-request-id, retry-after\r\n");
 }
 
 void mcp_write_preflight(struct buf *out, struct slice origin, struct slice asked) {

@@ -46,6 +46,9 @@ void mcp_write_challenge(struct buf *out, const struct config *config, size_t ro
  * the token was issued. Without a resource there are none. */
 void mcp_write_scopes(struct buf *out, const struct config *config, size_t route,
                       struct slice method, struct slice name);
+/* For a 401, which comes before it is known what the operation is: all that the metadata names, as
+ * long as they are few enough for a header. */
+void mcp_write_all_scopes(struct buf *out, const struct config *config, size_t route);
 
 /* An Origin that is sent has to be the resource's own or among allowed_origins. */
 bool mcp_origin_is_allowed(const struct config_mcp *mcp, struct slice origin);

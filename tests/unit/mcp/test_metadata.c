@@ -170,6 +170,43 @@ static void names_scopes_that_would_do(void **state) {
     page_case_end(&c);
 }
 
+static void names_all_scopes_before_it_is_known_which_would_do(void **state) {
+    struct page_case c;
+    char long_scope[3000] = {0};
+    const char *items[] = {long_scope};
+    (void)state;
+    page_case_begin(&c, PLAIN);
+    mcp_write_all_scopes(&c.text, c.config, 0);
+    assert_text(&c, "https://gw.example/mcp/mcp.read https://gw.example/mcp/mcp.write");
+    memset(long_scope, 'x', sizeof long_scope - 1);
+    c.config->routes[0].access.items[0].to[0].scopes = (struct config_strings){items, 1};
+    mcp_write_all_scopes(&c.text, c.config, 0);
+    assert_text(&c, "");
+    page_case_end(&c);
+    page_case_begin(&c, BY_ROLE);
+    mcp_write_all_scopes(&c.text, c.config, 0);
+    assert_text(&c, "https://gw.example/mcp/.default");
+    c.config->routes[0].mcp->resource = NULL;
+    mcp_write_all_scopes(&c.text, c.config, 0);
+    assert_text(&c, "");
+    page_case_end(&c);
+}
+
+static void leaves_out_scopes_that_are_none(void **state) {
+    static const char *const strange[] = {"a\"b", "a\\b", "a b", "a\rb", ""};
+    struct page_case c;
+    const char *items[] = {NULL};
+    (void)state;
+    page_case_begin(&c, PLAIN);
+    for (size_t i = 0; i < sizeof strange / sizeof *strange; i++) {
+        items[0] = strange[i];
+        c.config->routes[0].access.items[0].to[0].scopes = (struct config_strings){items, 1};
+        mcp_write_all_scopes(&c.text, c.config, 0);
+        assert_text(&c, "https://gw.example/mcp/mcp.write https://gw.example/mcp/mcp.read");
+    }
+    page_case_end(&c);
+}
+
 static void challenges_as_clients_read_them(void **state) {
     struct page_case c;
     (void)state;
@@ -239,7 +276,7 @@ static void lets_pages_send_parameters_that_they_ask_for(void **state) {
         text.ptr,
         "Access-Control-Allow-Origin: https://app.example\r\nVary: Origin\r\n"
         "Access-Control-Expose-Headers: mcp-session-id, mcp-protocol-version, www-authenticate, "
-        "x-request-id\r\nAccess-Control-Allow-Methods: GET, POST, DELETE\r\n"
+        "x-request-id, retry-after\r\nAccess-Control-Allow-Methods: GET, POST, DELETE\r\n"
         "Access-Control-Allow-Headers: authorization, content-type, accept, mcp-protocol-version, "
         "mcp-session-id, mcp-method, mcp-name, last-event-id, Mcp-Param-Region, mcp-param-z\r\n"
         "Access-Control-Max-Age: 600\r\n");
@@ -258,6 +295,8 @@ int main(void) {
         cmocka_unit_test(says_where_tokens_are_had),
         cmocka_unit_test(asks_for_whatever_was_consented_to_when_rules_name_no_scope),
         cmocka_unit_test(names_scopes_that_would_do),
+        cmocka_unit_test(names_all_scopes_before_it_is_known_which_would_do),
+        cmocka_unit_test(leaves_out_scopes_that_are_none),
         cmocka_unit_test(challenges_as_clients_read_them),
         cmocka_unit_test(keeps_quotes_out_of_challenges),
         cmocka_unit_test(allows_origins_to_the_byte),
