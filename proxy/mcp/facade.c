@@ -154,7 +154,8 @@ bool facade_authorize(const struct config *config, size_t route, struct slice qu
         write_endpoint(out_location, config, "/oauth2/v2.0/authorize?");
         oauth_form_write(&form, "resource", out_location);
         buf_append_char(out_location, '\0');
-        is_taken = true;
+        is_taken = buf_ok(out_location) ||
+                   refuse(out_error, "invalid_request", "the parameters are too long");
     }
     oauth_form_done(&form);
     return is_taken;

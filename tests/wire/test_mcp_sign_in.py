@@ -38,6 +38,7 @@ class SignInCase(WireCase):
     def change_config(cls, config, door):
         config["routes"].append({
             "name": "tools", "path": "/mcp", "upstream": door.upstream.url,
+            "limits": {"body": "2KiB"},
             "mcp": {"resource": RESOURCE, "allowed_origins": [APP], **cls.mcp},
             "access": [{"actions": ["mcp:tools/call:search_*"], "to": {"scope": "mcp.read"}},
                        {"actions": ["mcp:*"], "to": {"scope": "mcp.write"}}]})
@@ -119,10 +120,11 @@ class Metadata(SignInCase):
         metadata = f'resource_metadata="https://gw.example{WELL_KNOWN}/mcp"'
         response = self.ask("POST", "/mcp", MESSAGE, CALL)
         self.assertEqual(401, response.status)
-        self.assertEqual([f"Bearer {metadata}"], response.all("WWW-Authenticate"))
+        scope = f'scope="{RESOURCE}/mcp.read {RESOURCE}/mcp.write"'
+        self.assertEqual([f"Bearer {metadata}, {scope}"], response.all("WWW-Authenticate"))
         response = self.ask("POST", "/mcp", MESSAGE, CALL, self.token + "x")
         self.assertEqual(401, response.status)
-        self.assertEqual([f'Bearer {metadata}, error="invalid_token"'],
+        self.assertEqual([f'Bearer {metadata}, error="invalid_token", {scope}'],
                          response.all("WWW-Authenticate"))
 
     def test_step_up_names_the_scopes_that_would_do(self):
@@ -138,14 +140,17 @@ class Metadata(SignInCase):
         self.assertTrue(self.door.upstream.is_untouched(mark))
 
     def test_pages_of_other_origins_are_refused(self):
-        for origin in ("https://evil.example", "null", "http://gw.example", APP + "/",
-                       APP + ".evil.example"):
+        for origin in ("https://evil.example", "null", "http://gw.example", APP + "/", "",
+                       APP + ".evil.example", APP + ":443", APP.upper(), f"{APP} {APP}",
+                       f"{APP}, {APP}", "https://gw.example:8443", "https://user@gw.example"):
             with self.subTest(origin=origin):
                 response = self.ask("POST", "/mcp", [("Origin", origin), *MESSAGE], CALL,
                                     self.token)
                 self.assertEqual(403, response.status)
                 self.assertEqual([], response.all("Access-Control-Allow-Origin"))
                 self.assertEqual([], response.all("WWW-Authenticate"))
+        twice = [("Origin", APP), ("Origin", APP), *MESSAGE]
+        self.assertEqual(403, self.ask("POST", "/mcp", twice, CALL, self.token).status)
         for origin in (APP, "https://gw.example"):
             with self.subTest(origin=origin):
                 response = self.ask("POST", "/mcp", [("Origin", origin), *MESSAGE], CALL)
@@ -153,6 +158,39 @@ class Metadata(SignInCase):
                 self.assertEqual(origin, response.one("Access-Control-Allow-Origin"))
                 self.assertEqual("Origin", response.one("Vary"))
                 self.assertIn("www-authenticate", response.one("Access-Control-Expose-Headers"))
+
+    def test_pages_read_refusals_too(self):
+        writer = self.door.token(tokens.user(scp="mcp.write"))
+        other = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "no/such"}).encode()
+        for method, headers, body, token, status in (
+                ("POST", MESSAGE, CALL, None, 401), ("POST", MESSAGE, CALL, self.token, 403),
+                ("POST", MESSAGE, other, writer, 404), ("PUT", MESSAGE, CALL, writer, 405),
+                ("POST", [("Mcp-Session-Id", "x"), *MESSAGE], CALL, writer, 404),
+                ("POST", MESSAGE, b" " * 3000, writer, 413), ("POST", [FORM], CALL, writer, 415),
+                ("POST", MESSAGE, b"{", writer, 400)):
+            with self.subTest(status=status, method=method):
+                response = self.ask(method, "/mcp", [("Origin", APP), *headers], body, token)
+                self.assertIn(response.status, (status, 200), response.body)
+                self.assertEqual(APP, response.one("Access-Control-Allow-Origin"))
+                self.assertEqual("Origin", response.one("Vary"))
+                exposed = response.one("Access-Control-Expose-Headers").split(", ")
+                self.assertLessEqual({"www-authenticate", "x-request-id", "retry-after"},
+                                     set(exposed))
+
+    def test_tokens_in_the_query_are_none(self):
+        for name in ("access_token", "token", "Authorization"):
+            with self.subTest(name=name):
+                target = f"/mcp?{name}={self.token}"
+                mark = self.door.upstream.mark()
+                response = self.ask("POST", target, MESSAGE, CALL)
+                self.assertEqual(401, response.status)
+                self.assertNotIn("error=", response.one("WWW-Authenticate"))
+                self.assertTrue(self.door.upstream.is_untouched(mark))
+        writer = self.door.token(tokens.user(scp="mcp.write"))
+        mark = self.door.upstream.mark()
+        self.ask("POST", f"/mcp?access_token={writer}", MESSAGE, CALL, writer)
+        self.assertEqual(["/"], [request.target for request in self.door.upstream.since(mark)])
+        self.assertNotIn(writer.encode(), self.door.audit.raw())
 
     def test_preflight_allows_what_the_protocol_needs(self):
         asked = [("Origin", APP), ("Access-Control-Request-Method", "POST"),
@@ -163,6 +201,88 @@ class Metadata(SignInCase):
         for name in ("authorization", "mcp-session-id", "mcp-method", "mcp-param-region"):
             self.assertIn(name, allowed)
         self.assertNotIn("x-other", allowed)
+
+
+class Places(SignInCase):
+    """Where metadata is, and where it is not."""
+
+    @classmethod
+    def change_config(cls, config, door):
+        super().change_config(config, door)
+        for name, more, resource in (
+                ("slash", {"path": "/slash"}, "https://gw.example:8443/slash/"),
+                ("coded", {"path": "/coded"}, "https://gw.example/coded/x%27y"),
+                ("whole", {"path": "/", "host": "whole.example"}, "https://whole.example"),
+                ("deep", {"path": "/mcp/deep"}, "https://gw.example/mcp/deep")):
+            config["routes"].append({
+                "name": name, "upstream": door.upstream.url, **more, "mcp": {"resource": resource},
+                "access": [{"actions": ["mcp:*"], "to": {"everyone": True}}]})
+        config["routes"].append({
+            "name": "app", "host": "app.example", "path": "/", "upstream": door.upstream.url,
+            "access": [{"role": "Reader", "to": {"everyone": True}}]})
+
+    def resource(self, target, host="gw.example", method="GET"):
+        with self.door.client() as client:
+            response = client.exchange(raw.request(method, target, host=host), method)
+        self.assertEqual(200, response.status, response.body)
+        return json.loads(response.body)["resource"]
+
+    def test_each_resource_has_its_own(self):
+        for path, resource in (
+                ("", RESOURCE), ("/", RESOURCE), ("/mcp", RESOURCE), ("/mcp/", RESOURCE),
+                ("/mcp?resource=x", RESOURCE), ("/%6dcp", RESOURCE), ("/mcp/deep/../", RESOURCE),
+                ("/mcp/deep", RESOURCE + "/deep"), ("/slash", "https://gw.example:8443/slash/"),
+                ("/slash/", "https://gw.example:8443/slash/"),
+                ("/coded/x%27y", "https://gw.example/coded/x%27y")):
+            with self.subTest(path=path):
+                self.assertEqual(resource, self.resource(WELL_KNOWN + path))
+        for target in ("/%2ewell-known/oauth%2Dprotected-resource/mcp",
+                       "http://gw.example" + WELL_KNOWN):
+            with self.subTest(target=target):
+                self.assertEqual(RESOURCE, self.resource(target))
+
+    def test_each_host_has_its_own(self):
+        for host in ("whole.example", "WHOLE.example:443"):
+            with self.subTest(host=host):
+                self.assertEqual("https://whole.example", self.resource(WELL_KNOWN, host))
+        for host in ("gw.example:8443", "GW.example", "other.example", "[::1]:80"):
+            with self.subTest(host=host):
+                self.assertEqual(RESOURCE, self.resource(WELL_KNOWN, host))
+        for target, status in ((WELL_KNOWN, 401), ("/token", 401), ("/public/x", 401)):
+            with self.subTest(target=target), self.door.client() as client:
+                response = client.exchange(raw.request("GET", target, host="app.example"))
+                self.assertEqual(status, response.status)
+                self.assertEqual([], response.all("Access-Control-Allow-Origin"))
+
+    def test_elsewhere_is_nothing(self):
+        for path, status in (("/MCP", 404), ("/mcp/x", 404), ("/mcp2", 404), ("/whole", 404),
+                             ("/coded/x'y", 404), ("/mcp//", 400), ("%2Fmcp", 400), (";x", 400),
+                             ("x", 401), (".json", 401)):
+            with self.subTest(path=path):
+                response = self.ask("GET", WELL_KNOWN + path)
+                self.assertEqual(status, response.status, response.body)
+                json.loads(response.body)
+
+    def test_head_says_what_get_would(self):
+        head, get = self.ask("HEAD", WELL_KNOWN), self.ask("GET", WELL_KNOWN)
+        self.assertEqual(b"", head.body)
+        for name in ("Content-Type", "Content-Length", "Access-Control-Allow-Origin"):
+            self.assertEqual(get.one(name), head.one(name))
+
+    def test_challenges_name_the_place_of_each(self):
+        for path, host, url in (
+                ("/mcp", "gw.example", f"https://gw.example{WELL_KNOWN}/mcp"),
+                ("/mcp/deep", "gw.example", f"https://gw.example{WELL_KNOWN}/mcp/deep"),
+                ("/mcp", "evil.example", f"https://gw.example{WELL_KNOWN}/mcp"),
+                ("/coded/x%27y", "gw.example", f"https://gw.example{WELL_KNOWN}/coded/x%27y"),
+                ("/slash", "gw.example:1", f"https://gw.example:8443{WELL_KNOWN}/slash"),
+                ("/", "whole.example", f"https://whole.example{WELL_KNOWN}")):
+            with self.subTest(path=path, host=host), self.door.client() as client:
+                response = client.exchange(raw.request("POST", path, MESSAGE, CALL, host=host))
+                self.assertEqual(401, response.status)
+                first, rest = response.one("WWW-Authenticate").split(" ", 1)
+                self.assertEqual("Bearer", first)
+                self.assertTrue(rest.startswith(f'resource_metadata="{url}"'), rest)
 
 
 class Facade(SignInCase):
@@ -225,6 +345,28 @@ class Facade(SignInCase):
                                ("/register", "POST"), ("/token", "POST"), ("/authorize", "GET")):
             with self.subTest(target=target):
                 self.check_preflight(target, method)
+
+    def test_nothing_of_a_caller_ends_a_line(self):
+        plain = urllib.parse.urlencode(QUERY)
+        for query in (plain + "%0d%0aSet-Cookie:%20a=b", plain + "%0aX:y", plain + "%00",
+                      plain + "&redirect_uri=https://evil.example/", plain + "&client%5Fid=x",
+                      plain + "&x=%", plain + "&a" * 40):
+            with self.subTest(query=query[len(plain):][:30]):
+                response = self.ask("GET", "/authorize?" + query)
+                self.check_refused(response, 400, "bad_request")
+                self.assertEqual([], response.all("Location") + response.all("Set-Cookie"))
+        for query in (plain + "%25%30%64%250a%ff%22", plain + "&x=" + "!" * 6000,
+                      plain + "&https://evil.example/"):
+            with self.subTest(query=query[len(plain):][:30]):
+                response = self.ask("GET", "/authorize?" + query)
+                self.assertEqual(302, response.status, response.body)
+                location = response.one("Location")
+                self.assertTrue(location.startswith(self.door.authority.url + "/"))
+                sent = urllib.parse.parse_qs(query, True, errors="surrogateescape")
+                self.assertEqual(sent, urllib.parse.parse_qs(location.partition("?")[2], True,
+                                                             errors="surrogateescape"))
+        head = self.ask("HEAD", "/authorize?" + plain)
+        self.assertEqual((302, b""), (head.status, head.body))
 
     def test_a_name_in_another_case_is_the_same_name(self):
         """The authority does not tell them apart: what it reads has to be what was judged."""

@@ -1,6 +1,7 @@
 /* What passes where barkeep stands for the authorization server, and where a code may go. */
 #include "proxy/mcp/facade.h"
 
+#include "proxy/mcp/oauth_form.h"
 #include "proxy/mcp/redirect_uri.h"
 #include "tests/unit/mcp/page_case.h"
 
@@ -127,6 +128,43 @@ static void redirects_nobody_else(void **state) {
     page_case_end(&c);
 }
 
+static void redirects_with_whatever_state_the_client_has(void **state) {
+    struct page_case c;
+    struct facade_error error = {0};
+    char query[OAUTH_FORM_BYTES_MAX + 2];
+    (void)state;
+    page_case_begin(&c, FACADE);
+    assert_false(authorizes(&c, QUERY "&state=%7f"));
+    assert_true(authorizes(&c, QUERY "&state=%80%ff%22%5C;redirect_uri=x"));
+    assert_non_null(strstr(c.text.ptr, "&state=%80%FF%22%5C%3Bredirect_uri%3Dx"));
+    memset(query, '!', sizeof query);
+    memcpy(query, QUERY "&state=", strlen(QUERY "&state="));
+    query[OAUTH_FORM_BYTES_MAX] = '\0';
+    assert_true(authorizes(&c, query));
+    query[OAUTH_FORM_BYTES_MAX] = '!';
+    query[OAUTH_FORM_BYTES_MAX + 1] = '\0';
+    assert_false(authorizes(&c, query));
+    query[OAUTH_FORM_BYTES_MAX] = '\0';
+    buf_done(&c.text);
+    buf_init(&c.text, OAUTH_FORM_BYTES_MAX);
+    assert_false(facade_authorize(c.config, 0, slice_of_str(query), &c.text, &error));
+    assert_string_equal(error.description, "the parameters are too long");
+    page_case_end(&c);
+}
+
+static void takes_no_more_parameters_than_a_sign_in_has(void **state) {
+    struct page_case c;
+    char query[1024] = QUERY;
+    (void)state;
+    page_case_begin(&c, FACADE);
+    for (int i = 5; i < OAUTH_FIELDS_MAX; i++)
+        snprintf(query + strlen(query), 8, "&p%d=", i);
+    assert_true(authorizes(&c, query));
+    snprintf(query + strlen(query), 8, "&one");
+    assert_false(authorizes(&c, query));
+    page_case_end(&c);
+}
+
 static void leads_back_only_to_what_is_listed(void **state) {
     static const char *const good[] = {
         "https://app.example/cb",         "http://127.0.0.1/cb",
@@ -176,6 +214,66 @@ static void leads_back_to_loopback_alone_when_nothing_is_listed(void **state) {
     assert_false(redirect_uri_is_allowed(&facade, SLICE("app:/cb")));
 }
 
+/* Spellings that some reader takes for another host than we do, or for a line's end. */
+static void leads_to_no_host_that_can_be_read_in_two_ways(void **state) {
+    static const char *const bad[] = {"http://127.1/cb",
+                                      "http://127.0.0.2/cb",
+                                      "http://2130706433/cb",
+                                      "http://0x7f.0.0.1/cb",
+                                      "http://0177.0.0.1/cb",
+                                      "http://0.0.0.0/cb",
+                                      "http://localhost./cb",
+                                      "http://LOCALHOST/cb",
+                                      "HTTP://localhost/cb",
+                                      "http://[::1].evil.example/cb",
+                                      "http://[::1]@evil.example/cb",
+                                      "http://[0:0:0:0:0:0:0:1]/cb",
+                                      "http://[::ffff:127.0.0.1]/cb",
+                                      "http://[::1%25lo]/cb",
+                                      "http:localhost/cb",
+                                      "http:/localhost/cb",
+                                      "http:///localhost/cb",
+                                      "http://@localhost/cb",
+                                      "http://user@localhost/cb",
+                                      "http://localhost%2eevil.example/cb",
+                                      "http://localhost%00.evil.example/cb",
+                                      "http://localhost\\.evil.example/cb",
+                                      "http://localhost;.evil.example/cb",
+                                      "http://localhost#@evil.example/cb",
+                                      "http://localhost:80:80/cb",
+                                      "http://localhost:+80/cb",
+                                      "http://localhost: 80/cb",
+                                      "http://localhost:8080evil.example/cb",
+                                      "http://localhost/cb\r\nX: y",
+                                      "http://localhost/cb\tx",
+                                      "http://localhost/cb x",
+                                      "http://localhost/\x7f",
+                                      "http://localhost/\xc3\xa9",
+                                      "http://\xe2\x93\x9bocalhost/cb",
+                                      "http://xn--lcalhost-q3a/cb",
+                                      "//localhost/cb",
+                                      "localhost/cb",
+                                      " http://localhost/cb",
+                                      "data:text/html,x",
+                                      "file:///etc/passwd"};
+    static const char *const good[] = {"http://localhost", "http://[::1]", "http://127.0.0.1?x=1",
+                                       "http://localhost:80/%0d%0a",
+                                       "http://localhost/cb?next=http://evil.example/"};
+    const struct config_mcp_facade facade = {.client_id = CLIENT};
+    char longest[2049] = "http://localhost/";
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (redirect_uri_is_allowed(&facade, slice_of_str(bad[i])))
+            fail_msg("allowed: %s", bad[i]);
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        if (!redirect_uri_is_allowed(&facade, slice_of_str(good[i])))
+            fail_msg("refused: %s", good[i]);
+    memset(longest + strlen(longest), 'x', sizeof longest - strlen(longest));
+    assert_true(redirect_uri_is_allowed(&facade, slice_of(longest, sizeof longest - 1)));
+    assert_false(redirect_uri_is_allowed(&facade, slice_of(longest, sizeof longest)));
+    assert_false(redirect_uri_is_allowed(&facade, slice_of("http://localhost/\0", 18)));
+}
+
 static void registers_everybody_as_the_one_client(void **state) {
     struct page_case c;
     struct facade_error error = {0};
@@ -207,6 +305,14 @@ static void registers_nobody_who_leads_elsewhere(void **state) {
         {"{\"redirect_uris\":[\"https://app.example/cb\",\"https://evil.example/\"]}",
          "invalid_redirect_uri"},
         {"{\"redirect_uris\":[\"https://app.example/cb\\u0000\"]}", "invalid_redirect_uri"},
+        {"{\"redirect_uris\":[\"https://app.example/cb\\r\\nX: y\"]}", "invalid_redirect_uri"},
+        {"{\"redirect_uris\":[\"https://app.example\\\\@evil.example/cb\"]}",
+         "invalid_redirect_uri"},
+        {"{\"redirect_uris\":[\"https:\\/\\/app.example@evil.example/cb\"]}",
+         "invalid_redirect_uri"},
+        {"{\"redirect_uris\":[\"https://app.example/cb\",[]]}", "invalid_redirect_uri"},
+        {"{\"Redirect_Uris\":[\"https://app.example/cb\"]}", "invalid_redirect_uri"},
+        {"{\"redirect_uris\":[\"https://app.example/cb\"]} {}", "invalid_client_metadata"},
     };
     struct page_case c;
     (void)state;
@@ -278,8 +384,11 @@ int main(void) {
         cmocka_unit_test(asks_for_scopes_of_an_audience_when_the_resource_is_none),
         cmocka_unit_test(sends_browsers_on_without_the_resource),
         cmocka_unit_test(redirects_nobody_else),
+        cmocka_unit_test(redirects_with_whatever_state_the_client_has),
+        cmocka_unit_test(takes_no_more_parameters_than_a_sign_in_has),
         cmocka_unit_test(leads_back_only_to_what_is_listed),
         cmocka_unit_test(leads_back_to_loopback_alone_when_nothing_is_listed),
+        cmocka_unit_test(leads_to_no_host_that_can_be_read_in_two_ways),
         cmocka_unit_test(registers_everybody_as_the_one_client),
         cmocka_unit_test(registers_nobody_who_leads_elsewhere),
         cmocka_unit_test(passes_forms_on_without_the_resource),
