@@ -314,6 +314,9 @@ void exchange_begin_mcp_answer(struct exchange *exchange, size_t head_len);
 void exchange_step_mcp_answer(struct exchange *exchange);
 /* PHASE_RESPONSE of such an answer. */
 void exchange_step_mcp_response(struct exchange *exchange);
+/* Something has moved: rearms the deadline, which is an event stream's token's when that is sooner.
+ */
+void exchange_mcp_wait(struct exchange *exchange);
 /* The deadline of an event stream has come: true when that says nothing of the server, for the
  * caller's token has expired, or may yet. */
 bool exchange_mcp_on_token_timer(struct exchange *exchange);
@@ -326,6 +329,9 @@ bool exchange_mcp_is_granted(const struct exchange *exchange, const struct polic
 /* exchange_forward.c */
 /* Answers Expect: 100-continue once the body is wanted. */
 void exchange_invite_body(struct exchange *exchange);
+/* The answer has begun: what is left of the request goes on beside it, as far as the upstream takes
+ * it. False when the exchange has ended. */
+bool exchange_upload_beside(struct exchange *exchange);
 /* How long the upstream says it keeps the connection, or what we take for it. */
 uint32_t exchange_keep_alive_ms(const struct h1_response *response);
 

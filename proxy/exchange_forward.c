@@ -114,6 +114,14 @@ static enum body_pump_result exchange_pump_upload(struct exchange *exchange) {
     return body_pump(&exchange->upload, client, upstream);
 }
 
+static void exchange_await_more(struct exchange *exchange) {
+    if (exchange->mcp) {
+        exchange_mcp_wait(exchange); /* no byte lets a stream outlive its caller's token */
+    } else {
+        exchange_set_deadline(exchange, exchange_route(exchange)->idle_timeout_ms);
+    }
+}
+
 /* Sends what is to be sent. False when the exchange has moved on or ended. */
 static bool exchange_upload(struct exchange *exchange) {
     struct conn *upstream = &exchange->upstream->conn;
@@ -148,7 +156,7 @@ static bool exchange_upload(struct exchange *exchange) {
         break;
     }
     if (!exchange->upload.is_written && body_has_come_on(&exchange->upload, is_awaited)) {
-        exchange_set_deadline(exchange, route->idle_timeout_ms);
+        exchange_await_more(exchange);
     }
     if (conn_flush(upstream) == IO_ERROR) {
         exchange->upload_is_over = true;
@@ -372,6 +380,12 @@ void exchange_step_request(struct exchange *exchange) {
     exchange_read_response(exchange);
 }
 
+bool exchange_upload_beside(struct exchange *exchange) {
+    bool has_more =
+        !exchange->upload.is_written || !io_buffer_is_empty(&exchange->upstream->conn.out);
+    return !has_more || exchange->upload_is_over || exchange_upload(exchange);
+}
+
 void exchange_step_response(struct exchange *exchange) {
     if (exchange->mcp) {
         exchange_step_mcp_response(exchange);
@@ -379,8 +393,7 @@ void exchange_step_response(struct exchange *exchange) {
     }
     struct conn *client = &exchange->client->conn;
     struct conn *upstream = &exchange->upstream->conn;
-    bool has_more_to_send = !exchange->upload.is_written || !io_buffer_is_empty(&upstream->out);
-    if (has_more_to_send && !exchange->upload_is_over && !exchange_upload(exchange)) {
+    if (!exchange_upload_beside(exchange)) {
         return;
     }
     enum body_pump_result result = body_pump(&exchange->download, upstream, client);

@@ -40,6 +40,7 @@ struct exchange_mcp {
     bool answer_is_over;      /* nothing more will be appended to `answer` */
     struct buf client_fields; /* header lines for the client */
     const char *phrase;       /* of the server's status */
+    bool is_shed;             /* what was read of the message */
     bool writes_chunked;
     bool waits_for_token; /* to expire: before a silence would end the stream */
     bool wrote_end;

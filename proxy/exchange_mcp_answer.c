@@ -195,7 +195,7 @@ static bool write_answer_head(struct exchange *exchange, bool has_length, uint64
 }
 
 /* A stream goes on for as long as its caller's token does; what is whole is sent to its end. */
-static void exchange_mcp_wait(struct exchange *exchange) {
+void exchange_mcp_wait(struct exchange *exchange) {
     struct exchange_mcp *mcp = exchange->mcp;
     uint64_t wait_ms = exchange_route(exchange)->idle_timeout_ms;
     int64_t left_ms = exchange_token_left_ms(exchange);
@@ -304,8 +304,8 @@ void exchange_begin_mcp_answer(struct exchange *exchange, size_t head_len) {
     } else if (media == MCP_ANSWER_JSON) {
         exchange_set_deadline(exchange, exchange_route(exchange)->idle_timeout_ms);
         exchange_move(exchange, PHASE_MCP_ANSWER);
-    } else if (exchange_mcp_write_head(exchange, false, 0)) {
-        exchange_mcp_forget_message(exchange); /* the stream may live long */
+    } else {
+        exchange_mcp_write_head(exchange, false, 0);
     }
 }
 
@@ -401,7 +401,8 @@ static bool exchange_mcp_take(struct exchange *exchange) {
 }
 
 void exchange_step_mcp_answer(struct exchange *exchange) {
-    if (exchange_mcp_take(exchange) && exchange->mcp->answer_is_over) {
+    if (exchange_upload_beside(exchange) && exchange_mcp_take(exchange) &&
+        exchange->mcp->answer_is_over) {
         exchange_mcp_write_head(exchange, true, exchange->mcp->answer.len);
     }
 }
@@ -455,9 +456,23 @@ static bool exchange_mcp_end(struct exchange *exchange) {
     return true;
 }
 
+/* A stream may live long: nothing is kept for it that nobody needs any more. */
+static void exchange_mcp_shed(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    bool is_sent = exchange->upload.is_written || exchange->upload_is_over;
+    if (is_sent && mcp->filter && !mcp->answer_is_over && !mcp->is_shed) {
+        mcp->is_shed = true;
+        exchange_mcp_forget_message(exchange);
+    }
+}
+
 void exchange_step_mcp_response(struct exchange *exchange) {
     struct exchange_mcp *mcp = exchange->mcp;
     struct conn *client = &exchange->client->conn;
+    if (!exchange_upload_beside(exchange)) {
+        return;
+    }
+    exchange_mcp_shed(exchange);
     for (;;) {
         size_t sent_before = mcp->answer_sent;
         bool is_sent = exchange_mcp_send(exchange);

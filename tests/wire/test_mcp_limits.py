@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import pathlib
+import socket
 import threading
 import time
 import unittest
@@ -47,6 +48,103 @@ class Memory(McpCase):
             for client in clients:
                 client.close()
         self.wait_for(lambda: self.post(mcp.call("read")).status == 200, "room again")
+        self.good_call()
+
+
+class EarlyAnswers(McpCase):
+    """Servers that answer before they have read the message."""
+
+    LARGE = 8 * 1024 * 1024  # more than sockets hold
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(self.let_go)
+        self.goes_on = threading.Event()
+        self.read = []
+
+    def let_go(self):
+        self.goes_on.set()
+
+    @classmethod
+    def change_config(cls, config, door):
+        super().change_config(config, door)
+        config["routes"][-1]["mcp"]["max_body"] = "16MiB"
+        config["routes"][-1]["timeouts"] = {"idle": "3s"}
+
+    def message(self):
+        return mcp.call("read", {"q": "x" * self.LARGE})
+
+    def serve(self, *pieces, reads=True, end=b""):
+        """Sends the first piece before it reads, the others behind the message."""
+        def play(peer, request):
+            peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            peer.send(pieces[0])
+            self.goes_on.wait(patient(20))
+            if reads:
+                peer.read_body(request)
+                self.read.append((request.is_complete, request.body_bytes))
+                for piece in pieces[1:]:
+                    peer.send(piece)
+            peer.send(end)
+        self.door.upstream.on("/mcp", play)
+        self.addCleanup(self.door.upstream.on, "/mcp", self.server.play)
+
+    def check_passed(self):
+        self.assertEqual([(True, len(mcp.encode(self.message())))], self.read)
+
+    def test_a_stream_begins_before_the_message_is_read(self):
+        told = mcp.event(mcp.result({"id": 1}, said="all of it"))
+        self.serve(mcp.event_stream() + mcp.chunk(b": early\n\n"), mcp.chunk(told), mcp.END)
+        client, head = self.open_stream(mcp.post("/mcp", self.message(), self.token))
+        with client:
+            self.assertEqual(200, head.status)
+            self.read_chunk(client)
+            self.goes_on.set()
+            answer, = mcp.read_events(self.read_chunk(client))
+            self.assertEqual("all of it", answer["data"]["result"]["said"])
+            self.assertEqual(b"", self.read_chunk(client))
+        self.check_passed()
+        self.assertNotIn("aborted", self.audit_of(head))
+
+    def test_json_begins_before_the_message_is_read(self):
+        body = mcp.encode(mcp.result({"id": 1}, said="all of it"))
+        head = (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                b"Content-Length: %d\r\n\r\n" % len(body))
+        self.serve(head, body)
+        self.goes_on.set()
+        response = self.post(self.message())
+        self.assertEqual("all of it", json.loads(response.body)["result"]["said"])
+        self.check_passed()
+        self.assertNotIn("aborted", self.audit_of(response))
+
+    def test_a_server_that_never_reads_and_ends(self):
+        body = mcp.encode(mcp.result({"id": 1}, said="none of it"))
+        told = mcp.event(mcp.result({"id": 1}, said="none of it"))
+        answers = {"json": (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                            b"Content-Length: %d\r\n\r\n" % len(body), body),
+                   "events": (mcp.event_stream(), mcp.chunk(told) + mcp.END)}
+        for name, (head, end) in answers.items():
+            with self.subTest(answer=name):
+                self.serve(head, reads=False, end=end)
+                self.goes_on.set()
+                response = self.post(self.message())
+                self.assertIn(b"none of it", response.body)
+                self.assertNotIn("aborted", self.audit_of(response))
+        self.door.upstream.on("/mcp", self.server.play)
+        self.good_call()
+
+    def test_a_server_that_never_reads_nor_ends(self):
+        self.serve(mcp.event_stream() + mcp.chunk(b": early\n\n"), reads=False)
+        client, head = self.open_stream(mcp.post("/mcp", self.message(), self.token))
+        with client:
+            self.read_chunk(client)
+            client.socket.settimeout(patient(20))
+            with contextlib.suppress(ConnectionResetError):
+                self.assertEqual(b"", client.socket.recv(1))
+        line = self.audit_of(head)
+        self.assertEqual(("timeout", "upstream_timeout"), (line["aborted"], line["reason"]))
+        self.let_go()
+        self.door.upstream.on("/mcp", self.server.play)
         self.good_call()
 
 
