@@ -113,6 +113,17 @@ static inline void close_store(void) {
     bar.store = NULL;
 }
 
+/* One credential, a token for Microsoft Graph, and no secret. */
+static inline int open_token_bar(void **state) {
+    const int opened = open_bar(state);
+    bar.config.secret_count = 0;
+    bar.credentials[0] =
+        (struct config_credential){.name = "graph",
+                                   .kind = CREDENTIAL_ENTRA_TOKEN,
+                                   .scope = "https://graph.microsoft.com/.default"};
+    return opened;
+}
+
 static inline int close_bar(void **state) {
     (void)state;
     close_store();

@@ -320,17 +320,6 @@ static void begins_a_running_read_again(void **state) {
     assert_true(want.was_available);
 }
 
-/* One credential, a token for Microsoft Graph, and no secret. */
-static int open_token_bar(void **state) {
-    const int opened = open_bar(state);
-    bar.config.secret_count = 0;
-    bar.credentials[0] =
-        (struct config_credential){.name = "graph",
-                                   .kind = CREDENTIAL_ENTRA_TOKEN,
-                                   .scope = "https://graph.microsoft.com/.default"};
-    return opened;
-}
-
 static void keeps_the_token_of_an_entra_token(void **state) {
     static struct next_config next;
     (void)state;

@@ -5,17 +5,6 @@
 #define SHORT_TOKEN(text) "{\"access_token\":\"" text "\",\"expires_in\":\"60\"}"
 #define LINE(token) "Authorization: Bearer " token "\r\n"
 
-/* One credential, a token for Microsoft Graph, and no secret. */
-static int open_token_bar(void **state) {
-    const int opened = open_bar(state);
-    bar.config.secret_count = 0;
-    bar.credentials[0] =
-        (struct config_credential){.name = "graph",
-                                   .kind = CREDENTIAL_ENTRA_TOKEN,
-                                   .scope = "https://graph.microsoft.com/.default"};
-    return opened;
-}
-
 static uint64_t generation(void) {
     return cabinet_credential(bar.cabinet, 0)->generation;
 }
