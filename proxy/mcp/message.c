@@ -29,8 +29,18 @@ void mcp_message_done(struct mcp_message *message) {
     mcp_message_init(message);
 }
 
+/* What is wrong with the body by itself, whatever the head says. */
+static bool is_about_body(int http_status, int code) {
+    return http_status == 400 && (code == MCP_CODE_PARSE || code == MCP_CODE_INVALID_REQUEST ||
+                                  code == MCP_CODE_INVALID_PARAMS);
+}
+
 static bool refuse(const struct reading *reading, int http_status, int code, const char *text) {
-    return mcp_refuse(reading->refusal, reading->message->id, http_status, code, text);
+    mcp_refuse(reading->refusal, reading->message->id, http_status, code, text);
+    if (is_about_body(http_status, code)) {
+        reading->refusal->reason = REASON_BODY_MALFORMED;
+    }
+    return false;
 }
 
 static bool refuse_shape(const struct reading *reading, const char *text) {

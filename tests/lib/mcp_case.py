@@ -9,6 +9,7 @@ DENIED = -31001
 NOT_FORWARDED = -31002
 PARSE, INVALID, NO_METHOD, PARAMS = -32700, -32600, -32601, -32602
 MISMATCH, UNSUPPORTED, NO_SESSION = -32020, -32022, -32001
+NOT_SOUND = ("bad_request", "body_malformed")  # by the head, by the body
 OTHER_USER = "11111111-2222-4333-8444-555555555555"
 
 
@@ -65,7 +66,7 @@ class McpCase(WireCase):
         self.assertIn("result", document)
         return seen
 
-    def refuse_message(self, data, status, code=None, reason="bad_request", id=None, split=0):
+    def refuse_message(self, data, status, code=None, reason=NOT_SOUND, id=None, split=0):
         """A refusal in the client's protocol; the server saw nothing. Gives the error."""
         mark = self.door.upstream.mark()
         with self.door.client() as client:
@@ -76,7 +77,7 @@ class McpCase(WireCase):
     def check_untouched(self, mark):
         self.assertTrue(self.door.upstream.is_untouched(mark), "the server saw something")
 
-    def check_error(self, response, status, code=None, reason="bad_request", id=None):
+    def check_error(self, response, status, code=None, reason=NOT_SOUND, id=None):
         self.assertIn(response.status, any_of(status), response.body)
         self.assertEqual("application/json", response.one("Content-Type"))
         self.assertEqual("no-store", response.one("Cache-Control"))
@@ -95,7 +96,7 @@ class McpCase(WireCase):
         document["error"]["response"] = response
         return document["error"]
 
-    def refuse_post(self, message, status, code=None, reason="bad_request", target="/mcp", token=None,
+    def refuse_post(self, message, status, code=None, reason=NOT_SOUND, target="/mcp", token=None,
                     id=None, split=0, **options):
         return self.refuse_message(mcp.post(target, message, token or self.token, **options), status,
                                    code, reason, id, split)

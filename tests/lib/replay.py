@@ -108,6 +108,8 @@ def is_judged(line):
     reason = line["reason"]
     if line["rule"] == "revoked":
         return False
+    if reason == "body_malformed" and line["rule"] is None:  # a message that is none
+        return False
     if line["reason"] == "no_route" and line["principal"] is not None:
         return False  # a session or a task of an MCP server that is not this caller's
     return reason is None or reason in BY_RULES | BEFORE_RULES \

@@ -80,7 +80,7 @@ class ServerRequests(McpCase):
             return {"jsonrpc": "2.0", "id": name, "result": {}}
         for name in (900, "900", sealed + "A", sealed[:-1], sealed.swapcase(), "", "x"):
             self.refuse_post(answer(name), 400, (INVALID, NOT_FORWARDED),
-                             ("bad_request", "method_refused"), "/pass",
+                             ("bad_request", "body_malformed", "method_refused"), "/pass",
                              id=name if name == 900 else None, session=session)
         self.refuse_post(answer(sealed), 400, INVALID, "bad_request", "/pass",
                          self.other_token, session=others)

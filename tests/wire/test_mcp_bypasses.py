@@ -12,7 +12,7 @@ import unittest
 
 import wire  # noqa: F401
 from lib import mcp, raw
-from lib.mcp_case import DENIED, MISMATCH, McpCase
+from lib.mcp_case import DENIED, MISMATCH, NOT_SOUND, McpCase
 
 DENIED_CALL = mcp.call("drop_all", {"really": True})
 PAD = "x" * 3_000_000
@@ -85,7 +85,7 @@ class Requests(McpCase):
             with self.subTest(charset=charset):
                 self.refuse_post(body, 415, None, "content_type",
                                  Content_Type=f"application/json; charset={charset}")
-                self.refuse_post(body, (200, 400), None, ("bad_request", "no_role"),
+                self.refuse_post(body, (200, 400), None, (*NOT_SOUND, "no_role"),
                                  id=1 if body == text.encode() or charset == "utf-7" else None)
         self.good_call()
 
@@ -202,7 +202,9 @@ class Answers(McpCase):
         other = mcp.post("/mcp", mcp.call("read"), self.token, session)
         modern = mcp.post("/mcp", mcp.modern(mcp.request("tools/list", {"cursor": "2"})), self.token)
         stream = mcp.session_request("GET", "/mcp", self.token, session)
-        again = mcp.session_request("GET", "/mcp", self.token, session, Last_Event_ID="e-1")
+        self.server.on["GET"] = mcp.stream_answer(mcp.event(told({}), id="e-1"))
+        begun, = mcp.read_events(self.send(stream).body)
+        again = mcp.session_request("GET", "/mcp", self.token, session, Last_Event_ID=begun["id"])
         for method, data in (("tools/list", ask), ("tools/call", other), ("tools/list", modern),
                              ("GET", stream), ("GET", again)):
             for media in ("json", "events") if method != "GET" else ("events",):

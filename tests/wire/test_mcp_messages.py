@@ -9,8 +9,8 @@ import unittest
 
 import wire  # noqa: F401
 from lib import mcp, raw
-from lib.mcp_case import (INVALID, MISMATCH, NOT_FORWARDED, NO_METHOD, PARAMS, PARSE, UNSUPPORTED,
-                          McpCase)
+from lib.mcp_case import (INVALID, MISMATCH, NOT_FORWARDED, NOT_SOUND, NO_METHOD, PARAMS, PARSE,
+                          UNSUPPORTED, McpCase)
 from lib.net import patient
 
 CALL = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"search_docs","arguments":{}}}'
@@ -46,7 +46,7 @@ class Messages(McpCase):
         self.check_untouched(mark)
         answered = json.loads(response.body)["id"]
         self.assertIn(answered, (None, 1, "1"))
-        return self.check_error(response, status, code, ("bad_request", "method_refused"), answered)
+        return self.check_error(response, status, code, (*NOT_SOUND, "method_refused"), answered)
 
     def each(self, bodies, **options):
         """Rows that are refused, in both eras, between two that pass."""
@@ -180,7 +180,7 @@ class Messages(McpCase):
                     {"Mcp_Name": "x"} if len(name) > 1000 and era == "modern" else {}))
                 with self.subTest(era=era, name=name[:40]):
                     self.refuse_message(data, (200, 400), (-31001, PARAMS, MISMATCH),
-                                        ("no_role", "bad_request"), 1)
+                                        ("no_role", *NOT_SOUND), 1)
             self.good_call(era)
         for other in (5, None, True, ["read"], {"read": 1}):
             with self.subTest(name=other):
@@ -336,6 +336,27 @@ class Messages(McpCase):
                                  400, PARAMS, id=1)
         self.refuse_post(mcp.request("tools/call"), 400, PARAMS, id=1)
         self.refuse_post(mcp.notification("tools/call", {"name": "search_docs"}), 400, INVALID)
+
+    def test_the_reason_says_what_is_wrong(self):
+        """The body by itself, what the head says of it, or what is asked for."""
+        good = json.loads(CALL)
+        for body, code in ((b"{", PARSE), (b"[" + CALL + b"]", INVALID), (b"5", INVALID),
+                           (CALL.replace(b'"2.0"', b'"1.0"'), INVALID),
+                           (CALL.replace(b'"name"', b'"Name"'), PARAMS),
+                           (CALL.replace(b'"params"', b'"id":2,"params"'), PARSE)):
+            with self.subTest(body=body):
+                mark = self.door.upstream.mark()
+                response = self.post(body)
+                self.check_untouched(mark)
+                document = json.loads(response.body)
+                self.assertEqual((400, code, "body_malformed"),
+                                 (response.status, document["error"]["code"],
+                                  self.audit_of(response)["reason"]))
+        self.refuse_post(good, 400, MISMATCH, "bad_request", id=1, Mcp_Name="drop_all")
+        self.refuse_post(good, 400, UNSUPPORTED, "bad_request", id=1,
+                         Mcp_Protocol_Version="2024-11-05")
+        self.refuse_post(mcp.request("tools/drop"), 200, NO_METHOD, "method_refused", id=1)
+        self.good_call()
 
     def test_posts_in_the_shape_of_responses(self):
         """Nothing was asked of this client."""

@@ -305,8 +305,8 @@ class Hidden(McpCase):
                 self.assertIn(response.request_id.encode(), response.body)
                 self.assertEqual("no_role", self.audit_of(response)["reason"])
         response = self.post(b"{")
-        self.assertNotIn(b"bad_request", response.body)
-        self.assertEqual("bad_request", self.audit_of(response)["reason"])
+        self.assertNotIn(b"body_malformed", response.body)
+        self.assertEqual("body_malformed", self.audit_of(response)["reason"])
 
 
 def tool(name, **more):

@@ -467,7 +467,7 @@ static void says_to_whom_it_refuses(void **state) {
     assert_int_equal(post.refusal.reason, REASON_METHOD_REFUSED);
     assert_false(post_read(&post, SLICE("{\"jsonrpc\":\"2.0\",\"id\":1.5,\"method\":\"x\"}")));
     assert_int_equal(post.refusal.id.len, 0);
-    assert_int_equal(post.refusal.reason, REASON_BAD_REQUEST);
+    assert_int_equal(post.refusal.reason, REASON_BODY_MALFORMED);
     post_done(&post);
 }
 
