@@ -25,6 +25,15 @@ def text_of(config):
     return config if isinstance(config, bytes) else json.dumps(config, indent=1).encode()
 
 
+def reload_door(door):
+    """Puts the door's configuration, changed in place, in force."""
+    door.barkeep.write_config(door.config)
+    digest = hash_of(door.config)
+    door.barkeep.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: any(event.get("config_hash") == digest for event in door.audit.read()
+                           if event["event"] == "reload"), "the reload")
+
+
 class ReloadCase(WireCase):
     """The class's own configuration is in force at the beginning and the end of each test."""
 

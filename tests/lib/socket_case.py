@@ -4,6 +4,7 @@ import uuid
 
 from lib import websocket
 from lib.case import WireCase
+from lib.recorder import PeerGone
 from lib.websocket import BINARY, frame, handshake, switch
 
 MIB = 1 << 20
@@ -19,6 +20,15 @@ def opened(script):
 
 def silent(peer):
     peer.wait_closed()
+
+
+def report(peer):
+    """Reads to the client's end, then says what it was."""
+    try:
+        while True:
+            peer.pending += peer.receive()
+    except PeerGone:
+        peer.send(b"got " + peer.pending)
 
 
 class SocketCase(WireCase):
@@ -61,6 +71,13 @@ class SocketCase(WireCase):
                          (line["status"], line["upstream_status"], line["decision"], line.get("aborted")))
         self.assertEqual(1, sum(other["id"] == line["id"] for other in self.door.audit.requests()))
         return line
+
+    def check_last_words(self, client):
+        """The client ends first, and still hears what the upstream (`report`) says then."""
+        client.socket.sendall(b"all of it")
+        client.finish_sending()
+        self.assertEqual(b"got all of it", client.read_to_end())
+        self.check_end(client)
 
     def is_open(self, client):
         return not any(line["id"] == client.head.request_id for line in self.door.audit.requests())

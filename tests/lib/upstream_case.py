@@ -2,6 +2,7 @@
 
 from lib import raw
 from lib.case import WireCase
+from lib.net import patient
 
 OK = b"HTTP/1.1 200 OK\r\n"
 PROTOCOL = "upstream_protocol"
@@ -51,3 +52,23 @@ def bytewise(answer, closes=False):
         if closes:
             peer.close()
     return script
+
+
+def events_when(asked, end=lambda peer: peer.close()):
+    """Five events, each when `asked` (a semaphore) lets it; then `end`."""
+    def script(peer, request):
+        peer.read_body(request)
+        peer.send(OK + b"Content-Type: text/event-stream\r\n\r\n")
+        for number in range(5):
+            asked.acquire(timeout=patient(5))
+            peer.send(b"data: %d\n\n" % number)
+        end(peer)
+    return script
+
+
+def check_events(case, client, asked):
+    """Each of the five arrives before the next is asked for."""
+    for number in range(5):
+        asked.release()
+        case.assertEqual(b"9\r\ndata: %d\n\n\r\n" % number, client.take(14))
+    case.assertEqual(b"0\r\n\r\n", client.take(5))

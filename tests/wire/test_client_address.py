@@ -1,8 +1,6 @@
 #!/usr/bin/python3
 """Where a call comes from: `trusted_proxies`, X-Forwarded-*, and rules that go by the address."""
 
-import hashlib
-import signal
 import socket
 import time
 import unittest
@@ -11,6 +9,7 @@ import wire  # noqa: F401
 from lib import raw
 from lib.case import WireCase
 from lib.net import patient
+from lib.reload_case import reload_door
 
 PROXY, OTHER_PROXY = "127.0.0.1", "127.0.0.2"
 OFFICE, HOME = "203.0.113.7", "198.51.100.1"
@@ -270,20 +269,12 @@ class TrustIsTakenBack(AddressCase):
         self.assertEqual(200, client.read_head().status)
         return client
 
-    def reload(self):
-        self.door.barkeep.write_config(self.door.config)
-        digest = hashlib.sha256(self.door.barkeep.config_path.read_bytes()).hexdigest()
-        self.door.barkeep.process.send_signal(signal.SIGHUP)
-        self.wait_for(lambda: any(event.get("config_hash") == digest
-                                  for event in self.door.audit.read()
-                                  if event["event"] == "reload"), "the reload")
-
     def test_streams_of_its_clients_end(self):
         self.door.upstream.on("/public/stream", trickle)
         through = self.open_stream(PROXY, OFFICE)
         direct = self.open_stream(OTHER_PROXY)
         self.door.config["trusted_proxies"] = ["10.0.0.0/8"]
-        self.reload()
+        reload_door(self.door)
         with self.assertRaises(raw.Truncated):
             through.take(1 << 20)
         direct.take(len(direct.pending) + 36)

@@ -4,7 +4,6 @@
 import copy
 import os
 import signal
-import socket
 import stat
 import threading
 import time
@@ -16,6 +15,7 @@ from lib.barkeep import Barkeep, get
 from lib.door import Door
 from lib.net import patient, wait_until
 from lib.steady import Steady
+from lib.unix_door import ask_over_unix, listen_on_unix_too, unix_path
 
 SOME = 300  # requests before something happens, and after it
 LAST_REQUEST_SECONDS = 0.49  # of the half second for which a connection that waits may bring one
@@ -139,28 +139,14 @@ class HandOver(Case):
         self.end(following)
 
     def test_unix_sockets_and_the_admin_side_change_hands(self):
-        path = None
-
-        def change(config, door):
-            nonlocal path
-            path = f"{door.folder}/barkeep.sock"
-            config["listen"] = [config["listen"], f"unix:{path}"]
-
-        door = self.open_door(change)
+        door = self.open_door(listen_on_unix_too)
+        path = unix_path(door)
         node = os.stat(path)
         following = self.take_over(door)
         self.end(door.barkeep)
         self.assertEqual(node.st_ino, os.stat(path).st_ino, "the socket file stays as it was")
         self.assertTrue(stat.S_ISSOCK(os.stat(path).st_mode))
-        connection = socket.socket(socket.AF_UNIX)
-        self.addCleanup(connection.close)
-        connection.settimeout(patient(5))
-        connection.connect(path)
-        connection.sendall(raw.request("GET", "/public/x", [("Connection", "close")],
-                                       token=door.token()))
-        answer = b""
-        while fresh := connection.recv(65536):
-            answer += fresh
+        answer = ask_over_unix(path, door.token())
         self.assertRegex(answer, rb"^HTTP/1\.1 200 ")
         self.assertEqual(200, following.readiness()[0])
         self.assertEqual(200, get(following.admin_port, "/metrics")[0])

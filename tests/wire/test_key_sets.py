@@ -15,19 +15,9 @@ from lib import raw, tokens
 from lib.authority import Authority
 from lib.case import WireCase
 from lib.door import Door, signing_key
+from lib.key_questions import UNAVAILABLE, UNKNOWN, ask, reason_of
 from lib.net import patient, wait_until
 from lib.process import barkeep_binary, is_sanitized, run
-
-UNAVAILABLE, UNKNOWN = "keys_unavailable", "token_key_unknown"
-
-
-def ask(door, token):
-    with door.client() as client:
-        return client.exchange(raw.request("GET", "/public/x", token=token))
-
-
-def reason_of(response):
-    return json.loads(response.body)["reason"]
 
 
 def keys_events(door):

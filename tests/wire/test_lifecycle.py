@@ -16,6 +16,7 @@ from lib.barkeep import is_listening
 from lib.case import WireCase
 from lib.door import Door
 from lib.net import patient, wait_until
+from lib.unix_door import ask_over_unix, listen_on_unix_too, unix_path
 
 
 class Lifecycle(unittest.TestCase):
@@ -185,23 +186,9 @@ class Lifecycle(unittest.TestCase):
         self.assertIn("none/audit", "\n".join(lines))
 
     def test_listens_on_unix_sockets_and_several_addresses(self):
-        path = None
-
-        def change(config, door):
-            nonlocal path
-            path = f"{door.folder}/barkeep.sock"
-            config["listen"] = [config["listen"], f"unix:{path}"]
-
-        door = self.open_door(change)
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(patient(5))
-        connection.connect(path)
-        connection.sendall(raw.request("GET", "/public/x", [("Connection", "close")],
-                                       token=door.token()))
-        answer = b""
-        while fresh := connection.recv(65536):
-            answer += fresh
-        connection.close()
+        door = self.open_door(listen_on_unix_too)
+        path = unix_path(door)
+        answer = ask_over_unix(path, door.token())
         self.assertRegex(answer, rb"^HTTP/1\.1 200 ")
         door.stop()
         self.assertFalse(os.path.exists(path), "the socket is removed")

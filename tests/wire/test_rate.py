@@ -2,8 +2,6 @@
 """`rate`: how often a caller may call, on routes and on access entries. Windows are an hour long, so
 that nothing here depends on how fast the machine is."""
 
-import hashlib
-import signal
 import threading
 import unittest
 import uuid
@@ -11,6 +9,7 @@ import uuid
 import wire  # noqa: F401
 from lib import raw, tokens
 from lib.case import WireCase
+from lib.reload_case import reload_door
 
 LIMITED = "rate_limited"
 CLIENT, OTHER_CLIENT = "203.0.113.7", "203.0.113.8"
@@ -256,19 +255,11 @@ class Reload(RateCase):
     def change_config(cls, config, door):
         cls.add_route(config, door, "three", rate=rate(3))
 
-    def reload(self):
-        self.door.barkeep.write_config(self.door.config)
-        digest = hashlib.sha256(self.door.barkeep.config_path.read_bytes()).hexdigest()
-        self.door.barkeep.process.send_signal(signal.SIGHUP)
-        self.wait_for(lambda: any(event.get("config_hash") == digest
-                                  for event in self.door.audit.read()
-                                  if event["event"] == "reload"), "the reload")
-
     def reload_and_settle(self):
         """Each worker takes a new configuration up by itself: a new route tells when all have."""
         name = f"marker-{uuid.uuid4()}"
         self.add_route(self.door.config, self.door, name)
-        self.reload()
+        reload_door(self.door)
         self.wait_for(lambda: all(self.status(f"/{name}/x") == 200 for _ in range(20)),
                       "all workers")
 

@@ -7,7 +7,7 @@ import unittest
 import wire  # noqa: F401
 from lib import raw, recorder
 from lib.net import free_port, patient
-from lib.upstream_case import OK, PROTOCOL, UpstreamCase, ending_after
+from lib.upstream_case import OK, PROTOCOL, UpstreamCase, check_events, ending_after, events_when
 
 
 class Requests(UpstreamCase):
@@ -293,23 +293,11 @@ class Streaming(UpstreamCase):
 
     def test_each_event_of_a_stream_arrives_by_itself(self):
         asked = threading.Semaphore(0)
-
-        def script(peer, request):
-            peer.read_body(request)
-            peer.send(OK + b"Content-Type: text/event-stream\r\n\r\n")
-            for number in range(5):
-                asked.acquire(timeout=patient(5))
-                peer.send(b"data: %d\n\n" % number)
-            peer.close()
-
-        self.script(script)
+        self.script(events_when(asked))
         with self.door.client() as client:
             client.send(self.get())
             self.assertEqual(["chunked"], client.read_head().all("Transfer-Encoding"))
-            for number in range(5):
-                asked.release()
-                self.assertEqual(b"9\r\ndata: %d\n\n\r\n" % number, client.take(14))
-            self.assertEqual(b"0\r\n\r\n", client.take(5))
+            check_events(self, client, asked)
 
     def test_a_client_that_never_reads_is_cut(self):
         """Case 211."""

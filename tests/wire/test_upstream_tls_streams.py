@@ -9,9 +9,9 @@ import unittest
 
 import wire  # noqa: F401
 from lib import raw, recorder
-from lib.net import patient
 from lib.recorder import PeerGone
 from lib.tls_recorder import finish
+from lib.upstream_case import check_events, events_when
 from lib.upstream_tls_case import TlsCase
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -75,22 +75,11 @@ class Streams(TlsCase):
     def test_chunks_pass_as_they_come(self):
         asked = threading.Semaphore(0)
 
-        def script(peer, request):
-            peer.read_body(request)
-            peer.send(OK + b"Content-Type: text/event-stream\r\n\r\n")
-            for number in range(5):
-                asked.acquire(timeout=patient(5))
-                peer.send(b"data: %d\n\n" % number)
-            finish(peer)
-
-        for name, _ in self.on_each("/events", script):
+        for name, _ in self.on_each("/events", events_when(asked, finish)):
             with self.door.client() as client:
                 client.send(self.get(f"/{name}/events"))
                 self.assertEqual(200, client.read_head().status)
-                for number in range(5):
-                    asked.release()
-                    self.assertEqual(b"9\r\ndata: %d\n\n\r\n" % number, client.take(14))
-                self.assertEqual(b"0\r\n\r\n", client.take(5))
+                check_events(self, client, asked)
 
     def test_an_end_without_goodbye_is_a_cut(self):
         """Who can end the TCP connection could otherwise shorten an answer unseen."""

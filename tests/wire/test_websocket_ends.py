@@ -16,23 +16,13 @@ from lib.door import Door
 from lib.net import patient, wait_until
 from lib.recorder import PeerGone
 from lib.reload_case import ReloadCase
-from lib.socket_case import MIB, SocketCase, opened, silent
+from lib.socket_case import MIB, SocketCase, opened, report, silent
 from lib.websocket import CLOSE, frame, handshake
 
 
 class Ends(SocketCase):
     def test_the_clients_end_is_passed_on_and_the_rest_still_comes(self):
-        def script(peer):
-            try:
-                while True:
-                    peer.pending += peer.receive()
-            except PeerGone:
-                peer.send(b"got " + peer.pending)
-        client = self.open(opened(script))
-        client.socket.sendall(b"all of it")
-        client.finish_sending()
-        self.assertEqual(b"got all of it", client.read_to_end())
-        self.check_end(client)
+        self.check_last_words(self.open(opened(report)))
 
     def test_the_upstreams_end_is_passed_on_and_the_rest_still_goes(self):
         got, ended = [], threading.Event()

@@ -12,8 +12,7 @@ import uuid
 import wire  # noqa: F401
 from lib import websocket
 from lib.certificates import CertificateAuthority
-from lib.recorder import PeerGone
-from lib.socket_case import MIB, SocketCase, opened
+from lib.socket_case import MIB, SocketCase, opened, report
 from lib.tls_listener_case import TlsListenerCase
 from lib.tls_recorder import TlsRecorder
 from lib.websocket import CLOSE, handshake
@@ -58,17 +57,9 @@ class TlsUpstream(SocketCase):
 
     def test_the_clients_end_is_passed_on_as_a_goodbye(self):
         def script(peer):
-            try:
-                while True:
-                    peer.pending += peer.receive()
-            except PeerGone:
-                peer.send(b"got " + peer.pending)
-                peer.socket.unwrap()
-        client = self.over_tls(opened(script))
-        client.socket.sendall(b"all of it")
-        client.finish_sending()
-        self.assertEqual(b"got all of it", client.read_to_end())
-        self.check_end(client)
+            report(peer)
+            peer.socket.unwrap()
+        self.check_last_words(self.over_tls(opened(script)))
 
 
 class TlsListener(TlsListenerCase, SocketCase):
@@ -116,17 +107,7 @@ class TlsListener(TlsListenerCase, SocketCase):
 
     def test_a_clients_end_without_goodbye_is_its_end(self):
         """As for requests: many clients never say it."""
-        def script(peer):
-            try:
-                while True:
-                    peer.pending += peer.receive()
-            except PeerGone:
-                peer.send(b"got " + peer.pending)
-        client = self.over_tls(opened(script))
-        client.socket.sendall(b"all of it")
-        client.finish_sending()
-        self.assertEqual(b"got all of it", client.read_to_end())
-        self.check_end(client)
+        self.check_last_words(self.over_tls(opened(report)))
 
 
 if __name__ == "__main__":
