@@ -4,6 +4,7 @@
 #include "core/clock.h"
 #include "core/json_canonical.h"
 #include "proxy/exchange_mcp.h"
+#include "proxy/judgement.h"
 #include "proxy/mcp/pins.h"
 #include "proxy/mcp/reference.h"
 #include "proxy/rate_limiter.h"
@@ -123,8 +124,7 @@ bool exchange_mcp_passes(struct exchange *exchange) {
     if (!exchange_mcp_is_pinned(exchange)) {
         exchange->decision.is_allowed = false;
         exchange->decision.rule = "pins";
-        exchange_refuse(exchange, REASON_DENIED, 0,
-                        "the tool's definition is not the one that was approved");
+        exchange_refuse(exchange, REASON_DENIED, 0, JUDGEMENT_PINS_DETAIL);
         return false;
     }
     if (exchange_mcp_is_spent(exchange)) {

@@ -96,6 +96,21 @@ static void write_token(struct json_out *out, const struct explanation *explanat
     json_out_object_end(out);
 }
 
+static void write_pin(struct json_out *out, const struct explained_pin *pin) {
+    if (!pin) {
+        json_out_null(out, "pin");
+        return;
+    }
+    json_out_object_begin(out, "pin");
+    json_out_cstr(out, "answer", pin->answer);
+    json_out_cstr(out, "pinning", pin->is_blocking ? "block" : "warn");
+    json_out_cstr(out, "file", pin->file);
+    json_out_cstr(out, "approved", pin->approved);
+    json_out_null(out, "listed"); /* the server is not asked */
+    json_out_cstr(out, "why", pin->words);
+    json_out_object_end(out);
+}
+
 static void write_mcp(struct json_out *out, const struct explanation *explanation) {
     const struct policy_mcp *asked = explanation->mcp;
     if (!asked) {
@@ -110,6 +125,7 @@ static void write_mcp(struct json_out *out, const struct explanation *explanatio
         json_out_null(out, "name");
     }
     json_out_cstr(out, "gate", explain_gate_name(asked->gate));
+    write_pin(out, explanation->pin);
     json_out_object_end(out);
 }
 

@@ -306,6 +306,12 @@ static void put_rules(const struct page *page, const struct explanation *explana
     }
 }
 
+static void put_pin(const struct page *page, const struct explained_pin *pin) {
+    if (pin) {
+        put_line(page, "pins", pin->words);
+    }
+}
+
 static void put_shadows(const struct page *page, const struct decision *decision) {
     for (size_t i = 0; i < decision->shadow_count; i++) {
         put_label(page, i ? "" : "shadow");
@@ -342,6 +348,7 @@ void explanation_print(struct explanation *explanation, FILE *out, bool is_colou
     put_checks(&page, &explanation->checks);
     put_identity(&page, explanation);
     put_rules(&page, explanation);
+    put_pin(&page, explanation->pin);
     put_shadows(&page, &explanation->decision);
     put_credential(&page, explanation);
     if (explanation->reason == REASON_NONE) {

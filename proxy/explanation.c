@@ -293,6 +293,11 @@ static bool conclude(struct explanation *explanation) {
     if (!decision->is_allowed) {
         return refuse(explanation, decision->reason, judgement_detail(decision->reason));
     }
+    if (!explain_pins(explanation)) {
+        explanation->decision.is_allowed = false;
+        explanation->decision.rule = "pins";
+        return refuse(explanation, REASON_DENIED, JUDGEMENT_PINS_DETAIL);
+    }
     if (judgement_has_nobody_to_stand_for(config, decision->credential, explanation->identity)) {
         return refuse(explanation, REASON_NO_ROLE, JUDGEMENT_NOBODY_DETAIL);
     }

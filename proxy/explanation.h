@@ -62,6 +62,15 @@ struct explained_rule {
     const char *why;    /* in words */
 };
 
+/* What the file of approved tools says of the one that is called. */
+struct explained_pin {
+    const char *file;
+    bool is_blocking;
+    const char *answer;   /* a stable name: approved, not_approved, unreadable */
+    const char *approved; /* digest; NULL: nobody approved it */
+    const char *words;
+};
+
 struct explanation {
     struct arena arena; /* all text below */
     const struct explain_ground *ground;
@@ -81,8 +90,9 @@ struct explanation {
     bool is_own_page;
     size_t route; /* CONFIG_NONE */
     struct slice below;
-    const struct policy_mcp *mcp; /* what is asked of an MCP server; NULL: the route is none */
-    struct mcp_message *message;  /* what `mcp` points into; NULL: none */
+    const struct policy_mcp *mcp;    /* what is asked of an MCP server; NULL: the route is none */
+    struct mcp_message *message;     /* what `mcp` points into; NULL: none */
+    const struct explained_pin *pin; /* NULL: no tool is called, or none are pinned */
     struct explain_list close_routes;
     struct explain_list checks; /* of the token */
     struct token_result verdict;
@@ -120,6 +130,8 @@ void explain_notes(struct explanation *explanation);
 /* explain_mcp.c: what is asked of an MCP server; false when the message is refused as such. */
 bool explain_mcp(struct explanation *explanation);
 void explain_mcp_done(struct explanation *explanation);
+/* explain_pins.c: what is known of the tool's approval; false when the call is refused for it. */
+bool explain_pins(struct explanation *explanation);
 const char *explain_gate_name(enum policy_mcp_gate gate);
 /* explain_rules.c: asks the rules, with each one's why. */
 void explain_rules(struct explanation *explanation);

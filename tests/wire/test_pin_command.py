@@ -362,11 +362,13 @@ class Explaining(PinCase):
         self.assertEqual((0, "routes.tools.access[0]", "not_approved"), (code, rule, pin["answer"]))
 
     def test_a_file_that_cannot_be_read(self):
-        for text in (None, "{"):
+        for text, words in ((None, "no such file"), ("{", "pins.json:1:")):
             if text:
                 self.pins.write_text(text)
-            code, reason, _, pin = self.pin_of("query")
-            self.assertEqual((1, "denied", "unreadable"), (code, reason, pin["answer"]))
+            code, out, err = self.run_barkeep("explain", "-c", self.config, "--offline", "--claims", "-", "POST",
+                                              "/mcp", stdin=json.dumps(self.CLAIMS))
+            self.assertEqual((2, ""), (code, out))
+            self.assertIn(words, err)
 
     def test_a_route_without_pins(self):
         self.config.write_text(CONFIG.replace("block", "off"))
