@@ -57,7 +57,8 @@ enum aborted_by {
     ABORTED_BY_DRAIN,
     ABORTED_BY_REVOCATION,
     ABORTED_BY_RELOAD,
-    ABORTED_BY_EXPIRY /* the caller's token has expired meanwhile */
+    ABORTED_BY_EXPIRY,  /* the caller's token has expired meanwhile */
+    ABORTED_BY_OVERLOAD /* no memory was free for the rest */
 };
 
 struct exchange {

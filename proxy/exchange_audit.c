@@ -18,10 +18,11 @@ enum {
 };
 
 static const char *const aborted_labels[] = {
-    [ABORTED_BY_NOBODY] = NULL,         [ABORTED_BY_CLIENT] = "client",
-    [ABORTED_BY_UPSTREAM] = "upstream", [ABORTED_BY_TIMEOUT] = "timeout",
-    [ABORTED_BY_DRAIN] = "drain",       [ABORTED_BY_REVOCATION] = "revoked",
-    [ABORTED_BY_RELOAD] = "reload",     [ABORTED_BY_EXPIRY] = "expired",
+    [ABORTED_BY_NOBODY] = NULL,           [ABORTED_BY_CLIENT] = "client",
+    [ABORTED_BY_UPSTREAM] = "upstream",   [ABORTED_BY_TIMEOUT] = "timeout",
+    [ABORTED_BY_DRAIN] = "drain",         [ABORTED_BY_REVOCATION] = "revoked",
+    [ABORTED_BY_RELOAD] = "reload",       [ABORTED_BY_EXPIRY] = "expired",
+    [ABORTED_BY_OVERLOAD] = "overloaded",
 };
 
 static void write_optional(struct json_out *out, const char *key, struct slice value) {

@@ -324,7 +324,7 @@ static void exchange_mcp_fail_overloaded(struct exchange *exchange) {
         exchange_refuse(exchange, REASON_OVERLOADED, 0, "no memory is free for answers");
         return;
     }
-    exchange->aborted_by = ABORTED_BY_TIMEOUT;
+    exchange->aborted_by = ABORTED_BY_OVERLOAD;
     exchange->reason = REASON_OVERLOADED;
     exchange_move(exchange, PHASE_DONE);
 }
@@ -354,7 +354,7 @@ static bool exchange_mcp_filter(struct exchange *exchange, struct slice bytes, b
     case MCP_FILTER_NO_MEMORY:
         break;
     }
-    exchange_mcp_fail(exchange, "out of memory");
+    exchange_mcp_fail_overloaded(exchange);
     return false;
 }
 

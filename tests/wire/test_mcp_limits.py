@@ -50,6 +50,31 @@ class Memory(McpCase):
         self.wait_for(lambda: self.post(mcp.call("read")).status == 200, "room again")
         self.good_call()
 
+    def test_answers_that_never_end(self):
+        """Nothing was sent of those that are whole or not at all; the others are cut."""
+        large = b"a" * 3000000
+        heads = {"json": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                         b"Transfer-Encoding: chunked\r\n\r\n" + mcp.chunk(b'{"x":"'),
+                 "events": mcp.event_stream() + mcp.chunk(b": hello\n\ndata: ")}
+        for name, expected in (("json", (503, None)), ("events", (200, "overloaded"))):
+            with self.subTest(answer=name):
+                def play(peer, *_, head=heads[name]):
+                    peer.send(head + mcp.chunk(large))
+                    peer.wait_closed()
+                self.server.scripts["tools/call"] = play
+                clients = [self.door.client() for _ in range(16)]
+                try:
+                    for client in clients:
+                        client.send(mcp.post("/mcp", mcp.call("read"), self.token))
+                    self.wait_for(lambda: expected in [
+                        (line["status"], line.get("aborted")) for line in self.refused_lines()],
+                        f"a line {expected}")
+                finally:
+                    for client in clients:
+                        client.close()
+                self.server.forget()
+                self.wait_for(lambda: self.post(mcp.call("read")).status == 200, "room again")
+
 
 class EarlyAnswers(McpCase):
     """Servers that answer before they have read the message."""
