@@ -124,6 +124,8 @@ static void require_same(const struct mcp_message *a, const struct mcp_message *
 static bool needs_seal(const struct mcp_message *message) {
     uint32_t meta = json_text_member(&message->json, message->params, SLICE("_meta"));
     return message->kind == MCP_RESPONSE ||
+           json_text_member(&message->json, message->params, SLICE("requestState")) !=
+               JSON_TEXT_NONE ||
            slice_eq(message->method->name_member, SLICE("taskId")) ||
            json_text_member(&message->json, meta, SLICE("io.modelcontextprotocol/related-task")) !=
                JSON_TEXT_NONE;
