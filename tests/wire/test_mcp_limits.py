@@ -235,7 +235,7 @@ class Audit(McpCase):
         self.assertEqual(("GET", "allow", 200), (line["method"], line["decision"], line["status"]))
 
     def test_the_metrics_count_the_reason(self):
-        rows = ((mcp.call("drop_all"), {}, "deny", "no_role"), (b"{", {}, "deny", "body_malformed"),
+        rows = ((mcp.call("drop_all"), {}, "deny", "no_role"), (b"{", {}, "deny", "bad_request"),
                 (mcp.call("read"), {"Content_Type": "text/plain"}, "deny", "content_type"),
                 (mcp.request("made/up"), {}, "deny", "method_refused"),
                 (mcp.call("read"), {"session": "x"}, "deny", "no_route"),
@@ -320,10 +320,14 @@ class Ends(McpCase):
         self.door.barkeep.write_config(config)
 
     def restore(self):
+        self.server.forget()
         self.door.barkeep.write_config(self.door.config)
         self.wait_for(lambda: self.post(mcp.call("read"), "/all").status == 200 and
                       "result" in json.loads(self.post(mcp.call("read"), "/all").body), "the rules", 10)
         self.wait_for(lambda: "result" in json.loads(self.post(mcp.call("read")).body), "the rules", 10)
+        get = self.streams()["GET"]  # connections fall to any worker
+        self.wait_for(lambda: all(self.send(get, "GET").status == 405 for _ in range(8)),
+                      "the rules everywhere", 10)
 
     def streams(self):
         listen = mcp.modern(mcp.request("subscriptions/listen", {"notifications": {
@@ -354,6 +358,46 @@ class Ends(McpCase):
                 deny=[{"to": {"everyone": True}, "actions": ["mcp:resources/read:file:///watched/*"]}]))
             self.assertTrue(self.is_cut(client, 2), "the stream goes on")
         self.restore()
+
+    def check_change(self, edit, is_ended, method="GET"):
+        """What becomes of a stream when `edit` comes into force."""
+        client, head = self.endless(self.streams()[method], method)
+        try:
+            self.change(edit)
+            if is_ended:
+                self.assertTrue(self.is_cut(client, 4), "the stream goes on")
+                self.assertEqual("reload", self.audit_of(head)["aborted"])
+            else:
+                self.assertFalse(self.is_cut(client, 2), "the stream has ended")
+        finally:
+            client.close()
+            self.restore()
+
+    def test_paths_that_are_denied(self, case=247):
+        def deny(*actions):
+            def edit(config):
+                config["routes"][-1]["deny"] = [{"to": {"everyone": True}, "actions": list(actions)}]
+            return edit
+        for method, http in (("GET", "GET"), ("tools/call", "POST")):
+            rows = ((deny(f"{http} /"), True), (deny("* /**"), True), (deny(f"{http} /all"), False),
+                    (deny(f"{'GET' if http == 'POST' else 'POST'} /**"), False))
+            for number, (edit, is_ended) in enumerate(rows):
+                with self.subTest(method=method, row=number):
+                    self.check_change(edit, is_ended, method)
+
+    def test_routes_that_move(self, case=247):
+        """Where a route leads to is no rule: what an earlier server began, it may finish."""
+        def to(config, **route):
+            config["routes"][-1].update(route)
+        other = f"{self.door.upstream.url}/other"
+        rows = {"another path": (lambda config: to(config, path="/elsewhere"), True),
+                "another host": (lambda config: to(config, host="elsewhere.example"), True),
+                "another server": (lambda config: to(config, upstream=other), False),
+                "below what it was": (lambda config: to(config, path="/all/deeper"), True),
+                "another name": (lambda config: to(config, name="renamed"), False)}
+        for name, (edit, is_ended) in rows.items():
+            with self.subTest(change=name):
+                self.check_change(edit, is_ended)
 
     def test_a_list_on_a_stream_that_stays(self):
         """It shows what the rules in force grant, whenever the stream began."""
