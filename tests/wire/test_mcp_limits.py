@@ -235,7 +235,7 @@ class Audit(McpCase):
         self.assertEqual(("GET", "allow", 200), (line["method"], line["decision"], line["status"]))
 
     def test_the_metrics_count_the_reason(self):
-        rows = ((mcp.call("drop_all"), {}, "deny", "no_role"), (b"{", {}, "deny", "bad_request"),
+        rows = ((mcp.call("drop_all"), {}, "deny", "no_role"), (b"{", {}, "deny", "body_malformed"),
                 (mcp.call("read"), {"Content_Type": "text/plain"}, "deny", "content_type"),
                 (mcp.request("made/up"), {}, "deny", "method_refused"),
                 (mcp.call("read"), {"session": "x"}, "deny", "no_route"),
