@@ -1,6 +1,7 @@
 /* An MCP server's answer: its head is ours to write, its body passes through the filter. JSON is
  * collected and sent whole, an event stream goes on event by event; nothing else passes. */
 #include "core/clock.h"
+#include "core/log.h"
 #include "proxy/client.h"
 #include "proxy/exchange_mcp.h"
 #include "proxy/head_writer.h"
@@ -9,6 +10,7 @@ enum {
     MCP_ANSWER_ROOM = 256 * 1024, /* what a filter may add to what it takes */
     MCP_ESCAPE_GROWTH = 3,        /* two bytes of an event become "\\u0085" */
     MCP_PUMP_BUDGET = 16,
+    TOLD_NAME_BYTES = 128,
 };
 
 static bool exchange_mcp_may(void *owner, struct slice method, struct slice name) {
@@ -236,6 +238,22 @@ static bool exchange_mcp_write_head(struct exchange *exchange, bool has_length, 
     return true;
 }
 
+/* Names are the server's: what is too long for one is cut. */
+static void exchange_mcp_tell_unpinned(void *owner, struct slice tool,
+                                       enum mcp_pin_verdict verdict) {
+    static const char *const STATES[] = {[MCP_PIN_SAME] = "same",
+                                         [MCP_PIN_WORDS_CHANGED] = "words",
+                                         [MCP_PIN_CHANGED] = "changed",
+                                         [MCP_PIN_UNKNOWN] = "new"};
+    const struct exchange *exchange = owner;
+    bool is_blocked = exchange_mcp_config(exchange)->pinning == MCP_PINNING_BLOCK;
+    LOG_EVENT(LOG_WARNING, "pins", LOG_STR("what", STATES[verdict]),
+              LOG_STR("route", exchange_route(exchange)->name),
+              LOG_SLICE("tool", slice_of(tool.ptr,
+                                         tool.len < TOLD_NAME_BYTES ? tool.len : TOLD_NAME_BYTES)),
+              LOG_STR("pinning", is_blocked ? "block" : "warn"));
+}
+
 static bool exchange_mcp_begin_filter(struct exchange *exchange, enum mcp_media media) {
     struct exchange_mcp *mcp = exchange->mcp;
     uint64_t limit = exchange_mcp_config(exchange)->max_result_bytes;
@@ -247,6 +265,7 @@ static bool exchange_mcp_begin_filter(struct exchange *exchange, enum mcp_media 
         .may = exchange_mcp_may,
         .owner = exchange,
         .pins = exchange->snapshot->rules->pins[exchange->route],
+        .on_unpinned = exchange_mcp_tell_unpinned,
     };
     mcp->filter = mcp_filter_new(&mcp->view, media);
     buf_init(&mcp->answer, (size_t)limit * MCP_ESCAPE_GROWTH + MCP_ANSWER_ROOM);

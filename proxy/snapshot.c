@@ -6,15 +6,40 @@
 
 #include "proxy/mcp/pins.h"
 
+static bool shares_an_upstream(const struct config_route *a, const struct config_route *b) {
+    for (size_t i = 0; i < a->upstream_count; i++) {
+        for (size_t j = 0; j < b->upstream_count; j++) {
+            if (strcmp(a->upstreams[i].text, b->upstreams[j].text) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Of the route of the same name and server; NULL: there was none. */
+static struct mcp_pins *ruleset_find_pins(const struct ruleset *rules,
+                                          const struct config_route *route) {
+    for (size_t i = 0; rules && i < rules->config->route_count; i++) {
+        const struct config_route *other = &rules->config->routes[i];
+        if (strcmp(other->name, route->name) == 0 && shares_an_upstream(other, route)) {
+            return rules->pins[i];
+        }
+    }
+    return NULL;
+}
+
 /* False with err. */
-static bool ruleset_load_pins(struct ruleset *rules, struct error *err) {
+static bool ruleset_load_pins(struct ruleset *rules, const struct ruleset *former,
+                              struct error *err) {
     const struct config *config = rules->config;
     for (size_t i = 0; i < config->route_count; i++) {
         const struct config_mcp *mcp = config->routes[i].mcp;
         if (!mcp_pins_are_in_force(mcp)) {
             continue;
         }
-        rules->pins[i] = mcp_pins_load(mcp->pins_file, err);
+        rules->pins[i] =
+            mcp_pins_load_after(mcp->pins_file, ruleset_find_pins(former, &config->routes[i]), err);
         if (!rules->pins[i]) {
             return false;
         }
@@ -29,7 +54,8 @@ static void ruleset_drop_pins(struct ruleset *rules) {
     free(rules->pins);
 }
 
-struct ruleset *ruleset_new(struct config *config, const struct mcp_seal *seal, struct error *err) {
+struct ruleset *ruleset_new(struct config *config, const struct mcp_seal *seal,
+                            const struct ruleset *former, struct error *err) {
     struct ruleset *rules = calloc(1, sizeof *rules);
     if (!rules) {
         error_set(err, STATUS_NO_MEMORY, "out of memory");
@@ -49,7 +75,7 @@ struct ruleset *ruleset_new(struct config *config, const struct mcp_seal *seal, 
     }
     rules->tls = tls_contexts_new(config, err);
     rules->servers = rules->tls ? tls_servers_new(config, err) : NULL;
-    if (!rules->servers || !ruleset_load_pins(rules, err)) {
+    if (!rules->servers || !ruleset_load_pins(rules, former, err)) {
         ruleset_unref(rules);
         return NULL;
     }

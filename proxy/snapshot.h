@@ -31,9 +31,11 @@ struct ruleset {
     size_t *places; /* by route: where it counts; the keeper fills them in before publishing */
 };
 
-/* Takes its own reference to `config`, and reads the files of certificates, keys and authorities it
- * names. NULL with err. */
-struct ruleset *ruleset_new(struct config *config, const struct mcp_seal *seal, struct error *err);
+/* Takes its own reference to `config`, and reads the files of certificates, keys, authorities and
+ * pins it names. What the MCP servers listed under `former` (NULL: there is none) stays known. NULL
+ * with err. */
+struct ruleset *ruleset_new(struct config *config, const struct mcp_seal *seal,
+                            const struct ruleset *former, struct error *err);
 struct ruleset *ruleset_ref(struct ruleset *ruleset);
 void ruleset_unref(struct ruleset *ruleset);
 

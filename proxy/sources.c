@@ -164,7 +164,8 @@ static enum status make_all(struct sources *sources, const struct sources *forme
         make_keys,      read_revocations, make_assertions, make_identity,
         make_on_behalf, make_relay,       make_groups,     make_secrets,
     };
-    sources->rules = ruleset_new(sources->config, sources->ground.seal, err);
+    sources->rules =
+        ruleset_new(sources->config, sources->ground.seal, former ? former->rules : NULL, err);
     enum status status = sources->rules ? STATUS_OK : STATUS_INVALID;
     for (size_t i = 0; i < sizeof steps / sizeof *steps && status == STATUS_OK; i++) {
         status = steps[i](sources, err);

@@ -7,9 +7,8 @@
 
 #include "core/buf.h"
 #include "proxy/mcp/message.h"
+#include "proxy/mcp/pins.h"
 #include "proxy/mcp/seal.h"
-
-struct mcp_pins;
 
 /* For whom, and by whose rules. All of it outlives the filter. */
 struct mcp_view {
@@ -21,6 +20,9 @@ struct mcp_view {
     bool (*may)(void *owner, struct slice method, struct slice name);
     void *owner;
     struct mcp_pins *pins; /* NULL: none; told of every tool that is listed */
+    /* A tool is listed otherwise than approved, and that is news. With `owner`; NULL: nobody asks
+     */
+    void (*on_unpinned)(void *owner, struct slice tool, enum mcp_pin_verdict verdict);
 };
 
 enum mcp_media { MCP_MEDIA_JSON, MCP_MEDIA_EVENTS };

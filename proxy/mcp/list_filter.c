@@ -40,13 +40,17 @@ static bool can_be_asked_for(const struct list *list, struct slice name) {
 }
 
 /* The pins hear of every tool, also of those that this caller does not get to see. */
-static bool is_kept_by_pins(const struct list *list, uint32_t tool) {
+static bool is_kept_by_pins(const struct list *list, uint32_t tool, struct slice name) {
     const struct mcp_view *view = list->view;
+    bool is_news = false;
     if (!view->pins || !list->is_of_tools) {
         return true;
     }
-    return mcp_pins_judge(view->pins, list->json, tool) == MCP_PIN_SAME ||
-           view->mcp->pinning != MCP_PINNING_BLOCK;
+    enum mcp_pin_verdict verdict = mcp_pins_judge(view->pins, list->json, tool, &is_news);
+    if (is_news && view->on_unpinned) {
+        view->on_unpinned(view->owner, name, verdict);
+    }
+    return verdict == MCP_PIN_SAME || view->mcp->pinning != MCP_PINNING_BLOCK;
 }
 
 static bool stays(struct list *list, uint32_t item) {
@@ -56,7 +60,7 @@ static bool stays(struct list *list, uint32_t item) {
         return false;
     }
     struct slice name = string_of(list, value);
-    return is_kept_by_pins(list, item) && can_be_asked_for(list, name) &&
+    return is_kept_by_pins(list, item, name) && can_be_asked_for(list, name) &&
            view->may(view->owner, list->method->uses, name);
 }
 

@@ -1,44 +1,130 @@
 /* The approved definitions never change once loaded; beside each stands what the last listing made
- * of it, one byte that any thread writes. A later listing that is as approved lifts the verdict:
- * the server offers again what was approved. */
+ * of it, which any thread writes. A later listing that is as approved lifts the verdict: the server
+ * offers again what was approved. What was listed outlives a reload, or every edit of the
+ * configuration would make callable again what was found to differ. Of tools that nobody approved
+ * only a few names are kept, so that nobody is told of them twice. */
 #include "proxy/mcp/pins.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "core/json_canonical.h"
+#include "core/siphash.h"
 #include "proxy/mcp/pin_file.h"
 
-enum { FILE_ARENA_BYTES_MAX = 64 << 20, TOOL_ARENA_BYTES_MAX = 1 << 20 };
+enum {
+    FILE_ARENA_BYTES_MAX = 64 << 20,
+    TOOL_ARENA_BYTES_MAX = 1 << 20,
+    TOLD_MAX = 8, /* of one tool: a server that lists it otherwise each time fills no log */
+    STRANGERS_MAX = 128,
+    NAME_ROOM_BYTES = 6 * PIN_NAME_BYTES_MAX + 2,
+};
+
+/* What the server listed last under the name of an approved tool. */
+struct sighting {
+    atomic_uchar verdict; /* enum mcp_pin_verdict */
+    bool is_seen;
+    unsigned char told;
+    char digest[PIN_DIGEST_SIZE]; /* "": could not be made */
+    char told_digest[PIN_DIGEST_SIZE];
+};
 
 struct mcp_pins {
     atomic_uint refs;
     struct arena arena;
     struct mcp_pin_list list;
-    atomic_uchar *verdicts; /* beside list.pins: enum mcp_pin_verdict */
+    pthread_mutex_t lock;       /* of what follows; verdicts are read without it */
+    struct sighting *sightings; /* beside list.pins */
+    uint64_t strangers[STRANGERS_MAX];
+    size_t stranger_count;
 };
 
-struct mcp_pins *mcp_pins_load(const char *path, struct error *err) {
+static struct mcp_pins *pins_new(void) {
     struct mcp_pins *pins = calloc(1, sizeof *pins);
-    if (!pins) {
-        error_set(err, STATUS_NO_MEMORY, "%s: out of memory", path);
-        return NULL;
+    if (pins) {
+        atomic_init(&pins->refs, 1);
+        pthread_mutex_init(&pins->lock, NULL);
+        arena_init(&pins->arena, FILE_ARENA_BYTES_MAX);
     }
-    atomic_init(&pins->refs, 1);
-    arena_init(&pins->arena, FILE_ARENA_BYTES_MAX);
-    if (mcp_pin_file_read(path, &pins->arena, &pins->list, err) != STATUS_OK) {
+    return pins;
+}
+
+struct mcp_pins *mcp_pins_load(const char *path, struct error *err) {
+    struct mcp_pins *pins = pins_new();
+    if (pins && mcp_pin_file_read(path, &pins->arena, &pins->list, err) != STATUS_OK) {
         mcp_pins_unref(pins);
         return NULL;
     }
-    pins->verdicts = calloc(pins->list.count + 1, sizeof *pins->verdicts);
-    if (!pins->verdicts) {
+    struct sighting *sightings =
+        pins ? calloc(pins->list.count + 1, sizeof *pins->sightings) : NULL;
+    if (!sightings) {
         error_set(err, STATUS_NO_MEMORY, "%s: out of memory", path);
         mcp_pins_unref(pins);
         return NULL;
     }
     for (size_t i = 0; i < pins->list.count; i++) {
-        atomic_init(&pins->verdicts[i], MCP_PIN_SAME);
+        atomic_init(&sightings[i].verdict, MCP_PIN_SAME);
     }
+    pins->sightings = sightings;
+    return pins;
+}
+
+static bool is_same_pin(const struct mcp_pin *a, const struct mcp_pin *b) {
+    bool is_same = slice_eq(a->name, b->name) && strcmp(a->digest, b->digest) == 0 &&
+                   a->field_count == b->field_count;
+    for (size_t i = 0; is_same && i < a->field_count; i++) {
+        is_same = slice_eq(a->fields[i].name, b->fields[i].name) &&
+                  strcmp(a->fields[i].digest, b->fields[i].digest) == 0 &&
+                  strcmp(a->fields[i].shape, b->fields[i].shape) == 0;
+    }
+    return is_same;
+}
+
+static bool is_same_list(const struct mcp_pin_list *a, const struct mcp_pin_list *b) {
+    bool is_same = a->count == b->count;
+    for (size_t i = 0; is_same && i < a->count; i++) {
+        is_same = is_same_pin(&a->pins[i], &b->pins[i]);
+    }
+    return is_same;
+}
+
+/* A definition that is known by its digest alone: its words cannot be told from the rest of it. */
+static void carry_over(struct mcp_pins *pins, const struct mcp_pins *former) {
+    for (size_t i = 0; i < pins->list.count; i++) {
+        const struct mcp_pin *approved = &pins->list.pins[i];
+        const struct mcp_pin *before =
+            mcp_pin_find(former->list.pins, former->list.count, approved->name);
+        const struct sighting *sighting =
+            before ? &former->sightings[before - former->list.pins] : NULL;
+        if (!sighting || !sighting->is_seen) {
+            continue;
+        }
+        struct sighting *next = &pins->sightings[i];
+        bool is_same = strcmp(sighting->digest, approved->digest) == 0;
+        atomic_store_explicit(&next->verdict, is_same ? MCP_PIN_SAME : MCP_PIN_CHANGED,
+                              memory_order_relaxed);
+        next->is_seen = true;
+        next->told = sighting->told;
+        memcpy(next->digest, sighting->digest, sizeof next->digest);
+        memcpy(next->told_digest, sighting->told_digest, sizeof next->told_digest);
+    }
+    memcpy(pins->strangers, former->strangers, sizeof pins->strangers);
+    pins->stranger_count = former->stranger_count;
+}
+
+struct mcp_pins *mcp_pins_load_after(const char *path, struct mcp_pins *former, struct error *err) {
+    struct mcp_pins *pins = mcp_pins_load(path, err);
+    if (!pins || !former) {
+        return pins;
+    }
+    if (is_same_list(&pins->list, &former->list)) {
+        mcp_pins_unref(pins);
+        return mcp_pins_ref(former);
+    }
+    pthread_mutex_lock(&former->lock);
+    carry_over(pins, former);
+    pthread_mutex_unlock(&former->lock);
     return pins;
 }
 
@@ -52,29 +138,30 @@ void mcp_pins_unref(struct mcp_pins *pins) {
         return;
     }
     arena_done(&pins->arena);
-    free(pins->verdicts);
+    pthread_mutex_destroy(&pins->lock);
+    free(pins->sightings);
     free(pins);
 }
 
-static const struct mcp_pin *find_listed(const struct mcp_pins *pins, const struct json_text *json,
-                                         uint32_t tool) {
-    char room[6 * PIN_NAME_BYTES_MAX + 2];
+/* Into `room` of NAME_ROOM_BYTES; empty when it is none. */
+static struct slice name_of(const struct json_text *json, uint32_t tool, char *room) {
     uint32_t name = json_text_member(json, tool, SLICE("name"));
     if (name == JSON_TEXT_NONE || json_text_kind(json, name) != JSON_TEXT_STRING ||
-        json_text_bytes(json, name).len > sizeof room) {
-        return NULL;
+        json_text_bytes(json, name).len > NAME_ROOM_BYTES) {
+        return SLICE("");
     }
-    return mcp_pin_find(pins->list.pins, pins->list.count, json_text_unescape(json, name, room));
+    return json_text_unescape(json, name, room);
 }
 
 static enum mcp_pin_verdict judge(const struct mcp_pin *approved, const struct json_text *json,
-                                  uint32_t tool) {
-    char digest[PIN_DIGEST_SIZE];
+                                  uint32_t tool, char out_digest[PIN_DIGEST_SIZE]) {
     struct mcp_pin listed;
     struct mcp_pin_changes changes = {.verdict = MCP_PIN_CHANGED};
     struct arena arena;
     struct error err;
-    if (json_canonical_digest(json, tool, digest) && strcmp(digest, approved->digest) == 0) {
+    if (!json_canonical_digest(json, tool, out_digest)) {
+        out_digest[0] = '\0';
+    } else if (strcmp(out_digest, approved->digest) == 0) {
         return MCP_PIN_SAME;
     }
     arena_init(&arena, TOOL_ARENA_BYTES_MAX);
@@ -85,20 +172,58 @@ static enum mcp_pin_verdict judge(const struct mcp_pin *approved, const struct j
     return changes.verdict;
 }
 
+/* With the lock. Each definition that differs once, and no more of them than a log should hold. */
+static bool is_to_be_told(struct sighting *sighting, enum mcp_pin_verdict verdict,
+                          const char *digest) {
+    if (verdict == MCP_PIN_SAME || sighting->told == TOLD_MAX ||
+        (sighting->told > 0 && strcmp(sighting->told_digest, digest) == 0)) {
+        return false;
+    }
+    sighting->told++;
+    memcpy(sighting->told_digest, digest, PIN_DIGEST_SIZE);
+    return true;
+}
+
+static bool note_stranger(struct mcp_pins *pins, struct slice name) {
+    static const uint64_t KEY[2] = {0x70696e73, 0x746f6c64};
+    struct siphash hash;
+    siphash_begin(&hash, KEY);
+    siphash_add(&hash, name.ptr, name.len);
+    uint64_t mark = siphash_end(&hash);
+    pthread_mutex_lock(&pins->lock);
+    bool is_news = pins->stranger_count < STRANGERS_MAX;
+    for (size_t i = 0; i < pins->stranger_count && is_news; i++) {
+        is_news = pins->strangers[i] != mark;
+    }
+    if (is_news) {
+        pins->strangers[pins->stranger_count++] = mark;
+    }
+    pthread_mutex_unlock(&pins->lock);
+    return is_news;
+}
+
 enum mcp_pin_verdict mcp_pins_judge(struct mcp_pins *pins, const struct json_text *json,
-                                    uint32_t tool) {
-    const struct mcp_pin *approved = find_listed(pins, json, tool);
+                                    uint32_t tool, bool *out_is_news) {
+    char room[NAME_ROOM_BYTES], digest[PIN_DIGEST_SIZE];
+    struct slice name = name_of(json, tool, room);
+    const struct mcp_pin *approved = mcp_pin_find(pins->list.pins, pins->list.count, name);
     if (!approved) {
+        *out_is_news = note_stranger(pins, name);
         return MCP_PIN_UNKNOWN;
     }
-    enum mcp_pin_verdict verdict = judge(approved, json, tool);
-    atomic_store_explicit(&pins->verdicts[approved - pins->list.pins], (unsigned char)verdict,
-                          memory_order_relaxed);
+    enum mcp_pin_verdict verdict = judge(approved, json, tool, digest);
+    struct sighting *sighting = &pins->sightings[approved - pins->list.pins];
+    pthread_mutex_lock(&pins->lock);
+    atomic_store_explicit(&sighting->verdict, (unsigned char)verdict, memory_order_relaxed);
+    sighting->is_seen = true;
+    memcpy(sighting->digest, digest, sizeof sighting->digest);
+    *out_is_news = is_to_be_told(sighting, verdict, digest);
+    pthread_mutex_unlock(&pins->lock);
     return verdict;
 }
 
 bool mcp_pins_may_call(const struct mcp_pins *pins, struct slice name) {
     const struct mcp_pin *approved = mcp_pin_find(pins->list.pins, pins->list.count, name);
-    return approved && atomic_load_explicit(&pins->verdicts[approved - pins->list.pins],
+    return approved && atomic_load_explicit(&pins->sightings[approved - pins->list.pins].verdict,
                                             memory_order_relaxed) == MCP_PIN_SAME;
 }

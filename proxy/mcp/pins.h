@@ -21,16 +21,19 @@ enum mcp_pin_verdict {
     MCP_PIN_UNKNOWN        /* no such tool in the file */
 };
 
-/* Immutable once loaded; shared by all workers. NULL with *err when the file cannot be read or says
- * nonsense. */
+/* The file never changes once loaded; shared by all workers. Nothing was listed yet. NULL with *err
+ * when the file cannot be read or says nonsense. */
 struct mcp_pins *mcp_pins_load(const char *path, struct error *err);
+/* The same file, perhaps changed, for the same server: what it listed to `former` (NULL: none) is
+ * held against what is approved now. `former` itself when the file says the same. */
+struct mcp_pins *mcp_pins_load_after(const char *path, struct mcp_pins *former, struct error *err);
 struct mcp_pins *mcp_pins_ref(struct mcp_pins *pins);
 void mcp_pins_unref(struct mcp_pins *pins); /* NULL is fine */
 
-/* A tool as it stands in an answer to tools/list; remembered for mcp_pins_may_call(). From any
- * thread. */
+/* A tool as it stands in an answer to tools/list; remembered for mcp_pins_may_call(). *out_is_news
+ * says that nobody was told of this definition yet. From any thread. */
 enum mcp_pin_verdict mcp_pins_judge(struct mcp_pins *pins, const struct json_text *json,
-                                    uint32_t tool);
+                                    uint32_t tool, bool *out_is_news);
 /* A tool that is in the file and was not listed otherwise since. */
 bool mcp_pins_may_call(const struct mcp_pins *pins, struct slice name);
 

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import pathlib
+import signal
 import socket
 import threading
 import time
@@ -528,6 +529,62 @@ class Pins(McpCase):
                 self.good_call(target="/warned")
                 self.assertEqual(["search_docs"], self.shown(self.TOOL))
                 self.good_call(target="/pinned")
+
+    def told(self, route):
+        return [(event["what"], event["tool"]) for event in self.events("pins") if event["route"] == route]
+
+    def events(self, kind):
+        lines = self.door.barkeep.process.stderr().splitlines()
+        logged = [json.loads(line) for line in lines if line.startswith("{")]
+        return [event for event in logged + self.door.audit.read() if event["event"] == kind]
+
+    def reload(self, edit):
+        """Another configuration is in force afterwards; what it was, at the end."""
+        path = self.door.barkeep.config_path
+        before = path.read_bytes()
+        config = json.loads(before)
+        edit(config)
+        self.addCleanup(self.take_over, before)
+        self.take_over(json.dumps(config, indent=1).encode())
+
+    def take_over(self, text):
+        mark = len(self.events("reload"))
+        fresh = self.door.barkeep.config_path.with_suffix(".new")
+        fresh.write_bytes(text)
+        fresh.chmod(0o600)
+        fresh.rename(self.door.barkeep.config_path)
+        self.door.barkeep.process.send_signal(signal.SIGHUP)
+        self.wait_for(lambda: [event for event in self.events("reload")[mark:] if event["what"] == "applied"],
+                      f"the configuration {self.events('reload')[-3:]}", 20)
+
+    def test_what_was_listed_outlives_a_reload(self):
+        changed = {**self.TOOL, "description": "other words"}
+        self.assertEqual([], self.shown(changed))
+        self.assertEqual(["search_docs"], self.shown(changed, "/warned"))
+        self.reload(lambda config: config["routes"][0].update(timeouts={"idle": "77s"}))
+        for _ in range(8):  # one worker after the other hears of it
+            self.refuse_post(mcp.call("search_docs"), 200, DENIED, "denied", "/pinned", id=1)
+        self.good_call(target="/warned")
+        told = self.told("pinned"), self.told("warned")
+        for target in ("/pinned", "/warned"):
+            self.shown(changed, target)
+        self.assertEqual(told, (self.told("pinned"), self.told("warned")))
+        self.assertIn(("words", "search_docs"), told[0])
+        self.assertIn(("words", "search_docs"), told[1])
+        self.assertEqual(["search_docs"], self.shown(self.TOOL))
+        self.good_call(target="/pinned")
+
+    def test_calls_go_on_while_rules_change(self):
+        self.shown(self.TOOL)
+        self.good_call(target="/pinned")
+        self.shown({**self.TOOL, "outputSchema": {}})
+        for times in range(4):
+            seconds = f"{80 + times}s"
+            self.reload(lambda config: config["routes"][0].update(timeouts={"idle": seconds}))
+            for _ in range(4):
+                self.refuse_post(mcp.call("search_docs"), 200, DENIED, "denied", "/pinned", id=1)
+        self.shown(self.TOOL)
+        self.good_call(target="/pinned")
 
 
 if __name__ == "__main__":

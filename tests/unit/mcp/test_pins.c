@@ -61,12 +61,23 @@ static char *edited(const char *what, const char *by) {
     return text;
 }
 
-static enum mcp_pin_verdict judge_text(struct mcp_pins *pins, const char *text) {
+static enum mcp_pin_verdict judge_news(struct mcp_pins *pins, const char *text, bool *out_is_news) {
     struct json_text json;
     read_json(&json, slice_of_str(text));
-    enum mcp_pin_verdict verdict = mcp_pins_judge(pins, &json, 0);
+    enum mcp_pin_verdict verdict = mcp_pins_judge(pins, &json, 0, out_is_news);
     json_text_done(&json);
     return verdict;
+}
+
+static enum mcp_pin_verdict judge_text(struct mcp_pins *pins, const char *text) {
+    bool is_news;
+    return judge_news(pins, text, &is_news);
+}
+
+static bool is_news(struct mcp_pins *pins, const char *text) {
+    bool is_news = false;
+    judge_news(pins, text, &is_news);
+    return is_news;
 }
 
 /* Approves the tools in `text`, an array. */
@@ -436,6 +447,81 @@ static void refuses_definitions_beyond_bounds(void **state) {
     mcp_pins_unref(pins);
 }
 
+static struct mcp_pins *load_after(const struct store *store, struct mcp_pins *former) {
+    struct error err;
+    struct mcp_pins *next = mcp_pins_load_after(store->path, former, &err);
+    assert_non_null(next);
+    mcp_pins_unref(former);
+    return next;
+}
+
+/* A file with these tools, read by who has seen what `former` has. */
+static struct mcp_pins *approve_after(const struct store *store, const char *text,
+                                      struct mcp_pins *former) {
+    mcp_pins_unref(approve(store, text));
+    return load_after(store, former);
+}
+
+static void keeps_what_was_listed_when_the_file_is_read_again(void **state) {
+    struct mcp_pins *pins = approve(*state, "[" TOOL ",{\"name\":\"other\"}]");
+    judge_text(pins, "{\"name\":\"query\"}");
+    pins = load_after(*state, pins);
+    assert_false(mcp_pins_may_call(pins, SLICE("query")));
+    assert_true(mcp_pins_may_call(pins, SLICE("other")));
+    pins = approve_after(*state, "[" TOOL ",{\"name\":\"other\"},{\"name\":\"third\"}]", pins);
+    assert_false(mcp_pins_may_call(pins, SLICE("query")));
+    assert_true(mcp_pins_may_call(pins, SLICE("other")));
+    assert_true(mcp_pins_may_call(pins, SLICE("third")));
+    judge_text(pins, TOOL);
+    assert_true(mcp_pins_may_call(pins, SLICE("query")));
+    mcp_pins_unref(pins);
+}
+
+static void holds_what_was_listed_against_what_is_approved_now(void **state) {
+    struct mcp_pins *pins = approve(*state, "[" TOOL ",{\"name\":\"other\"}]");
+    judge_text(pins, "{\"name\":\"query\"}");
+    judge_text(pins, "{\"name\":\"other\"}");
+    pins = approve_after(*state, "[{\"name\":\"query\"},{\"name\":\"other\",\"x\":1}]", pins);
+    assert_true(mcp_pins_may_call(pins, SLICE("query")));
+    assert_false(mcp_pins_may_call(pins, SLICE("other")));
+    pins = approve_after(*state, "[{\"name\":\"other\"}]", pins);
+    assert_false(mcp_pins_may_call(pins, SLICE("query")));
+    assert_true(mcp_pins_may_call(pins, SLICE("other")));
+    mcp_pins_unref(pins);
+}
+
+static void tells_a_definition_once(void **state) {
+    struct mcp_pins *pins = approve(*state, "[" TOOL "]");
+    assert_false(is_news(pins, TOOL));
+    assert_true(is_news(pins, "{\"name\":\"query\"}"));
+    assert_false(is_news(pins, "{\"name\":\"query\"}"));
+    assert_false(is_news(pins, TOOL));
+    assert_false(is_news(pins, "{\"name\":\"query\"}"));
+    assert_true(is_news(pins, "{\"name\":\"stranger\"}"));
+    assert_false(is_news(pins, "{\"name\":\"stranger\",\"x\":1}"));
+    pins = approve_after(*state, "[" TOOL ",{\"name\":\"other\"}]", pins);
+    assert_false(is_news(pins, "{\"name\":\"query\"}"));
+    assert_false(is_news(pins, "{\"name\":\"stranger\"}"));
+    assert_true(is_news(pins, "{\"name\":\"query\",\"x\":1}"));
+    mcp_pins_unref(pins);
+}
+
+static void tells_no_more_than_a_log_should_hold(void **state) {
+    struct mcp_pins *pins = approve(*state, "[" TOOL "]");
+    size_t changes = 0, strangers = 0;
+    for (int i = 0; i < 1000; i++) {
+        char changed[64], stranger[64];
+        snprintf(changed, sizeof changed, "{\"name\":\"query\",\"x\":%d}", i);
+        snprintf(stranger, sizeof stranger, "{\"name\":\"n%d\"}", i);
+        changes += is_news(pins, changed);
+        strangers += is_news(pins, stranger);
+    }
+    assert_int_equal(8, changes);
+    assert_int_equal(128, strangers);
+    assert_false(mcp_pins_may_call(pins, SLICE("query")));
+    mcp_pins_unref(pins);
+}
+
 static void *list_and_call(void *argument) {
     struct mcp_pins *pins = argument;
     for (int i = 0; i < 300; i++) {
@@ -476,6 +562,10 @@ int main(void) {
         WITH_STORE(refuses_what_is_no_small_file),
         WITH_STORE(writes_what_people_can_compare),
         WITH_STORE(refuses_definitions_beyond_bounds),
+        WITH_STORE(keeps_what_was_listed_when_the_file_is_read_again),
+        WITH_STORE(holds_what_was_listed_against_what_is_approved_now),
+        WITH_STORE(tells_a_definition_once),
+        WITH_STORE(tells_no_more_than_a_log_should_hold),
         WITH_STORE(may_be_asked_from_any_thread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

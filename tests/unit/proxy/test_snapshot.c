@@ -13,7 +13,7 @@ static struct address_book *new_book(void) {
 static struct ruleset *new_rules(void) {
     struct config *config = case_good("");
     struct error err;
-    struct ruleset *rules = ruleset_new(config, NULL, &err);
+    struct ruleset *rules = ruleset_new(config, NULL, NULL, &err);
     assert_non_null(rules);
     config_unref(config); /* the rules hold their own */
     return rules;
