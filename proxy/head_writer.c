@@ -119,13 +119,14 @@ static bool request_field_passes(const struct exchange *exchange, const struct h
     }
 }
 
-/* An MCP server is one resource: the route's own path is the upstream's own, without a slash that
- * servers take for another or answer with a redirect. */
+/* An MCP route's own path is the upstream's own, without a slash that servers take for another or
+ * answer with a redirect; a caller's slash stays where the route's path has none. */
 static bool is_the_server_itself(const struct exchange *exchange,
                                  const struct config_upstream *upstream) {
     struct slice path = exchange->path.text;
+    bool has_own_slash = path.len > 1 && path.ptr[path.len - 1] == '/';
     return exchange->mcp && upstream->base_path[0] != '\0' &&
-           slice_eq(exchange->below, SLICE("/")) && path.ptr[path.len - 1] != '/';
+           slice_eq(exchange->below, SLICE("/")) && !has_own_slash;
 }
 
 static void write_request_line(struct head_writer *writer, const struct exchange *exchange,

@@ -36,15 +36,17 @@ struct judgement_refusal judgement_read_target(struct slice target, char *bytes,
     return refuse(REASON_PATH_AMBIGUOUS, "the path could be read in more than one way");
 }
 
-/* An MCP server is one resource: whatever else its upstream serves is not behind it. */
+/* A resource with a name is one server: beside it, whatever else the upstream serves is not behind
+ * the route. Without one the path below the route's is the server's, as on any other route. */
 static bool is_beside_mcp_server(const struct config_mcp *mcp, struct slice path,
                                  struct slice below) {
     struct mcp_resource resource;
-    if (!mcp || slice_eq(below, SLICE("/"))) {
+    struct slice rest;
+    if (!mcp || slice_eq(below, SLICE("/")) || !mcp_resource_read(mcp, &resource)) {
         return false;
     }
-    path.len -= slice_ends_with(path, SLICE("/")) ? 1 : 0;
-    return !mcp_resource_read(mcp, &resource) || !slice_eq(path, resource.path);
+    struct slice prefix = resource.path.len == 0 ? SLICE("/") : resource.path;
+    return !request_path_below(path, prefix, &rest);
 }
 
 struct judgement_refusal judgement_find_route(const struct config *config,

@@ -75,12 +75,12 @@ def headers_for(message, session=None):
     return fields
 
 
-def post(target, message, token, session=None, more=(), **changes):
+def post(target, message, token, session=None, more=(), host="gw.example", **changes):
     """Bytes of a POST. `changes`: Content_Type="text/plain", Accept=DROP; `more`: further lines."""
     fields = headers_for(message, session)
     fields.update({name.replace("_", "-"): value for name, value in changes.items()})
     lines = [(name, value) for name, value in fields.items() if value is not DROP]
-    return raw.request("POST", target, [*lines, *more], encode(message), token)
+    return raw.request("POST", target, [*lines, *more], encode(message), token, host)
 
 
 def session_request(method, target, token, session=None, more=(), **changes):

@@ -32,6 +32,8 @@ class Messages(McpCase):
         cls.add_mcp(config, door, "new", mcp={"revisions": [mcp.MODERN]})
         cls.add_mcp(config, door, "slow", timeouts={"idle": "1s"})
         cls.add_mcp(config, door, "deep", mcp={"resource": f"{DEEP}/deep/server"})
+        cls.add_mcp(config, door, "root", upstream=door.upstream.url)
+        cls.add_mcp(config, door, "whole", path="/", host="whole.example")
 
     def refuse_bytes(self, body, status=400, code=JSON_RPC, era="legacy", target="/mcp", **options):
         """Whatever id it has: what was not understood is answered to null."""
@@ -406,18 +408,30 @@ class Messages(McpCase):
                 time.sleep(0.2)
             self.assertTrue(client.is_refused_to_send, "it is waited for")
 
-    def test_nothing_beside_the_server_is_reached(self):
-        """One route, one server: neither what lies below it nor another of the upstream's paths."""
-        for target in ("/mcp/admin", "/mcp/x/", "/deep/server/admin", "/deep/other"):
+    def test_nothing_beside_the_resource_is_reached(self):
+        """`resource` names one server: none of the upstream's other paths is behind the route."""
+        for target in ("/deep/other", "/deep/serverx", "/deep/Server"):
             for data in (mcp.post(target, CALL, self.token),
                          mcp.session_request("GET", target, self.token),
                          mcp.session_request("DELETE", target, self.token)):
                 with self.subTest(target=target, method=data.split(b" ")[0]):
                     self.refuse_head(data, 404, "no_route")
-        for path in ("/mcp/", "/mcp/server", "/mcp/server/"):
-            self.door.upstream.on(path, self.server.play)
-        for target in ("/mcp/", "/deep", "/deep/server", "/deep/server/"):
-            self.good_call(target=target)
+        rows = {"/deep": "/mcp", "/deep/server": "/mcp/server", "/deep/server/": "/mcp/server/",
+                "/deep/server/admin": "/mcp/server/admin"}
+        self.check_paths(rows)
+
+    def test_paths_below_the_route_are_the_servers(self):
+        """As on any other route; the route's own path is the upstream's, slash or none."""
+        self.check_paths({"/mcp": "/mcp", "/mcp/": "/mcp/", "/mcp/a/b": "/mcp/a/b",
+                          "/root/mcp": "/mcp", "/root/": "/", "/root": "/"})
+        self.check_paths({"/": "/mcp", "/x": "/mcp/x"}, host="whole.example")
+
+    def check_paths(self, rows, **options):
+        for target, expected in rows.items():
+            with self.subTest(target=target):
+                self.door.upstream.on(expected, self.server.play)
+                _, seen = self.passes_post(mcp.call("search_docs", {"q": "x"}), target, **options)
+                self.assertEqual(expected, seen.target)
 
     def test_keep_alive_after_a_refused_message(self):
         """What was read whole does not end the connection."""
