@@ -16,7 +16,9 @@ def exported():
 
 
 def tests_text():
-    return "\n".join(path.read_text() for folder in ("unit", "wire", "e2e") for path in sources(f"tests/{folder}", ".c", ".py"))
+    """The tests and what they share."""
+    return "\n".join(path.read_text() for folder in ("unit", "wire", "e2e", "lib")
+                     for path in sources(f"tests/{folder}", ".c", ".py"))
 
 
 class Metrics(unittest.TestCase):
