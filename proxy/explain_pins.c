@@ -9,10 +9,11 @@ static bool is_tool_call(const struct policy_mcp *asked) {
 }
 
 static const char *words_of(struct explanation *explanation, const struct config_mcp *mcp,
-                            const struct mcp_pin *pin) {
+                            const struct mcp_pin *pin, bool is_missing) {
     bool is_block = mcp->pinning == MCP_PINNING_BLOCK;
     if (!pin) {
-        return arena_printf(&explanation->arena, "nobody approved it in %s: %s", mcp->pins_file,
+        return arena_printf(&explanation->arena, "nobody approved it in %s%s: %s", mcp->pins_file,
+                            is_missing ? ", which is not there" : "",
                             is_block ? "refused until `barkeep pin approve`"
                                      : "with pinning: warn it is called nonetheless");
     }
@@ -25,7 +26,7 @@ static const char *words_of(struct explanation *explanation, const struct config
 
 bool explain_pins(struct explanation *explanation) {
     const struct config_mcp *mcp = explanation->ground->config->routes[explanation->route].mcp;
-    struct mcp_pin_list list;
+    struct mcp_pin_list list = {0};
     struct error err;
     if (!is_tool_call(explanation->mcp) || !mcp_pins_are_in_force(mcp)) {
         return true;
@@ -38,7 +39,8 @@ bool explain_pins(struct explanation *explanation) {
     *pin = (struct explained_pin){.file = mcp->pins_file,
                                   .is_blocking = mcp->pinning == MCP_PINNING_BLOCK};
     explanation->pin = pin;
-    if (mcp_pin_file_read(mcp->pins_file, &explanation->arena, &list, &err) != STATUS_OK) {
+    enum status status = mcp_pin_file_read(mcp->pins_file, &explanation->arena, &list, &err);
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
         pin->answer = "unreadable";
         pin->words =
             arena_printf(&explanation->arena, "%s: with such a file nothing is served", err.text);
@@ -47,6 +49,6 @@ bool explain_pins(struct explanation *explanation) {
     const struct mcp_pin *approved = mcp_pin_find(list.pins, list.count, explanation->mcp->name);
     pin->answer = approved ? "approved" : "not_approved";
     pin->approved = approved ? approved->digest : NULL;
-    pin->words = words_of(explanation, mcp, approved);
+    pin->words = words_of(explanation, mcp, approved, status == STATUS_NOT_FOUND);
     return approved || !pin->is_blocking;
 }

@@ -217,20 +217,36 @@ static void warn_of_secrets(const struct config *config, struct problem_list *pr
     }
 }
 
+/* A file that nobody has written yet is the beginning of it all, and approves nothing. */
+static bool check_pins_of(const struct config *config, size_t route,
+                          struct problem_list *problems) {
+    const struct config_mcp *mcp = config->routes[route].mcp;
+    char path[PATH_BYTES];
+    struct error err;
+    struct mcp_pins *pins = mcp_pins_load(mcp->pins_file, &err);
+    snprintf(path, sizeof path, "routes[%zu].mcp.pins", route);
+    if (!pins) {
+        problem_add(problems, PROBLEM_ERROR, mcp->pins_position, path, "%s", err.text);
+        return false;
+    }
+    if (mcp_pins_are_missing(pins)) {
+        problem_add(problems, PROBLEM_WARNING, mcp->pins_position, path,
+                    "%s: no such file, so nobody has approved a tool: %s; write it with `barkeep "
+                    "pin approve`",
+                    mcp->pins_file,
+                    mcp->pinning == MCP_PINNING_BLOCK ? "none is listed, none can be called"
+                                                      : "each is told of in the log");
+    }
+    mcp_pins_unref(pins);
+    return true;
+}
+
 static bool check_pins(const struct config *config, struct problem_list *problems) {
     bool is_good = true;
     for (size_t i = 0; i < config->route_count; i++) {
-        const struct config_mcp *mcp = config->routes[i].mcp;
-        char path[PATH_BYTES];
-        struct error err;
-        struct mcp_pins *pins =
-            mcp_pins_are_in_force(mcp) ? mcp_pins_load(mcp->pins_file, &err) : NULL;
-        if (mcp_pins_are_in_force(mcp) && !pins) {
-            snprintf(path, sizeof path, "routes[%zu].mcp.pins", i);
-            problem_add(problems, PROBLEM_ERROR, mcp->pins_position, path, "%s", err.text);
-            is_good = false;
+        if (mcp_pins_are_in_force(config->routes[i].mcp)) {
+            is_good = check_pins_of(config, i, problems) && is_good;
         }
-        mcp_pins_unref(pins);
     }
     return is_good;
 }

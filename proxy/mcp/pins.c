@@ -33,6 +33,7 @@ struct sighting {
 struct mcp_pins {
     atomic_uint refs;
     struct arena arena;
+    char *path; /* of the file; NULL: it was not there */
     struct mcp_pin_list list;
     pthread_mutex_t lock;       /* of what follows; verdicts are read without it */
     struct sighting *sightings; /* beside list.pins */
@@ -50,9 +51,18 @@ static struct mcp_pins *pins_new(void) {
     return pins;
 }
 
+static enum status read_list(struct mcp_pins *pins, const char *path, struct error *err) {
+    enum status status = mcp_pin_file_read(path, &pins->arena, &pins->list, err);
+    if (status == STATUS_OK) {
+        pins->path = arena_strdup_slice(&pins->arena, slice_of_str(path));
+        return pins->path ? STATUS_OK : error_set(err, STATUS_NO_MEMORY, "%s: out of memory", path);
+    }
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
 struct mcp_pins *mcp_pins_load(const char *path, struct error *err) {
     struct mcp_pins *pins = pins_new();
-    if (pins && mcp_pin_file_read(path, &pins->arena, &pins->list, err) != STATUS_OK) {
+    if (pins && read_list(pins, path, err) != STATUS_OK) {
         mcp_pins_unref(pins);
         return NULL;
     }
@@ -68,6 +78,10 @@ struct mcp_pins *mcp_pins_load(const char *path, struct error *err) {
     }
     pins->sightings = sightings;
     return pins;
+}
+
+bool mcp_pins_are_missing(const struct mcp_pins *pins) {
+    return !pins->path;
 }
 
 static bool is_same_pin(const struct mcp_pin *a, const struct mcp_pin *b) {
@@ -118,7 +132,12 @@ struct mcp_pins *mcp_pins_load_after(const char *path, struct mcp_pins *former, 
     if (!pins || !former) {
         return pins;
     }
-    if (is_same_list(&pins->list, &former->list)) {
+    if (!pins->path && former->path && strcmp(former->path, path) == 0) {
+        error_set(err, STATUS_NOT_FOUND, "%s: the file is gone: what it approved stays", path);
+        mcp_pins_unref(pins);
+        return NULL;
+    }
+    if (!pins->path == !former->path && is_same_list(&pins->list, &former->list)) {
         mcp_pins_unref(pins);
         return mcp_pins_ref(former);
     }

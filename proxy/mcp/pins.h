@@ -21,11 +21,13 @@ enum mcp_pin_verdict {
     MCP_PIN_UNKNOWN        /* no such tool in the file */
 };
 
-/* The file never changes once loaded; shared by all workers. Nothing was listed yet. NULL with *err
- * when the file cannot be read or says nonsense. */
+/* The file never changes once loaded; shared by all workers. Nothing was listed yet. A file that is
+ * not there approves nothing. NULL with *err when it cannot be read or says nonsense. */
 struct mcp_pins *mcp_pins_load(const char *path, struct error *err);
+bool mcp_pins_are_missing(const struct mcp_pins *pins); /* there was no such file */
 /* The same file, perhaps changed, for the same server: what it listed to `former` (NULL: none) is
- * held against what is approved now. `former` itself when the file says the same. */
+ * held against what is approved now. `former` itself when the file says the same. A file that was
+ * there and is gone is no approval withdrawn: STATUS_NOT_FOUND's words in *err. */
 struct mcp_pins *mcp_pins_load_after(const char *path, struct mcp_pins *former, struct error *err);
 struct mcp_pins *mcp_pins_ref(struct mcp_pins *pins);
 void mcp_pins_unref(struct mcp_pins *pins); /* NULL is fine */

@@ -12,7 +12,8 @@ import tempfile
 import unittest
 
 import wire  # noqa: F401
-from lib import process, tokens
+from lib import mcp, process, tokens
+from lib.mcp_case import DENIED, McpCase
 from lib.reload_case import ReloadCase
 
 CONFIG = f"""\
@@ -297,21 +298,34 @@ class Checking(PinCase):
         self.approve(QUERY)
         self.assertEqual(0, self.check()[0])
         good = self.pins.read_text()
-        bad = {"nothing": (None, "no such file"), "half": (good[:-4], "pins.json:1"),
+        bad = {"nothing": ("", "pins.json:1:1"), "half": (good[:-4], "pins.json:1"),
                "another format": (good.replace('"format": 1', '"format": 2'), "pins.json:2:13"),
                "a digest that is none": (good.replace('"whole": "', '"whole": "x'), "SHA-256"),
                "a tool twice": (good.replace('"tools": {', '"tools": {"query": {}, '), "twice")}
         for what, (text, words) in bad.items():
             with self.subTest(what):
-                self.pins.unlink(missing_ok=True)
-                if text is not None:
-                    self.pins.write_text(text)
+                self.pins.write_text(text)
                 code, out, _ = self.check()
                 self.assertEqual(2, code)
                 self.assertIn("barkeep.yaml:11:13: error: routes[0].mcp.pins: ", out)
                 self.assertIn(words, out)
         self.pins.write_text(good)
         self.assertEqual(0, self.check()[0])
+
+    def test_a_file_that_nobody_has_written_yet_is_warned_about(self):
+        for pinning, words in (("block", "none is listed, none can be called"), ("warn", "told of in the log")):
+            self.config.write_text(CONFIG.replace("block", pinning))
+            code, out, err = self.check()
+            self.assertEqual((0, ""), (code, err))
+            self.assertIn("barkeep.yaml:11:13: warning: routes[0].mcp.pins: ", out)
+            self.assertIn("pins.json: no such file, so nobody has approved a tool: ", out)
+            self.assertIn(f"{words}; write it with `barkeep pin approve`", out)
+        self.approve(QUERY)
+        self.assertNotIn("warning", self.check()[1])
+
+    def test_a_file_in_whose_place_something_else_is_stays_an_error(self):
+        self.pins.mkdir()
+        self.assertEqual(2, self.check()[0])
 
     def test_a_file_that_is_not_in_force_is_not_looked_for(self):
         self.config.write_text(CONFIG.replace("pinning: block", "pinning: off"))
@@ -362,17 +376,52 @@ class Explaining(PinCase):
         self.assertEqual((0, "routes.tools.access[0]", "not_approved"), (code, rule, pin["answer"]))
 
     def test_a_file_that_cannot_be_read(self):
-        for text, words in ((None, "no such file"), ("{", "pins.json:1:")):
-            if text:
-                self.pins.write_text(text)
-            code, out, err = self.run_barkeep("explain", "-c", self.config, "--offline", "--claims", "-", "POST",
-                                              "/mcp", stdin=json.dumps(self.CLAIMS))
-            self.assertEqual((2, ""), (code, out))
-            self.assertIn(words, err)
+        self.pins.write_text("{")
+        code, out, err = self.run_barkeep("explain", "-c", self.config, "--offline", "--claims", "-", "POST",
+                                          "/mcp", stdin=json.dumps(self.CLAIMS))
+        self.assertEqual((2, ""), (code, out))
+        self.assertIn("pins.json:1:", err)
+
+    def test_a_file_that_nobody_has_written_yet(self):
+        self.assertEqual((1, "denied", "pins"), self.pin_of("query")[:3])
+        self.assertIn("pins.json, which is not there: refused until", self.explain("query")[1])
 
     def test_a_route_without_pins(self):
         self.config.write_text(CONFIG.replace("block", "off"))
         self.assertEqual((0, None), (self.pin_of("echo")[0], self.pin_of("echo")[3]))
+
+
+class Beginning(McpCase):
+    """barkeep serves before anybody has approved anything, and takes the file over when it appears."""
+
+    replays = False
+
+    @classmethod
+    def change_config(cls, config, door):
+        super().change_config(config, door)
+        cls.pins = pathlib.Path(door.folder) / "pins.json"
+        for pinning in ("block", "warn"):
+            cls.add_mcp(config, door, pinning, ["mcp:*"], {"pins": str(cls.pins), "pinning": pinning})
+
+    def listed(self, target):
+        self.server.on["tools/list"] = {"tools": [QUERY]}
+        document, _ = self.passes_post(mcp.request("tools/list"), target)
+        return [tool["name"] for tool in document["result"]["tools"]]
+
+    def test_nothing_is_approved_until_somebody_does(self):
+        self.assertEqual(([], ["query"]), (self.listed("/block"), self.listed("/warn")))
+        self.refuse_post(mcp.call("query"), 200, DENIED, "denied", "/block", id=1)
+        self.passes_post(mcp.call("query"), "/warn")
+        logged = self.door.barkeep.process.stderr()
+        for words in ("no such file, so nobody has approved a tool", '"what":"new","route":"warn","tool":"query"'):
+            self.assertIn(words, logged)
+        code, _, err = process.run(
+            [process.barkeep_binary(), "pin", "approve", "-c", self.door.barkeep.config_path, "--route", "block",
+             "--tools", "-"], stdin=answer(QUERY).encode())
+        self.assertEqual(0, code, err)
+        self.wait_for(lambda: self.listed("/block") == ["query"], "the file to be taken over")
+        self.wait_for(lambda: all(b'"result"' in self.post(mcp.call("query"), "/block").body for _ in range(12)),
+                      "all workers")
 
 
 class Watching(ReloadCase):
@@ -400,6 +449,14 @@ class Watching(ReloadCase):
             stdin=answer(QUERY).encode())
         self.assertEqual((0, ""), (code, err))
         self.wait_for_event(mark, "applied", why="change")
+
+    def test_a_file_that_is_gone_leaves_the_former_in_force(self):
+        mark = len(self.events())
+        good = self.pins.read_bytes()
+        self.pins.unlink()
+        self.assertIn("the file is gone", self.wait_for_event(mark, "refused")["problem"])
+        self.pins.write_bytes(good)
+        self.wait_for_event(mark, "applied")
 
     def test_nonsense_is_refused_with_its_place(self):
         mark = len(self.events())

@@ -363,11 +363,57 @@ static void refuses_nonsense_with_its_place(void **state) {
     }
 }
 
+static void approves_nothing_before_there_is_a_file(void **state) {
+    struct store *store = *state;
+    struct error err;
+    struct mcp_pins *before = mcp_pins_load(store->path, &err);
+    assert_non_null(before);
+    assert_true(mcp_pins_are_missing(before));
+    assert_int_equal(MCP_PIN_UNKNOWN, judge_text(before, TOOL));
+    assert_false(mcp_pins_may_call(before, SLICE("query")));
+    struct mcp_pins *still = mcp_pins_load_after(store->path, before, &err);
+    assert_ptr_equal(before, still);
+    mcp_pins_unref(still);
+    mcp_pins_unref(approve(store, "[" TOOL "]"));
+    struct mcp_pins *after = mcp_pins_load_after(store->path, before, &err);
+    assert_non_null(after);
+    assert_false(mcp_pins_are_missing(after));
+    assert_true(mcp_pins_may_call(after, SLICE("query")));
+    mcp_pins_unref(before);
+    mcp_pins_unref(after);
+}
+
+static void knows_an_empty_file_from_none(void **state) {
+    struct store *store = *state;
+    struct error err;
+    struct mcp_pins *before = mcp_pins_load(store->path, &err);
+    put_file(store, "{\"format\":1,\"tools\":{}}");
+    struct mcp_pins *after = mcp_pins_load_after(store->path, before, &err);
+    assert_non_null(after);
+    assert_false(mcp_pins_are_missing(after));
+    mcp_pins_unref(before);
+    mcp_pins_unref(after);
+}
+
+static void keeps_what_a_file_approved_that_is_gone(void **state) {
+    struct store *store = *state;
+    char elsewhere[sizeof store->path + 8];
+    struct error err;
+    struct mcp_pins *pins = approve(store, "[" TOOL "]");
+    snprintf(elsewhere, sizeof elsewhere, "%s.other", store->path);
+    assert_int_equal(0, unlink(store->path));
+    assert_null(mcp_pins_load_after(store->path, pins, &err));
+    assert_non_null(strstr(err.text, "the file is gone"));
+    struct mcp_pins *other = mcp_pins_load_after(elsewhere, pins, &err);
+    assert_non_null(other);
+    assert_true(mcp_pins_are_missing(other));
+    mcp_pins_unref(other);
+    mcp_pins_unref(pins);
+}
+
 static void refuses_what_is_no_small_file(void **state) {
     struct store *store = *state;
     struct error err;
-    assert_null(mcp_pins_load(store->path, &err));
-    assert_non_null(strstr(err.text, "no such file"));
     assert_null(mcp_pins_load(store->folder, &err));
     assert_non_null(strstr(err.text, "regular"));
     assert_int_equal(0, mkfifo(store->path, 0600));
@@ -559,6 +605,9 @@ int main(void) {
         cmocka_unit_test(names_what_differs),
         WITH_STORE(loads_what_is_well_formed),
         WITH_STORE(refuses_nonsense_with_its_place),
+        WITH_STORE(approves_nothing_before_there_is_a_file),
+        WITH_STORE(knows_an_empty_file_from_none),
+        WITH_STORE(keeps_what_a_file_approved_that_is_gone),
         WITH_STORE(refuses_what_is_no_small_file),
         WITH_STORE(writes_what_people_can_compare),
         WITH_STORE(refuses_definitions_beyond_bounds),
