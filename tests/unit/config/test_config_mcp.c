@@ -129,7 +129,8 @@ static void refuses_bad_routes(void **state) {
          "6:27: routes[0].mcp.allowed_origins[0]", "an origin"},
         {MCP("pinning: block"), "6:18: routes[0].mcp.pinning", "needs `pins`"},
         {MCP("facade: true"), "6:9: routes[0].mcp.facade", "needs `resource`"},
-        {MCP("resource: " RESOURCE ", facade: {}"), "6:51: routes[0].mcp.facade.client_id", "is missing"},
+        {MCP("resource: " RESOURCE ", facade: {}"), "6:51: routes[0].mcp.facade.client_id",
+         "is missing"},
         {ENTRA("\"" RESOURCE "\"") MCP("resource: " RESOURCE ", facade: true"),
          "7:51: routes[0].mcp.facade", "which application"},
         {MCP("resource: " RESOURCE ", facade: {client_id: " CLIENT
