@@ -366,29 +366,40 @@ struct slice exchange_mcp_cors(const struct exchange *exchange) {
     return exchange->mcp ? buf_slice(&exchange->mcp->cors) : SLICE("");
 }
 
+static bool is_judged_by_rules(enum reason reason) {
+    return reason == REASON_NO_ROLE || reason == REASON_DENIED || reason == REASON_GROUPS_UNKNOWN;
+}
+
+/* A 401 always asks for a sign-in; a refusal by the rules where the route says so. */
+static bool exchange_mcp_asks_to_sign_in(const struct exchange *exchange) {
+    return exchange->status == 401 ||
+           (exchange_mcp_config(exchange)->denial == MCP_DENIAL_CHALLENGE &&
+            is_judged_by_rules(exchange->reason));
+}
+
 struct slice exchange_mcp_challenge(struct exchange *exchange) {
     struct buf text, scopes;
     const struct mcp_message *message = &exchange->mcp->message;
+    bool asks = exchange_mcp_asks_to_sign_in(exchange);
     buf_init(&text, MCP_FIELDS_BYTES);
     buf_init(&scopes, MCP_FIELDS_BYTES);
     if (exchange->mcp->has_message && message->method) {
         mcp_write_scopes(&scopes, exchange_config(exchange), exchange->route, message->method->text,
                          message->name);
-    } else if (exchange->status == 401) {
+    }
+    if (asks && scopes.len == 0) { /* clients cannot do without: Entra ID wants some scope */
         mcp_write_all_scopes(&scopes, exchange_config(exchange), exchange->route);
     }
-    mcp_write_challenge(&text, exchange_config(exchange), exchange->route, exchange->status,
-                        exchange->reason != REASON_TOKEN_MISSING, buf_slice(&scopes));
+    if (asks || scopes.len) {
+        mcp_write_challenge(&text, exchange_config(exchange), exchange->route, exchange->status,
+                            exchange->reason != REASON_TOKEN_MISSING, buf_slice(&scopes));
+    }
     char *copy = buf_ok(&text) && buf_ok(&scopes)
                      ? arena_strdup_slice(&exchange->arena, buf_slice(&text))
                      : NULL;
     buf_done(&text);
     buf_done(&scopes);
     return slice_of_str(copy ? copy : "");
-}
-
-static bool is_judged_by_rules(enum reason reason) {
-    return reason == REASON_NO_ROLE || reason == REASON_DENIED || reason == REASON_GROUPS_UNKNOWN;
 }
 
 bool exchange_mcp_write_refusal(struct exchange *exchange, struct buf *body) {

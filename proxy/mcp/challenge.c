@@ -64,7 +64,9 @@ static void write_step_up(struct buf *out, const struct mcp_resource *resource,
     bool is_first = true;
     buf_append_str(out, "Bearer");
     write_field(out, &is_first, "error", SLICE("insufficient_scope"));
-    write_field(out, &is_first, "scope", scopes);
+    if (scopes.len) {
+        write_field(out, &is_first, "scope", scopes);
+    }
     if (resource) {
         write_metadata_url(out, &is_first, resource);
     }
@@ -78,7 +80,7 @@ void mcp_write_challenge(struct buf *out, const struct config *config, size_t ro
     bool has_resource = mcp_resource_read(config->routes[route].mcp, &resource);
     if (status == 401) {
         write_sign_in(out, has_resource ? &resource : NULL, token_came, scopes);
-    } else if (status == 403 && scopes.len) {
+    } else if (status == 403) {
         write_step_up(out, has_resource ? &resource : NULL, scopes);
     }
 }

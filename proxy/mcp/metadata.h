@@ -35,9 +35,8 @@ void mcp_write_resource_metadata(struct buf *out, const struct config *config, s
 void mcp_write_not_here(struct buf *out);
 
 /* WWW-Authenticate for 401 (token_came: error="invalid_token") and for 403 insufficient_scope,
- * Bearer first, from configuration alone. `scopes` are those that the operation needs,
- * space-separated, may be empty: then a 403 gets no challenge, for signing in again would not help.
- */
+ * Bearer first, from configuration alone. `scopes` are those to ask for, space-separated; may be
+ * empty. */
 void mcp_write_challenge(struct buf *out, const struct config *config, size_t route, int status,
                          bool token_came, struct slice scopes);
 /* Scopes that rules of the route name which would grant the method and name; space-separated, in

@@ -216,14 +216,14 @@ class Denials(McpCase):
         config["routes"][-1]["access"].append(
             {"actions": ["mcp:tools/call:drop_all"], "to": {"scope": "mcp.write"}})
 
-    def denied(self, shape, message, status, reason="no_role"):
+    def denied(self, shape, message, status, reason="no_role", name="drop_all"):
         mark = self.door.upstream.mark()
         response = self.post(message, f"/{shape}")
         self.check_untouched(mark)
         line = self.audit_of(response)
         self.assertEqual((status, "deny", reason, None),
                          (response.status, line["decision"], line["reason"], line["upstream"]))
-        self.assertEqual("drop_all", line["mcp"]["name"])
+        self.assertEqual(name, line["mcp"]["name"])
         self.assertEqual("application/json", response.one("Content-Type"))
         return response, json.loads(response.body)
 
@@ -273,6 +273,18 @@ class Denials(McpCase):
                     '"https://gw.example/.well-known/oauth-protected-resource/signin", '
                     'error_description="The token does not carry what this operation needs"',
                     response.one("WWW-Authenticate"))
+
+    def test_a_challenge_where_no_scope_would_help(self):
+        """All of the route's scopes; without a resource nobody knows what to call them."""
+        for target, fields in (("/signin", 'scope="https://gw.example/signin/mcp.write", resource_'),
+                               ("/challenge", "error_description=")):
+            with self.subTest(target=target):
+                response, _ = self.denied(target[1:], mcp.call("drop_all_else"), 403, name="drop_all_else")
+                self.assertTrue(response.one("WWW-Authenticate").startswith(
+                    f'Bearer error="insufficient_scope", {fields}'), response.one("WWW-Authenticate"))
+        for shape in ("explain", "hide", "tool_error"):
+            response, _ = self.denied(shape, mcp.call("drop_all"), 200)
+            self.assertEqual([], response.all("WWW-Authenticate"))
 
     def test_what_a_challenge_asks_for_helps(self):
         token = self.door.token(tokens.user(scp="mcp.write"))
