@@ -39,11 +39,27 @@ static size_t choose_least_busy(const struct upstream_pool *pools,
     return chosen;
 }
 
+/* `count`: there is none, or it is not well. */
+static size_t choose_preferred(const struct upstream_pool *pools,
+                               const struct balance_question *question) {
+    size_t index = 0;
+    while (index < question->count &&
+           !((question->preferred >> index & 1) != 0 && is_well(question, &pools[index], index))) {
+        index++;
+    }
+    return index;
+}
+
 enum balance_verdict balance_choose(const struct upstream_pool *pools,
                                     const struct balance_question *question, size_t *out_index) {
     enum balance_verdict verdict = BALANCE_NONE;
     size_t soonest = question->count;
     size_t well = 0;
+    size_t preferred = question->preferred ? choose_preferred(pools, question) : question->count;
+    if (preferred < question->count) {
+        *out_index = preferred;
+        return BALANCE_CHOSEN;
+    }
     for (size_t i = 0; i < question->count; i++) {
         const struct upstream_standing *standing = pools[i].standing;
         if (is_tried(question, i)) {

@@ -1,5 +1,6 @@
-/* Which of a route's upstreams a request goes to: the well ones in turn or by load, an ejected one
- * whose time has come, and of ejected ones alone the one whose time comes first. Chooses; changes
+/* Which of a route's upstreams a request goes to: the one it would rather have while that is well,
+ * the well ones in turn or by load, an ejected one whose time has come, and of ejected ones alone
+ * the one whose time comes first. Chooses; changes
  * nothing. */
 #ifndef BARKEEP_PROXY_BALANCE_H
 #define BARKEEP_PROXY_BALANCE_H
@@ -19,10 +20,11 @@ enum balance_verdict {
 
 struct balance_question {
     enum config_balance balance;
-    size_t count;   /* of upstreams */
-    uint32_t turn;  /* one more with each request */
-    uint32_t limit; /* of requests under way at each, UINT32_MAX: none */
-    uint64_t tried; /* bits: these were tried already */
+    size_t count;       /* of upstreams */
+    uint32_t turn;      /* one more with each request */
+    uint32_t limit;     /* of requests under way at each, UINT32_MAX: none */
+    uint64_t tried;     /* bits: these were tried already, or do not come into question */
+    uint64_t preferred; /* a bit, or none */
     uint64_t now_ms;
 };
 

@@ -163,6 +163,7 @@ static void exchange_forget_judgement(struct exchange *exchange) {
     exchange->decision = (struct decision){.credential = CONFIG_NONE};
     exchange->credential = NULL;
     exchange->target = NULL;
+    exchange->barred = exchange->preferred = 0;
     exchange->upstream_status = 0; /* what a target of the former rules answered */
     exchange->upstream_begin_us = exchange->upstream_head_us = 0;
     exchange->address = 0;

@@ -120,7 +120,9 @@ struct exchange {
 
     /* forwarding */
     const struct config_upstream *target; /* the upstream whose turn it is */
-    uint64_t tried; /* bits: the route's upstreams that were tried while nothing was sent */
+    uint64_t tried;     /* bits: the route's upstreams that were tried while nothing was sent */
+    uint64_t barred;    /* bits: those that know nothing of what the request is about */
+    uint64_t preferred; /* the bit of one that knows more of it than the others; 0: none does */
     struct upstream_standing *standing; /* of the target, while the request counts there */
     bool awaits_answer;                 /* and whether it counts as unanswered */
     unsigned connect_timeouts;          /* while nothing was sent */

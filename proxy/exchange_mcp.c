@@ -238,14 +238,17 @@ static bool exchange_mcp_open_session(struct exchange *exchange) {
     struct slice sealed, session;
     size_t count = h1_request_find_header(&exchange->request, SLICE("Mcp-Session-Id"), &sealed);
     bool is_modern = mcp->has_message && mcp->message.era == MCP_MODERN;
+    const struct upstream_pools *pools = exchange->pools;
     mcp->holder = (struct mcp_holder){.identity = exchange->identity,
-                                      .route = slice_of_str(exchange_route(exchange)->name)};
+                                      .route = slice_of_str(exchange_route(exchange)->name),
+                                      .servers = pools->marks + pools->first_pool[exchange->route],
+                                      .server_count = exchange_route(exchange)->upstream_count,
+                                      .server = CONFIG_NONE};
     if (count == 0 || is_modern) {
         return true;
     }
-    const struct mcp_holder holder = mcp->holder;
-    if (count == 1 && mcp_seal_open(exchange->snapshot->rules->seal, MCP_SEALED_SESSION, &holder,
-                                    sealed, &exchange->arena, &session)) {
+    if (count == 1 && mcp_seal_open(exchange->snapshot->rules->seal, MCP_SEALED_SESSION,
+                                    &mcp->holder, sealed, &exchange->arena, &session)) {
         mcp->holder.session = session;
         return true;
     }
@@ -288,6 +291,17 @@ static bool exchange_mcp_prepare(struct exchange *exchange) {
         return false;
     }
     return true;
+}
+
+/* A name that one server gave out is a name there alone: no other hears of it, whatever becomes of
+ * that one. A state is made to be understood by all of them: it goes to the one that gave it out as
+ * long as that is well, which servers that keep something beside it need. */
+static void exchange_mcp_bind_server(struct exchange *exchange) {
+    const struct mcp_holder *holder = &exchange->mcp->holder;
+    bool is_known = mcp_holder_knows_server(holder);
+    uint64_t server = is_known ? UINT64_C(1) << holder->server : 0;
+    exchange->preferred = holder->any_server_will_do ? server : 0;
+    exchange->barred = is_known && !holder->any_server_will_do ? ~server : 0;
 }
 
 static bool exchange_mcp_read_message(struct exchange *exchange) {
@@ -334,6 +348,7 @@ void exchange_step_mcp_message(struct exchange *exchange) {
     if (!exchange_mcp_open_names(exchange) || (is_post && !exchange_mcp_prepare(exchange))) {
         return;
     }
+    exchange_mcp_bind_server(exchange);
     if (!exchange_mcp_count_held(exchange)) {
         exchange_refuse(exchange, REASON_OVERLOADED, 0, "no memory is free for messages");
         return;

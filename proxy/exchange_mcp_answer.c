@@ -312,6 +312,7 @@ void exchange_begin_mcp_answer(struct exchange *exchange, size_t head_len) {
         exchange->download.scan = &exchange->leaks;
     }
     bool has_body = media == MCP_ANSWER_JSON || media == MCP_ANSWER_EVENTS;
+    exchange->mcp->holder.server = exchange->pool - exchange->pools->first_pool[exchange->route];
     exchange_mcp_note_fields(exchange);
     io_buffer_consume(&exchange->upstream->conn.in, head_len);
     exchange->response.header_count = 0; /* they lie in the buffer that now moves on */

@@ -103,8 +103,9 @@ static bool exchange_mcp_is_spent(struct exchange *exchange) {
         !is_tool_call(&exchange->mcp->message)) {
         return false;
     }
-    char *name = arena_printf(&exchange->arena, "%s %.*s", exchange_route(exchange)->name,
-                              SLICE_ARGS(session));
+    const struct mcp_holder *holder = &exchange->mcp->holder; /* servers may name theirs alike */
+    char *name = arena_printf(&exchange->arena, "%s %016llx %.*s", exchange_route(exchange)->name,
+                              (unsigned long long)mcp_holder_mark(holder), SLICE_ARGS(session));
     const struct config_rate rate = {
         .is_present = true, .requests = calls, .window_ms = SESSION_WINDOW_MS, .burst = calls};
     const struct rate_demand demand = {&rate, RATE_OF_SESSION, name ? name : ""};

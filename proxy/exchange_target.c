@@ -48,12 +48,16 @@ enum balance_verdict exchange_choose_target(struct exchange *exchange) {
         &exchange->pools->items[exchange->pools->first_pool[exchange->route]];
     assert(route->upstream_count > 0);
     exchange_leave_target(exchange);
+    /* What has its place already takes no turn from what has not: else, with as many requests to a
+     * session as there are upstreams, all sessions would begin at one. */
+    bool takes_turn = !exchange->tried && !exchange->barred && !exchange->preferred;
     const struct balance_question question = {
         .balance = route->balance,
         .count = route->upstream_count,
-        .turn = exchange->tried ? pools->turn : pools->turn++,
+        .turn = takes_turn ? pools->turn++ : pools->turn,
         .limit = request_limit(exchange),
-        .tried = exchange->tried,
+        .tried = exchange->tried | exchange->barred,
+        .preferred = exchange->preferred,
         .now_ms = loop_now_ms(exchange->worker->loop),
     };
     size_t turn;

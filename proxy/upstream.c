@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/siphash.h"
 #include "proxy/exchange.h"
 
 /* Idle connections kept per pool; shelves that may wait empty for the next connection of theirs. */
@@ -351,11 +352,21 @@ static struct upstream_standing *find_standing(const struct upstream_pools *pool
     return NULL;
 }
 
+static uint64_t mark_of(const char *text) {
+    static const uint64_t no_key[2];
+    struct siphash hash;
+    siphash_begin(&hash, no_key);
+    siphash_add(&hash, text, strlen(text));
+    uint64_t mark = siphash_end(&hash);
+    return mark ? mark : 1;
+}
+
 static bool pools_take_standings(struct upstream_pools *pools, const struct upstream_pools *former,
                                  const struct config_route *route, size_t first) {
     for (size_t i = 0; i < route->upstream_count; i++) {
         struct upstream_pool *pool = &pools->items[first + i];
         const char *text = route->upstreams[i].text;
+        pools->marks[first + i] = mark_of(text);
         struct upstream_standing *known = find_standing(former, first + i, text, pool->metrics);
         pool->standing =
             known ? upstream_standing_ref(known) : upstream_standing_new(text, pool->metrics);
@@ -385,13 +396,15 @@ struct upstream_pools *upstream_pools_new(struct worker *worker, const struct ru
     size_t count = address_book_index(config, config->route_count, 0);
     struct upstream_pools *pools = calloc(1, sizeof *pools + count * sizeof *pools->items);
     size_t *first_pool = calloc(config->route_count + 1, sizeof *first_pool);
-    if (!pools || !first_pool) {
+    uint64_t *marks = calloc(count + 1, sizeof *marks);
+    if (!pools || !first_pool || !marks) {
+        free(marks);
         free(first_pool);
         free(pools);
         return NULL;
     }
     *pools = (struct upstream_pools){
-        .holders = 1, .worker = worker, .first_pool = first_pool, .count = count};
+        .holders = 1, .worker = worker, .first_pool = first_pool, .marks = marks, .count = count};
     size_t row = 0;
     for (size_t i = 0; i < config->route_count; i++) {
         first_pool[i] = row;
@@ -421,6 +434,7 @@ void upstream_pools_unref(struct upstream_pools *pools) {
         pool_done(&pools->items[i]);
     }
     free(pools->first_pool);
+    free(pools->marks);
     free(pools);
 }
 

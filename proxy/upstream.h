@@ -57,6 +57,7 @@ struct upstream_pools {
     bool is_retired;     /* another configuration is in force: nothing is kept idle any more */
     uint64_t retired_ms; /* since when, by the loop's clock */
     size_t *first_pool;  /* by route: where its pools begin */
+    uint64_t *marks; /* by pool: a hash of its upstream's URL, the same in every process; not 0 */
     size_t count;
     struct upstream_pool items[]; /* by address_book_index() */
 };

@@ -48,7 +48,7 @@ static bool write_session_fields(struct buf *out, struct slice session, struct s
 }
 
 bool mcp_event_id_open(const struct h1_request *request, const struct mcp_seal *seal,
-                       const struct mcp_holder *holder, struct arena *arena, struct slice *out_id) {
+                       struct mcp_holder *holder, struct arena *arena, struct slice *out_id) {
     struct slice sealed, opened = SLICE("");
     bool is_there;
     bool comes_once = mcp_field_once(request, SLICE("Last-Event-ID"), &is_there, &sealed);
@@ -102,7 +102,7 @@ bool mcp_write_fields(struct buf *out, const struct mcp_message *message, struct
 struct preparation {
     struct mcp_message *message;
     const struct mcp_seal *seal;
-    const struct mcp_holder *holder;
+    struct mcp_holder *holder;
     struct arena *arena;
     struct mcp_rewrite *rewrite;
     struct mcp_refusal *refusal;
@@ -270,7 +270,7 @@ static bool may_list_tasks(const struct preparation *preparation) {
 }
 
 bool mcp_request_prepare(struct mcp_message *message, const struct config_mcp *mcp,
-                         const struct mcp_seal *seal, const struct mcp_holder *holder,
+                         const struct mcp_seal *seal, struct mcp_holder *holder,
                          struct arena *arena, struct mcp_rewrite *out_rewrite,
                          struct mcp_refusal *out_refusal) {
     const struct preparation preparation = {.message = message,

@@ -12,9 +12,9 @@
  * modern message Mcp-Param-* were compared with the body where they mirror it and pass once. */
 bool mcp_field_is_ours(struct slice name);
 /* The event that a GET's Last-Event-ID names, as the server calls it; empty without one. False: it
- * is none that this holder was given. */
+ * is none that this holder was given. The server it is of becomes the holder's. */
 bool mcp_event_id_open(const struct h1_request *request, const struct mcp_seal *seal,
-                       const struct mcp_holder *holder, struct arena *arena, struct slice *out_id);
+                       struct mcp_holder *holder, struct arena *arena, struct slice *out_id);
 /* Appends "Name: value\r\n" lines, of a POST for its message, NULL for GET and DELETE. `session`
  * and `event_id` are the upstream's own, empty for none. */
 bool mcp_write_fields(struct buf *out, const struct mcp_message *message, struct slice session,
@@ -23,9 +23,10 @@ bool mcp_write_fields(struct buf *out, const struct mcp_message *message, struct
 /* Prepares the body: edits for capabilities, for sealed task ids and request ids, and for a sealed
  * request state. False: a sealed name that does not open, see *out_refusal. A task's own id lands
  * in `message->upstream_name`. Of MCP_SEALED_REQUEST and MCP_SEALED_STATE the sealed text is JSON
- * as the server wrote it: a number, or a string with its quotes. */
+ * as the server wrote it: a number, or a string with its quotes. The
+ * server that the names are of becomes the holder's. */
 bool mcp_request_prepare(struct mcp_message *message, const struct config_mcp *mcp,
-                         const struct mcp_seal *seal, const struct mcp_holder *holder,
+                         const struct mcp_seal *seal, struct mcp_holder *holder,
                          struct arena *arena, struct mcp_rewrite *out_rewrite,
                          struct mcp_refusal *out_refusal);
 

@@ -1,8 +1,9 @@
-/* A sealed name is a nonce, the text encrypted and its tag; the holder is authenticated with it but
- * not in it. Sessions get a random nonce. All else gets one that follows from holder and text, so
- * that the same thing has the same name each time it is mentioned: that shows only who already sees
- * both mentions that they are of one thing. Both ways share a key: a nonce that follows from what
- * is sealed is as good as random beside the others, and its key is another. */
+/* A sealed name is a nonce, the server's mark and the text encrypted, and their tag; the holder is
+ * authenticated with it but not in it. Sessions get a random nonce. All else gets one that follows
+ * from holder, mark and text, so that the same thing has the same name each time it is mentioned:
+ * that shows only who already sees both mentions that they are of one thing. Both ways share a key:
+ * a nonce that follows from what is sealed is as good as random beside the others, and its key is
+ * another. */
 #include "proxy/mcp/seal.h"
 
 #include <openssl/core_names.h>
@@ -19,9 +20,10 @@
 enum {
     KEY_BYTES = 32,
     NONCE_BYTES = 12,
+    MARK_BYTES = 8,
     TAG_BYTES = 16,
     DIGEST_BYTES = 32,
-    ADDED_BYTES = NONCE_BYTES + TAG_BYTES,
+    ADDED_BYTES = NONCE_BYTES + MARK_BYTES + TAG_BYTES,
 };
 
 struct seal_keys {
@@ -38,6 +40,7 @@ struct mcp_seal {
 struct mcp_sealer {
     const struct mcp_seal *seal;
     enum mcp_sealed what;
+    uint64_t mark; /* the server's; 0: none is known */
     unsigned char holder[DIGEST_BYTES];
     EVP_CIPHER_CTX *cipher; /* has its key */
     EVP_MAC_CTX *nonces;    /* has its key; NULL: they are random */
@@ -151,7 +154,7 @@ static EVP_MAC_CTX *make_nonces(const struct mcp_seal *seal) {
 static bool begin(struct mcp_sealer *sealer, const struct mcp_seal *seal, enum mcp_sealed what,
                   const struct mcp_holder *holder, bool closes) {
     bool follows = closes && what != MCP_SEALED_SESSION;
-    *sealer = (struct mcp_sealer){.seal = seal, .what = what};
+    *sealer = (struct mcp_sealer){.seal = seal, .what = what, .mark = mcp_holder_mark(holder)};
     buf_init(&sealer->sealed, text_max(what) + ADDED_BYTES);
     buf_init(&sealer->encoded, encoded_len(text_max(what) + ADDED_BYTES));
     sealer->cipher = EVP_CIPHER_CTX_new();
@@ -169,7 +172,8 @@ static void done(struct mcp_sealer *sealer) {
     buf_done(&sealer->encoded);
 }
 
-static bool make_nonce(struct mcp_sealer *sealer, struct slice text,
+/* `plain`: mark and text. */
+static bool make_nonce(struct mcp_sealer *sealer, struct slice plain,
                        unsigned char out_nonce[NONCE_BYTES]) {
     unsigned char digest[DIGEST_BYTES];
     size_t len;
@@ -179,7 +183,7 @@ static bool make_nonce(struct mcp_sealer *sealer, struct slice text,
     }
     if (EVP_MAC_init(nonces, NULL, 0, NULL) != 1 ||
         EVP_MAC_update(nonces, sealer->holder, DIGEST_BYTES) != 1 ||
-        EVP_MAC_update(nonces, (const void *)text.ptr, text.len) != 1 ||
+        EVP_MAC_update(nonces, (const void *)plain.ptr, plain.len) != 1 ||
         EVP_MAC_final(nonces, digest, &len, sizeof digest) != 1) {
         return false;
     }
@@ -193,26 +197,25 @@ static bool begin_text(struct mcp_sealer *sealer, const unsigned char *nonce) {
            EVP_CipherUpdate(sealer->cipher, NULL, &len, sealer->holder, DIGEST_BYTES) == 1;
 }
 
-/* `sealed` begins with the nonce. */
-static bool encrypt(struct mcp_sealer *sealer, struct slice text, unsigned char *sealed) {
+/* In its place, behind the nonce and before room for the tag. */
+static bool encrypt(struct mcp_sealer *sealer, unsigned char *sealed, size_t plain_len) {
     int len = 0, rest;
-    unsigned char *out = sealed + NONCE_BYTES;
+    unsigned char *plain = sealed + NONCE_BYTES, *tag = plain + plain_len;
     EVP_CIPHER_CTX *work = sealer->cipher;
     return begin_text(sealer, sealed) &&
-           EVP_CipherUpdate(work, out, &len, (const void *)text.ptr, (int)text.len) == 1 &&
-           EVP_CipherFinal_ex(work, out + len, &rest) == 1 &&
-           EVP_CIPHER_CTX_ctrl(work, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, out + text.len) == 1;
+           EVP_CipherUpdate(work, plain, &len, plain, (int)plain_len) == 1 &&
+           EVP_CipherFinal_ex(work, plain + len, &rest) == 1 &&
+           EVP_CIPHER_CTX_ctrl(work, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, tag) == 1;
 }
 
-/* In its place. */
-static bool decrypt(struct mcp_sealer *sealer, unsigned char *sealed, size_t text_len) {
+static bool decrypt(struct mcp_sealer *sealer, unsigned char *sealed, size_t plain_len) {
     int len = 0, rest;
-    unsigned char *text = sealed + NONCE_BYTES, *tag = text + text_len;
+    unsigned char *plain = sealed + NONCE_BYTES, *tag = plain + plain_len;
     EVP_CIPHER_CTX *work = sealer->cipher;
     return begin_text(sealer, sealed) &&
-           EVP_CipherUpdate(work, text, &len, text, (int)text_len) == 1 &&
+           EVP_CipherUpdate(work, plain, &len, plain, (int)plain_len) == 1 &&
            EVP_CIPHER_CTX_ctrl(work, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, tag) == 1 &&
-           EVP_CipherFinal_ex(work, text + len, &rest) == 1;
+           EVP_CipherFinal_ex(work, plain + len, &rest) == 1;
 }
 
 /* Base64url without padding, into room for encoded_len(len). */
@@ -252,8 +255,12 @@ struct slice mcp_sealer_close(struct mcp_sealer *sealer, struct slice text) {
         !buf_reserve(&sealer->encoded, encoded_len(len))) {
         return SLICE("");
     }
-    unsigned char *sealed = (void *)sealer->sealed.ptr;
-    if (!make_nonce(sealer, text, sealed) || !encrypt(sealer, text, sealed)) {
+    unsigned char *sealed = (void *)sealer->sealed.ptr, *plain = sealed + NONCE_BYTES;
+    size_t plain_len = MARK_BYTES + text.len;
+    memcpy(plain, &sealer->mark, MARK_BYTES);
+    memcpy(plain + MARK_BYTES, text.ptr, text.len);
+    if (!make_nonce(sealer, slice_of((const char *)plain, plain_len), sealed) ||
+        !encrypt(sealer, sealed, plain_len)) {
         return SLICE("");
     }
     encode(sealed, len, sealer->encoded.ptr);
@@ -273,9 +280,34 @@ struct slice mcp_seal_close(const struct mcp_seal *seal, enum mcp_sealed what,
     return slice_of(copy, copy ? sealed.len : 0);
 }
 
-bool mcp_seal_open(const struct mcp_seal *seal, enum mcp_sealed what,
-                   const struct mcp_holder *holder, struct slice sealed, struct arena *arena,
-                   struct slice *out_text) {
+static size_t find_server(const struct mcp_holder *holder, uint64_t mark) {
+    size_t server = 0;
+    while (server < holder->server_count && holder->servers[server] != mark) {
+        server++;
+    }
+    return server;
+}
+
+/* False when what was opened is of another server than `holder` has to do with. */
+static bool agrees_on_server(enum mcp_sealed what, struct mcp_holder *holder, uint64_t mark) {
+    size_t server = find_server(holder, mark);
+    bool is_there = server < holder->server_count;
+    if (mark == 0) {
+        return true;
+    }
+    if (what != MCP_SEALED_STATE &&
+        (!is_there || (mcp_holder_knows_server(holder) && holder->server != server))) {
+        return false;
+    }
+    if (is_there && !mcp_holder_knows_server(holder)) {
+        holder->server = server;
+        holder->any_server_will_do = what == MCP_SEALED_STATE;
+    }
+    return true;
+}
+
+bool mcp_seal_open(const struct mcp_seal *seal, enum mcp_sealed what, struct mcp_holder *holder,
+                   struct slice sealed, struct arena *arena, struct slice *out_text) {
     struct mcp_sealer sealer;
     size_t len;
     if (sealed.len > encoded_len(text_max(what) + ADDED_BYTES)) {
@@ -285,12 +317,19 @@ bool mcp_seal_open(const struct mcp_seal *seal, enum mcp_sealed what,
     if (!bytes || base64url_decode(sealed, bytes, &len) != STATUS_OK || len <= ADDED_BYTES) {
         return false;
     }
+    uint64_t mark;
     size_t text_len = len - ADDED_BYTES;
-    unsigned char *text = bytes + NONCE_BYTES;
-    bool is_open = begin(&sealer, seal, what, holder, false) && decrypt(&sealer, bytes, text_len);
+    unsigned char *plain = bytes + NONCE_BYTES;
+    bool is_open =
+        begin(&sealer, seal, what, holder, false) && decrypt(&sealer, bytes, MARK_BYTES + text_len);
     done(&sealer);
-    if (is_open) {
-        *out_text = slice_of((const char *)text, text_len);
+    if (!is_open) {
+        return false;
     }
-    return is_open;
+    memcpy(&mark, plain, MARK_BYTES);
+    if (!agrees_on_server(what, holder, mark)) {
+        return false;
+    }
+    *out_text = slice_of((const char *)plain + MARK_BYTES, text_len);
+    return true;
 }

@@ -1,8 +1,9 @@
 /* Names of things at the upstream that are handed to one caller only (sessions, tasks, requests
  * that wait for an answer, events that a stream is resumed after, the state of a request that wants
- * input): sealed so that they open for the same principal on the same route alone. Stateless:
- * nothing is remembered, every worker can open them. AES-256-GCM. What is sealed twice for one
- * holder has the same name both times, but for sessions. */
+ * input): sealed so that they open for the same principal on the same route alone, and tell which
+ * of the route's servers they are of. Stateless: nothing is remembered, every worker can open them.
+ * AES-256-GCM. What is sealed twice for one holder has the same name both times, but for sessions.
+ */
 #ifndef BARKEEP_PROXY_MCP_SEAL_H
 #define BARKEEP_PROXY_MCP_SEAL_H
 
@@ -29,7 +30,19 @@ struct mcp_holder {
     const struct identity *identity;
     struct slice route; /* its name */
     struct slice session;
+    const uint64_t *servers; /* marks of the route's upstreams, never 0; they outlive the holder */
+    size_t server_count;
+    size_t server; /* which of them it is about; `server_count` or more: not known, or any */
+    bool any_server_will_do; /* `server` is only the best: MCP_SEALED_STATE */
 };
+
+static inline bool mcp_holder_knows_server(const struct mcp_holder *holder) {
+    return holder->server < holder->server_count;
+}
+/* The mark of the server it is about; 0: none is known. */
+static inline uint64_t mcp_holder_mark(const struct mcp_holder *holder) {
+    return mcp_holder_knows_server(holder) ? holder->servers[holder->server] : 0;
+}
 
 /* With a key of its own making; NULL when the system gives no random bytes or secret_memory_init()
  * was not called. From a key of 32 bytes when several processes are to open each other's. */
@@ -40,10 +53,12 @@ void mcp_seal_free(struct mcp_seal *seal); /* NULL is fine */
 struct slice mcp_seal_close(const struct mcp_seal *seal, enum mcp_sealed what,
                             const struct mcp_holder *holder, struct slice text,
                             struct arena *arena);
-/* False for whatever this seal did not close for this holder: foreign, altered, made up, empty. */
-bool mcp_seal_open(const struct mcp_seal *seal, enum mcp_sealed what,
-                   const struct mcp_holder *holder, struct slice sealed, struct arena *arena,
-                   struct slice *out_text);
+/* False for whatever this seal did not close for this holder: foreign, altered, made up, empty; and
+ * for what is of a server that the holder does not have, or of another than it has to do with. A
+ * holder that knew of no server has this one from then on. A state belongs to no server
+ * (2026-07-28): it opens all the same, and says which one is the best. */
+bool mcp_seal_open(const struct mcp_seal *seal, enum mcp_sealed what, struct mcp_holder *holder,
+                   struct slice sealed, struct arena *arena, struct slice *out_text);
 
 struct mcp_sealer;
 

@@ -136,7 +136,7 @@ static void require_goes_on(struct post *post, struct mcp_message *message) {
     struct mcp_refusal refusal;
     struct mcp_message again;
     struct buf out;
-    const struct mcp_holder holder = {.session = SLICE("session")};
+    struct mcp_holder holder = {.session = SLICE("session")};
     REQUIRE(
         mcp_request_prepare(message, &post->mcp, NULL, &holder, &post->arena, &rewrite, &refusal));
     REQUIRE(!rewrite.overflowed);

@@ -7,7 +7,7 @@
 #define LEGACY "Mcp-Protocol-Version: 2025-11-25\n"
 
 static struct slice prepared(struct post *post, const struct mcp_seal *seal,
-                             const struct mcp_holder *holder, struct buf *out) {
+                             struct mcp_holder *holder, struct buf *out) {
     struct mcp_rewrite rewrite;
     buf_clear(out);
     if (!mcp_request_prepare(&post->message, &post->mcp, seal, holder, &post->arena, &rewrite,
@@ -295,8 +295,8 @@ static void writes_fields_of_streams_and_ends_of_sessions(void **state) {
     }
 }
 
-static bool opens_event(const struct mcp_seal *seal, const struct mcp_holder *holder,
-                        const char *method, struct slice sealed, const char *expected) {
+static bool opens_event(const struct mcp_seal *seal, struct mcp_holder *holder, const char *method,
+                        struct slice sealed, const char *expected) {
     struct post post;
     char fields[2048];
     struct slice id = SLICE("untouched");

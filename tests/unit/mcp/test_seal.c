@@ -252,6 +252,81 @@ static void opens_with_the_same_key_alone(void **state) {
     end(&room);
 }
 
+static const uint64_t servers[] = {0x5151, 0x6262, 0x7373};
+
+static struct slice closed_at(struct room *room, enum mcp_sealed what, size_t server) {
+    room->holder.servers = servers;
+    room->holder.server_count = 3;
+    room->holder.server = server;
+    return closed(room, what, SLICE("17"));
+}
+
+/* Where the name's server is among `count` of these, for a holder that has to do with `server`. */
+static size_t opened_at(struct room *room, enum mcp_sealed what, struct slice sealed,
+                        const uint64_t *among, size_t count, size_t server) {
+    room->holder.servers = among;
+    room->holder.server_count = count;
+    room->holder.server = server;
+    room->holder.any_server_will_do = false;
+    return opens(room, what, sealed) ? room->holder.server : SIZE_MAX;
+}
+
+static void leads_to_the_server_that_it_is_of(void **state) {
+    (void)state;
+    static const uint64_t turned[] = {0x7373, 0x6262, 0x5151};
+    struct room room;
+    begin(&room);
+    for (int as = MCP_SEALED_SESSION; as <= MCP_SEALED_STATE; as++) {
+        enum mcp_sealed what = (enum mcp_sealed)as;
+        for (size_t server = 0; server < 3; server++) {
+            struct slice sealed = closed_at(&room, what, server);
+            assert_int_equal(opened_at(&room, what, sealed, servers, 3, CONFIG_NONE), server);
+            assert_int_equal(room.holder.any_server_will_do, what == MCP_SEALED_STATE);
+            assert_int_equal(opened_at(&room, what, sealed, servers, 3, server), server);
+            assert_false(room.holder.any_server_will_do);
+            assert_int_equal(opened_at(&room, what, sealed, turned, 3, CONFIG_NONE), 2 - server);
+        }
+    }
+    end(&room);
+}
+
+static void opens_for_no_other_server(void **state) {
+    (void)state;
+    struct room room;
+    begin(&room);
+    for (int as = MCP_SEALED_SESSION; as < MCP_SEALED_STATE; as++) {
+        enum mcp_sealed what = (enum mcp_sealed)as;
+        struct slice sealed = closed_at(&room, what, 2);
+        assert_int_equal(opened_at(&room, what, sealed, servers, 3, 0), SIZE_MAX);
+        assert_int_equal(opened_at(&room, what, sealed, servers, 2, CONFIG_NONE), SIZE_MAX);
+        assert_int_equal(opened_at(&room, what, sealed, servers + 2, 1, CONFIG_NONE), 0);
+    }
+    end(&room);
+}
+
+static void opens_a_state_whatever_becomes_of_its_server(void **state) {
+    (void)state;
+    struct room room;
+    begin(&room);
+    struct slice sealed = closed_at(&room, MCP_SEALED_STATE, 2);
+    assert_int_equal(opened_at(&room, MCP_SEALED_STATE, sealed, servers, 3, 0), 0);
+    assert_false(room.holder.any_server_will_do);
+    assert_int_equal(opened_at(&room, MCP_SEALED_STATE, sealed, servers, 2, CONFIG_NONE),
+                     CONFIG_NONE);
+    end(&room);
+}
+
+static void names_alike_what_is_of_one_server_alone(void **state) {
+    (void)state;
+    struct room room;
+    begin(&room);
+    struct slice first = closed_at(&room, MCP_SEALED_TASK, 0);
+    assert_true(slice_eq(first, closed_at(&room, MCP_SEALED_TASK, 0)));
+    struct slice second = closed_at(&room, MCP_SEALED_TASK, 1);
+    assert_int_not_equal(memcmp(first.ptr, second.ptr, 16), 0);
+    end(&room);
+}
+
 static void gives_nothing_without_memory(void **state) {
     (void)state;
     struct room room;
@@ -279,6 +354,10 @@ int main(void) {
         cmocka_unit_test(names_a_task_and_a_request_alike_each_time),
         cmocka_unit_test(closes_many_as_it_closes_one),
         cmocka_unit_test(opens_with_the_same_key_alone),
+        cmocka_unit_test(leads_to_the_server_that_it_is_of),
+        cmocka_unit_test(opens_for_no_other_server),
+        cmocka_unit_test(opens_a_state_whatever_becomes_of_its_server),
+        cmocka_unit_test(names_alike_what_is_of_one_server_alone),
         cmocka_unit_test(gives_nothing_without_memory),
     };
     return cmocka_run_group_tests(tests, case_begin, NULL);

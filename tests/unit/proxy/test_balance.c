@@ -157,6 +157,51 @@ static void ends_when_all_were_tried(void **state) {
     assert_chosen(&scene, 3);
 }
 
+static void has_its_way_while_the_preferred_one_is_well(void **state) {
+    (void)state;
+    static const enum config_balance balances[] = {BALANCE_ROUND_ROBIN, BALANCE_LEAST_CONNECTIONS};
+    for (size_t b = 0; b < 2; b++) {
+        struct scene scene;
+        scene_open(&scene);
+        scene.question.balance = balances[b];
+        scene.question.limit = 10;
+        scene.question.preferred = 1 << 2;
+        scene.standings[2].requests = 9;
+        assert_chosen(&scene, 2);
+        scene.standings[2].requests = 10;
+        assert_chosen(&scene, 0);
+        scene.standings[2].requests = 0;
+        eject(&scene, 2, 9000);
+        assert_chosen(&scene, 0);
+        scene.standings[2].health = (struct upstream_health){0};
+        eject(&scene, 1, 900); /* no trial for who has a place to go to */
+        assert_chosen(&scene, 2);
+        scene.question.tried = 1 << 2 | 1 << 1;
+        assert_chosen(&scene, 0);
+    }
+}
+
+/* As if it were the only one. */
+static void tries_no_other_where_others_do_not_come_into_question(void **state) {
+    (void)state;
+    struct scene scene;
+    scene_open(&scene);
+    scene.question.limit = 10;
+    scene.question.tried = ~(UINT64_C(1) << 1);
+    for (uint32_t turn = 0; turn < 5; turn++) {
+        scene.question.turn = turn;
+        assert_chosen(&scene, 1);
+    }
+    eject(&scene, 1, 9000);
+    assert_chosen(&scene, 1);
+    scene.standings[1].awaiting = BALANCE_TRIALS_MAX;
+    assert_verdict(&scene, BALANCE_EJECTED);
+    scene.standings[1] = (struct upstream_standing){.requests = 10};
+    assert_verdict(&scene, BALANCE_FULL);
+    scene.question.tried = UINT64_MAX;
+    assert_verdict(&scene, BALANCE_NONE);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_turns),
@@ -167,6 +212,8 @@ int main(void) {
         cmocka_unit_test(keeps_nobody_waiting_for_what_others_try_already),
         cmocka_unit_test(passes_over_what_is_full),
         cmocka_unit_test(ends_when_all_were_tried),
+        cmocka_unit_test(has_its_way_while_the_preferred_one_is_well),
+        cmocka_unit_test(tries_no_other_where_others_do_not_come_into_question),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
