@@ -234,7 +234,7 @@ class Sessions(McpCase):
         response = self.send(mcp.session_request("GET", "/mcp", token, session, Last_Event_ID=last))
         self.assertEqual(200, response.status, response.body)
         self.assertEqual([event], self.door.upstream.since(mark)[0].all("Last-Event-ID"))
-        self.assertNotIn(b"id: 9", response.body)
+        self.assertNotIn(b"id: 9\n", response.body)
 
     def test_ids_of_events_that_no_client_could_name(self):
         """Too long, or none for a reader: left out. An empty one makes a client forget, and stays."""
