@@ -295,6 +295,7 @@ static void exchange_finish(struct exchange *exchange) {
     struct worker *worker = exchange->worker;
     struct client *client = exchange->client;
     exchange_record(exchange);
+    bool is_cut = exchange->aborted_by != ABORTED_BY_NOBODY && !exchange_mcp_end_stream(exchange);
     body_done(&exchange->upload);
     body_done(&exchange->download);
     exchange_let_go_of_upstream(exchange);
@@ -313,7 +314,7 @@ static void exchange_finish(struct exchange *exchange) {
     arena_reset(&exchange->arena);
     exchange->grave.bury = exchange_bury;
     worker_bury(worker, &exchange->grave);
-    if (exchange->aborted_by != ABORTED_BY_NOBODY) {
+    if (is_cut) {
         client->exchange = NULL;
         client_close(client, exchange_cut_needs_reset(exchange));
     } else {

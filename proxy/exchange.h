@@ -317,6 +317,10 @@ void exchange_begin_mcp_answer(struct exchange *exchange, size_t head_len);
 void exchange_step_mcp_answer(struct exchange *exchange);
 /* PHASE_RESPONSE of such an answer. */
 void exchange_step_mcp_response(struct exchange *exchange);
+/* Of an exchange that was aborted: true when it is an event stream that its caller may no longer
+ * have, the client has all that was to be sent, and has its end now too. Who reads an end comes
+ * back and hears why; who is cut has met a fault. */
+bool exchange_mcp_end_stream(struct exchange *exchange);
 /* Something has moved: rearms the deadline, which is an event stream's token's when that is sooner.
  */
 void exchange_mcp_wait(struct exchange *exchange);

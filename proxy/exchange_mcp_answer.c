@@ -461,18 +461,39 @@ static void exchange_mcp_reuse_room(struct exchange_mcp *mcp) {
     }
 }
 
-static bool exchange_mcp_end(struct exchange *exchange) {
+/* False when there is no room for it. */
+static bool exchange_mcp_write_end(struct exchange *exchange) {
     struct exchange_mcp *mcp = exchange->mcp;
     struct conn *client = &exchange->client->conn;
     if (mcp->writes_chunked && !mcp->wrote_end) {
         io_buffer_compact(&client->out);
-        if (!io_buffer_open(&client->out, client->pool) ||
-            !io_buffer_append(&client->out, client->pool, SLICE("0\r\n\r\n"))) {
-            exchange_resume_soon(exchange);
-            return false;
-        }
-        mcp->wrote_end = true;
+        mcp->wrote_end = io_buffer_open(&client->out, client->pool) &&
+                         io_buffer_append(&client->out, client->pool, SLICE("0\r\n\r\n"));
     }
+    return !mcp->writes_chunked || mcp->wrote_end;
+}
+
+static bool exchange_mcp_end(struct exchange *exchange) {
+    if (!exchange_mcp_write_end(exchange)) {
+        exchange_resume_soon(exchange);
+        return false;
+    }
+    return true;
+}
+
+bool exchange_mcp_end_stream(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    struct conn *client = &exchange->client->conn;
+    bool is_denied = exchange->aborted_by == ABORTED_BY_EXPIRY ||
+                     exchange->aborted_by == ABORTED_BY_RELOAD ||
+                     exchange->aborted_by == ABORTED_BY_REVOCATION;
+    bool is_stream = mcp && mcp->filter && exchange->wrote_response_head && !mcp->answer_is_over;
+    if (!is_denied || !is_stream || mcp->answer_sent < mcp->answer.len || client->is_broken ||
+        conn_flush(client) != IO_OK || !exchange_mcp_write_end(exchange) ||
+        conn_flush(client) != IO_OK) {
+        return false;
+    }
+    exchange->closes_client = true;
     return true;
 }
 

@@ -287,10 +287,14 @@ class Ends(McpCase):
     def change_config(cls, config, door):
         super().change_config(config, door)
         config["entra"]["clock_skew"] = "0s"
+        cls.revoked = pathlib.Path(door.folder) / "revoked"
+        cls.revoked.write_text("")
+        cls.revoked.chmod(0o600)
+        config["revoked"] = str(cls.revoked)
         cls.add_mcp(config, door, "all", ["mcp:*"])
 
     def endless(self, data, method):
-        """A stream that goes on until it is cut."""
+        """A stream that goes on until it is ended."""
         def play(peer, *_):
             peer.send(mcp.event_stream() + mcp.chunk(b": hello\n\n"))
             while True:
@@ -434,6 +438,61 @@ class Ends(McpCase):
         with client:
             self.assertTrue(self.is_cut(client, 12), "the stream goes on")
         self.assertEqual("expired", self.audit_of(head)["aborted"])
+
+    def read_to_its_end(self, client):
+        """A client that keeps up meets the last chunk, and then an orderly end."""
+        while self.read_chunk(client):
+            pass
+        self.assertEqual(b"", client.pending + client.socket.recv(1))
+
+    def test_a_stream_whose_token_expires_has_an_end(self, case=247):
+        token = self.door.token(tokens.user(lifetime=3))
+        data = mcp.session_request("GET", "/all", token)
+        client, head = self.endless(data, "GET")
+        with client:
+            self.read_to_its_end(client)
+        self.assertEqual(("expired", 200), (self.audit_of(head)["aborted"], head.status))
+        self.assertEqual(401, self.send(data).status)
+
+    def test_a_stream_whose_rules_go_has_an_end(self, case=247):
+        for method in ("GET", "tools/call"):
+            data = self.streams()[method]
+            client, head = self.endless(data, method)
+            with client:
+                self.change(lambda config: config["routes"][-1]["access"][0].update(
+                    actions=["mcp:prompts/get:other"], to={"app_role": "Nobody"}))
+                self.read_to_its_end(client)
+            self.assertEqual("reload", self.audit_of(head)["aborted"])
+            self.restore()
+
+    def test_a_stream_of_one_who_is_revoked_has_an_end(self, case=247):
+        caller = "44444444-5555-4666-8777-888888888888"
+        data = mcp.session_request("GET", "/all", self.door.token(tokens.user(oid=caller)))
+        client, head = self.endless(data, "GET")
+        with client:
+            fresh = self.revoked.with_suffix(".new")
+            fresh.write_text(f"oid {caller}\n")
+            fresh.chmod(0o600)
+            fresh.rename(self.revoked)
+            self.read_to_its_end(client)
+        self.assertEqual("revoked", self.audit_of(head)["aborted"])
+
+    def test_a_stream_to_one_who_does_not_read_is_cut(self, case=247):
+        def flood(peer, *_):
+            peer.send(mcp.event_stream() + mcp.chunk(b": hello\n\n"))
+            while True:
+                peer.send(mcp.chunk(mcp.event(mcp.notification("notifications/message",
+                                                               {"data": "x" * 60000}))))
+        self.server.scripts["GET"] = flood
+        token = self.door.token(tokens.user(lifetime=3))
+        client = self.door.client(receive_buffer=4096)
+        with client:
+            head = client.send(mcp.session_request("GET", "/all", token)).read_head()
+            self.wait_for(lambda: self.door.audit.of(head.request_id), "the stream's end", 15)
+            self.assertEqual("expired", self.audit_of(head)["aborted"])
+            with self.assertRaises(ConnectionResetError):
+                while client.socket.recv(65536):
+                    pass
 
 
 class Explained(McpCase):
