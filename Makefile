@@ -183,6 +183,8 @@ fuzz-run: fuzz-binaries
 	@tests/fuzz/run_all $(FUZZ_SECONDS) $(FUZZ_BIN)
 
 SOURCES = $(wildcard *.c $(ROOMS:%=%/*.[ch]) proxy/mcp/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch])
+TIDY = $(patsubst %,tidy/%,$(filter %.c,$(SOURCES)))
+.PHONY: $(TIDY)
 
 lint:
 	@$(ENSURE) build test clang lint
@@ -192,9 +194,12 @@ lint-run:
 	clang-format --dry-run -Werror $(SOURCES)
 	$(MAKE) --no-print-directory -s -j$(JOBS) BUILD=$(BUILD)/lint/gcc CC=gcc CFLAGS=-Werror all unit-binaries replay-binaries vector-binaries
 	$(MAKE) --no-print-directory -s -j$(JOBS) BUILD=$(BUILD)/lint/clang CC=clang CFLAGS=-Werror all unit-binaries replay-binaries vector-binaries
-	clang-tidy --quiet --warnings-as-errors='*' $(filter %.c,$(SOURCES)) -- $(filter-out -f% -D_FORTIFY%,$(ALL_CFLAGS))
+	$(MAKE) --no-print-directory -s -k -j$(JOBS) $(TIDY)
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --suppress=missingIncludeSystem -I. \
 	    $(filter %.c,$(filter-out tests/%,$(SOURCES)))
+
+$(TIDY): tidy/%: %
+	clang-tidy --quiet --warnings-as-errors='*' $< -- $(filter-out -f% -D_FORTIFY%,$(ALL_CFLAGS))
 
 sanitize:
 	$(MAKE) MODE=asan test

@@ -48,7 +48,7 @@ struct scope_text {
 };
 
 static struct scope_text advised_scope(const struct trial *trial) {
-    struct scope_text scope;
+    struct scope_text scope = {""};
     token_kind_scope(audiences_of(trial), scope.text);
     return scope;
 }

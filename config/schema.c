@@ -102,7 +102,7 @@ static void read_count(struct loader *loader, const struct schema_row *row, cons
 
 static bool read_duration(struct loader *loader, const struct schema_row *row,
                           const struct node *node, uint64_t *out_ms) {
-    struct quantity_text least, most;
+    struct quantity_text least = {""}, most = {""};
     uint64_t ms = 0;
     if (!duration_parse(node->text, &ms)) {
         loader_error(loader, node,
@@ -141,7 +141,7 @@ static void read_ms(struct loader *loader, const struct schema_row *row, const s
 
 static bool read_size(struct loader *loader, const struct schema_row *row, const struct node *node,
                       uint64_t *out_bytes) {
-    struct quantity_text least, most;
+    struct quantity_text least = {""}, most = {""};
     uint64_t bytes = 0;
     if (!size_parse(node->text, &bytes)) {
         loader_error(loader, node,

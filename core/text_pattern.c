@@ -455,7 +455,7 @@ static void reach(struct run *run, struct frontier *frontier, size_t step, uint3
             return;
         }
         for (size_t i = 0; i < 2; i++) {
-            size_t to = (size_t)((int)at + next[i]);
+            int to = (int)at + next[i];
             if (next[i] != 0 && run->seen[to] != position + 1) {
                 run->seen[to] = position + 1;
                 run->pending[pending++] = (uint16_t)to;

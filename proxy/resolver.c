@@ -209,10 +209,11 @@ static void book_keep_old_addresses(struct address_book *fresh, const struct add
     }
 }
 
+/* `address` is one of a set's: zero but for what is used, so that its bytes can be compared. */
 static bool holds_address(const struct upstream_addresses *set,
                           const union upstream_address *address) {
     for (size_t i = 0; i < set->count; i++) {
-        if (memcmp(&set->items[i], address, sizeof *address) == 0) {
+        if (memcmp((const void *)&set->items[i], (const void *)address, sizeof *address) == 0) {
             return true;
         }
     }

@@ -76,7 +76,7 @@ static bool keep(struct take_over *taken, const struct taken_socket *socket) {
 }
 
 static enum status receive_all(struct take_over *taken, struct error *err) {
-    struct taken_socket socket;
+    struct taken_socket socket = {.fd = -1};
     if (!receive(taken->line, &socket) || strcmp(socket.name, HAND_OVER_HELLO) != 0) {
         return error_set(err, STATUS_IO,
                          "the process to take over from does not answer, or is of "

@@ -23,10 +23,11 @@ static struct tenant_pause *find_or_add(struct tenant_pauses *pauses, const char
         return pause;
     if (pauses->count >= MAX_TENANTS)
         tenant = "";
-    pause = calloc(1, sizeof *pause + strlen(tenant) + 1);
+    size_t size = strlen(tenant) + 1;
+    pause = calloc(1, sizeof *pause + size);
     if (!pause)
         return NULL;
-    strcpy(pause->tenant, tenant);
+    memcpy(pause->tenant, tenant, size);
     pause->next = pauses->first;
     pauses->first = pause;
     pauses->count++;

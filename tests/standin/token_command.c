@@ -372,7 +372,7 @@ static void order_times(struct claims_order *order, const struct token_request *
 static json_t *make_claims(const struct token_request *request, const struct world *world,
                            int *out_version, struct error *err) {
     const struct directory *directory = &world->seed.directory;
-    struct resource resource;
+    struct resource resource = {0};
     struct principal_text text = {0};
     struct claims_order order = {
         .origin = world->origin,

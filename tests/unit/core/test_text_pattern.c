@@ -121,8 +121,9 @@ static unsigned below(unsigned limit) {
 }
 
 static size_t put(char *out, const char *text) {
-    strcpy(out, text);
-    return strlen(text);
+    size_t len = strlen(text);
+    memcpy(out, text, len + 1);
+    return len;
 }
 
 /* A random expression over a, b and c. Anchors and {0} inside groups are left out: the C library

@@ -1,5 +1,6 @@
 /* Responses: status lines, framing as RFC 9112 6.3 has it, and upstreams that cannot be followed.
  */
+#include "core/buf.h"
 #include "h1_cases.h"
 
 #define FIELD(field) TEXT("HTTP/1.1 200 OK\r\nServer: x\r\n" field "\r\nLast: 1\r\n\r\n")
@@ -193,12 +194,16 @@ static void connection_nominates_any_token(void **state) {
 static void refuses_more_headers_than_there_is_room_for(void **state) {
     (void)state;
     for (size_t headers = 99; headers <= 102; headers++) {
-        char text[2048] = "HTTP/1.1 200 OK\r\n";
-        for (size_t i = 0; i < headers; i++)
-            strcat(text, "A: b\r\n");
-        strcat(text, "\r\n");
+        struct buf text;
         struct reading reading;
-        read_response(&reading, slice_of_str(text), false);
+        buf_init(&text, 2048);
+        buf_append_str(&text, "HTTP/1.1 200 OK\r\n");
+        for (size_t i = 0; i < headers; i++)
+            buf_append_str(&text, "A: b\r\n");
+        buf_append_str(&text, "\r\n");
+        assert_true(buf_ok(&text));
+        read_response(&reading, buf_slice(&text), false);
+        buf_done(&text);
         assert_int_equal(reading.outcome, headers <= CASE_HEADERS ? H1_COMPLETE : H1_REFUSED);
         arrival_done(&reading.arrival);
     }

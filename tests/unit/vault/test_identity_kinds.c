@@ -238,7 +238,7 @@ static void signs_with_the_certificate_of_the_moment(void **state) {
     write_pair(path, &first);
     get_first(&answer);
     assert_string_equal(answer.token, "one");
-    strcpy(header, sent_assertion_header());
+    snprintf(header, sizeof header, "%s", sent_assertion_header());
     assert_true(header[0] != '\0');
     write_pair(path, &second);
     get_anew(&answer);
