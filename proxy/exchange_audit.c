@@ -113,7 +113,7 @@ static void write_request(struct json_out *out, const struct exchange *exchange)
 
 static void write_mcp(struct json_out *out, const struct exchange *exchange) {
     const struct exchange_mcp *mcp = exchange->mcp;
-    if (!mcp || !mcp->has_message) {
+    if (!mcp || !exchange_mcp_has_message(mcp)) {
         return;
     }
     json_out_object_begin(out, "mcp");

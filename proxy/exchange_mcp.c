@@ -196,7 +196,7 @@ static bool exchange_mcp_read(struct exchange *exchange) {
         struct slice bytes;
         switch (body_take(&mcp->reader, client, &bytes)) {
         case BODY_PUMP_DONE:
-            mcp->is_read = true;
+            mcp->state = MCP_MESSAGE_READ;
             return true;
         case BODY_PUMP_AGAIN:
             if (bytes.len == 0) {
@@ -237,7 +237,7 @@ static bool exchange_mcp_open_session(struct exchange *exchange) {
     struct exchange_mcp *mcp = exchange->mcp;
     struct slice sealed, session;
     size_t count = h1_request_find_header(&exchange->request, SLICE("Mcp-Session-Id"), &sealed);
-    bool is_modern = mcp->has_message && mcp->message.era == MCP_MODERN;
+    bool is_modern = exchange_mcp_has_message(mcp) && mcp->message.era == MCP_MODERN;
     const struct upstream_pools *pools = exchange->pools;
     mcp->holder = (struct mcp_holder){.identity = exchange->identity,
                                       .route = slice_of_str(exchange_route(exchange)->name),
@@ -264,11 +264,12 @@ static bool exchange_mcp_open_names(struct exchange *exchange) {
                           &exchange->arena, &mcp->event_id)) {
         return true;
     }
-    mcp->refusal = (struct mcp_refusal){.reason = REASON_NO_ROUTE,
-                                        .http_status = 404,
-                                        .code = MCP_CODE_SESSION,
-                                        .message = "Session not found",
-                                        .id = mcp->has_message ? mcp->message.id : SLICE("")};
+    mcp->refusal =
+        (struct mcp_refusal){.reason = REASON_NO_ROUTE,
+                             .http_status = 404,
+                             .code = MCP_CODE_SESSION,
+                             .message = "Session not found",
+                             .id = exchange_mcp_has_message(mcp) ? mcp->message.id : SLICE("")};
     exchange_mcp_refuse(exchange);
     return false;
 }
@@ -285,8 +286,7 @@ static bool exchange_mcp_prepare(struct exchange *exchange) {
     }
     buf_done(&mcp->rewritten);
     buf_init(&mcp->rewritten, mcp->body.len + MCP_REWRITE_ROOM);
-    mcp->is_rewritten = rewrite.count > 0;
-    if (mcp->is_rewritten && !mcp_rewrite_write(&rewrite, buf_slice(&mcp->body), &mcp->rewritten)) {
+    if (rewrite.count > 0 && !mcp_rewrite_write(&rewrite, buf_slice(&mcp->body), &mcp->rewritten)) {
         exchange_refuse(exchange, REASON_BODY_TOO_LARGE, 0, "the message cannot be written anew");
         return false;
     }
@@ -306,20 +306,20 @@ static void exchange_mcp_bind_server(struct exchange *exchange) {
 
 static bool exchange_mcp_read_message(struct exchange *exchange) {
     struct exchange_mcp *mcp = exchange->mcp;
-    mcp->has_message = false;
+    mcp->state = MCP_MESSAGE_READ;
     if (!mcp_message_read(&mcp->message, exchange_mcp_config(exchange), &exchange->request,
                           buf_slice(&mcp->body), &exchange->arena, &mcp->refusal)) {
         exchange_mcp_refuse(exchange);
         return false;
     }
-    mcp->has_message = true;
+    mcp->state = MCP_MESSAGE_UNDERSTOOD;
     return true;
 }
 
 static bool exchange_mcp_write_fields(struct exchange *exchange) {
     struct exchange_mcp *mcp = exchange->mcp;
     buf_clear(&mcp->fields);
-    return mcp_write_fields(&mcp->fields, mcp->has_message ? &mcp->message : NULL,
+    return mcp_write_fields(&mcp->fields, exchange_mcp_has_message(mcp) ? &mcp->message : NULL,
                             mcp->holder.session, mcp->event_id, &exchange->request) &&
            buf_ok(&mcp->fields);
 }
@@ -328,7 +328,7 @@ void exchange_step_mcp_message(struct exchange *exchange) {
     struct exchange_mcp *mcp = exchange->mcp;
     bool is_post = method_is(exchange, "POST");
     mcp->is_refused = false;
-    if (is_post && !mcp->is_read) {
+    if (is_post && mcp->state == MCP_MESSAGE_AWAITED) {
         if (!exchange->has_head_apart && !exchange_mcp_begin_reading(exchange)) {
             return;
         }
@@ -365,12 +365,12 @@ void exchange_step_mcp_message(struct exchange *exchange) {
 }
 
 bool exchange_mcp_has_body(const struct exchange *exchange) {
-    return exchange->mcp && exchange->mcp->is_read;
+    return exchange->mcp && exchange->mcp->state != MCP_MESSAGE_AWAITED;
 }
 
 struct slice exchange_mcp_body(const struct exchange *exchange) {
     const struct exchange_mcp *mcp = exchange->mcp;
-    return buf_slice(mcp->is_rewritten ? &mcp->rewritten : &mcp->body);
+    return buf_slice(mcp->rewritten.len ? &mcp->rewritten : &mcp->body);
 }
 
 struct slice exchange_mcp_fields(const struct exchange *exchange) {
@@ -398,7 +398,7 @@ struct slice exchange_mcp_challenge(struct exchange *exchange) {
     bool asks = exchange_mcp_asks_to_sign_in(exchange);
     buf_init(&text, MCP_FIELDS_BYTES);
     buf_init(&scopes, MCP_FIELDS_BYTES);
-    if (exchange->mcp->has_message && message->method) {
+    if (exchange_mcp_has_message(exchange->mcp) && message->method) {
         mcp_write_scopes(&scopes, exchange_config(exchange), exchange->route, message->method->text,
                          message->name);
     }
@@ -430,7 +430,7 @@ bool exchange_mcp_write_refusal(struct exchange *exchange, struct buf *body) {
         mcp_write_refusal(body, exchange_mcp_config(exchange), &mcp->refusal, &why);
         return true;
     }
-    if (mcp->has_message && is_judged_by_rules(exchange->reason)) {
+    if (exchange_mcp_has_message(mcp) && is_judged_by_rules(exchange->reason)) {
         mcp_write_denial(body, exchange_mcp_config(exchange), &mcp->message, &why,
                          &exchange->status);
         return true;

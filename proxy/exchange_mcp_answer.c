@@ -1,10 +1,9 @@
-/* An MCP server's answer: its head is ours to write, its body passes through the filter. JSON is
- * collected and sent whole, an event stream goes on event by event; nothing else passes. */
+/* The body of an MCP server's answer passes through the filter. JSON is collected and sent whole,
+ * an event stream goes on event by event; nothing else passes. */
 #include "core/clock.h"
 #include "core/log.h"
 #include "proxy/client.h"
 #include "proxy/exchange_mcp.h"
-#include "proxy/head_writer.h"
 
 enum {
     MCP_ANSWER_ROOM = 256 * 1024, /* what a filter may add to what it takes */
@@ -22,178 +21,6 @@ static bool exchange_mcp_may(void *owner, struct slice method, struct slice name
                                    .arguments = JSON_TEXT_NONE,
                                    .is_any_arguments = true};
     return exchange_mcp_is_granted(exchange, &mcp);
-}
-
-static struct slice media_type(struct slice value) {
-    return slice_trim(slice_of(value.ptr, slice_index(value, ';')));
-}
-
-enum mcp_answer_media { MCP_ANSWER_NONE, MCP_ANSWER_JSON, MCP_ANSWER_EVENTS, MCP_ANSWER_OTHER };
-
-static bool is_named(const struct header *header, const char *name) {
-    return slice_eq_nocase(header->name, slice_of_str(name));
-}
-
-static enum mcp_answer_media media_of(const struct h1_response *response) {
-    enum mcp_answer_media media = MCP_ANSWER_OTHER;
-    size_t count = 0;
-    if (response->body == BODY_NONE ||
-        (response->body == BODY_LENGTH && response->content_length == 0)) {
-        return MCP_ANSWER_NONE;
-    }
-    for (size_t i = 0; i < response->header_count; i++) {
-        if (!is_named(&response->headers[i], "Content-Type")) {
-            continue;
-        }
-        struct slice type = media_type(response->headers[i].value);
-        count++;
-        if (slice_eq_nocase(type, SLICE("application/json"))) {
-            media = MCP_ANSWER_JSON;
-        } else if (slice_eq_nocase(type, SLICE("text/event-stream"))) {
-            media = MCP_ANSWER_EVENTS;
-        }
-    }
-    if (count == 0 && response->status < 300) {
-        return MCP_ANSWER_JSON; /* it has to be empty, as servers put nothing into chunks */
-    }
-    return count == 1 ? media : MCP_ANSWER_OTHER;
-}
-
-static bool is_encoded(const struct h1_response *response) {
-    for (size_t i = 0; i < response->header_count; i++) {
-        if (is_named(&response->headers[i], "Content-Encoding") &&
-            !slice_eq_nocase(response->headers[i].value, SLICE("identity"))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Fields that a client may see of the server's: the rest is ours or nobody's. */
-static bool field_passes(const struct header *header) {
-    static const char *const passing[] = {"Cache-Control", "Retry-After", "X-Accel-Buffering",
-                                          "Date",          "Allow",       "Mcp-Protocol-Version"};
-    for (size_t i = 0; i < sizeof passing / sizeof *passing; i++) {
-        if (is_named(header, passing[i])) {
-            return !header->is_nominated;
-        }
-    }
-    return false;
-}
-
-static void write_field(struct buf *out, struct slice name, struct slice value) {
-    buf_append_slice(out, name);
-    buf_append_str(out, ": ");
-    buf_append_slice(out, value);
-    buf_append_str(out, "\r\n");
-}
-
-static bool has_sessions(const struct exchange_mcp *mcp) {
-    return !mcp->has_message || mcp->message.era == MCP_LEGACY;
-}
-
-/* Visible ASCII, as the protocol has it, and not longer than what can be sealed. An empty one is
- * none. */
-static bool can_be_session(struct slice id) {
-    for (size_t i = 0; i < id.len; i++) {
-        if (id.ptr[i] < 0x21 || id.ptr[i] > 0x7e) {
-            return false;
-        }
-    }
-    return id.len <= MCP_SEAL_TEXT_MAX;
-}
-
-/* Of two sessions the client would follow one and barkeep another; what cannot be a session's id
- * would leave the client without the session that the server believes it has. */
-static bool names_sessions_soundly(const struct exchange_mcp *mcp,
-                                   const struct h1_response *response) {
-    size_t count = 0;
-    for (size_t i = 0; i < response->header_count; i++) {
-        const struct header *header = &response->headers[i];
-        if (!is_named(header, "Mcp-Session-Id")) {
-            continue;
-        }
-        if (++count > 1 || !can_be_session(header->value)) {
-            return !has_sessions(mcp);
-        }
-    }
-    return true;
-}
-
-/* The session that the server has opened, under the name by which this caller may use it. */
-static void write_session(struct exchange *exchange, struct slice session) {
-    struct exchange_mcp *mcp = exchange->mcp;
-    struct mcp_holder holder = mcp->holder;
-    holder.session = SLICE("");
-    if (!has_sessions(mcp)) {
-        return;
-    }
-    struct slice sealed = mcp_seal_close(exchange->snapshot->rules->seal, MCP_SEALED_SESSION,
-                                         &holder, session, &exchange->arena);
-    if (sealed.len) {
-        mcp->holder.session = session;
-        write_field(&mcp->client_fields, SLICE("Mcp-Session-Id"), sealed);
-    }
-}
-
-static void exchange_mcp_note_fields(struct exchange *exchange) {
-    const struct h1_response *response = &exchange->response;
-    bool has_date = false;
-    buf_clear(&exchange->mcp->client_fields);
-    exchange->mcp->phrase = arena_strdup_slice(&exchange->arena, response->phrase);
-    for (size_t i = 0; i < response->header_count; i++) {
-        const struct header *header = &response->headers[i];
-        has_date |= header->id == HEADER_DATE;
-        if (is_named(header, "Mcp-Session-Id")) {
-            char *copy = arena_strdup_slice(&exchange->arena, header->value);
-            write_session(exchange, slice_of_str(copy ? copy : ""));
-        } else if (field_passes(header)) {
-            write_field(&exchange->mcp->client_fields, header->name, header->value);
-        }
-    }
-    if (!has_date) {
-        write_field(&exchange->mcp->client_fields, SLICE("Date"), worker_date(exchange->worker));
-    }
-    write_field(&exchange->mcp->client_fields, SLICE("X-Request-Id"), slice_of(exchange->id, 32));
-}
-
-/* What is sent whole is JSON. Nothing of what the server said beside the media type is repeated:
- * both were read as UTF-8, and the client has to read them the same way. */
-static void write_type(struct head_writer *writer, bool is_whole) {
-    head_write_field(writer, SLICE("Content-Type"),
-                     is_whole ? SLICE("application/json") : SLICE("text/event-stream"));
-}
-
-/* `length` is known, or the body goes in chunks, or until the connection ends. */
-static bool write_answer_head(struct exchange *exchange, bool has_length, uint64_t length) {
-    struct conn *conn = &exchange->client->conn;
-    struct head_writer writer;
-    bool is_chunked = !has_length && exchange->request.minor_version == 1;
-    exchange->closes_client |= (!has_length && !is_chunked) || exchange->worker->is_draining ||
-                               exchange->client->is_half_closed;
-    head_writer_begin(&writer, &conn->out, conn->pool);
-    HEAD_WRITE_LITERAL(&writer, "HTTP/1.1 ");
-    head_write_u64(&writer, (uint64_t)exchange->response.status);
-    HEAD_WRITE_LITERAL(&writer, " ");
-    head_write(&writer, slice_of_str(exchange->mcp->phrase));
-    HEAD_WRITE_LITERAL(&writer, "\r\n");
-    head_write(&writer, buf_slice(&exchange->mcp->client_fields));
-    head_write(&writer, buf_slice(&exchange->mcp->cors));
-    if (!has_length || length > 0) {
-        write_type(&writer, has_length);
-    }
-    if (has_length && exchange->response.status != 204) {
-        HEAD_WRITE_LITERAL(&writer, "Content-Length: ");
-        head_write_u64(&writer, length);
-        HEAD_WRITE_LITERAL(&writer, "\r\n");
-    } else if (is_chunked) {
-        HEAD_WRITE_LITERAL(&writer, "Transfer-Encoding: chunked\r\n");
-    }
-    if (exchange->closes_client) {
-        HEAD_WRITE_LITERAL(&writer, "Connection: close\r\n");
-    }
-    HEAD_WRITE_LITERAL(&writer, "\r\n");
-    return buf_ok(&exchange->mcp->client_fields) && head_writer_end(&writer, &conn->out);
 }
 
 /* A stream goes on for as long as its caller's token does; what is whole is sent to its end. */
@@ -219,20 +46,20 @@ bool exchange_mcp_on_token_timer(struct exchange *exchange) {
     return true;
 }
 
-/* False when it was refused. */
-static bool exchange_mcp_write_head(struct exchange *exchange, bool has_length, uint64_t length) {
+/* Of a known length, or as long as it takes. False when it was refused. */
+static bool exchange_mcp_begin_response(struct exchange *exchange, bool has_length,
+                                        uint64_t length) {
     struct conn *conn = &exchange->client->conn;
     if (!io_buffer_open(&conn->out, conn->pool)) {
         exchange_refuse(exchange, REASON_OVERLOADED, 0, "no buffer is free");
         return false;
     }
-    if (!write_answer_head(exchange, has_length, length)) {
+    if (!exchange_mcp_write_head(exchange, has_length, length)) {
         exchange_refuse(exchange, REASON_UPSTREAM_PROTOCOL, 0, "the upstream's head is too large");
         return false;
     }
     exchange->status = exchange->response.status;
     exchange->wrote_response_head = true;
-    exchange->mcp->writes_chunked = !has_length && exchange->request.minor_version == 1;
     exchange_mcp_wait(exchange);
     exchange_move(exchange, PHASE_RESPONSE);
     return true;
@@ -261,7 +88,7 @@ static bool exchange_mcp_begin_filter(struct exchange *exchange, enum mcp_media 
         .mcp = exchange_mcp_config(exchange),
         .seal = exchange->snapshot->rules->seal,
         .holder = mcp->holder,
-        .era = mcp->has_message ? mcp->message.era : MCP_LEGACY,
+        .era = exchange_mcp_has_message(mcp) ? mcp->message.era : MCP_LEGACY,
         .may = exchange_mcp_may,
         .owner = exchange,
         .pins = exchange->snapshot->rules->pins[exchange->route],
@@ -272,35 +99,17 @@ static bool exchange_mcp_begin_filter(struct exchange *exchange, enum mcp_media 
     return mcp->filter != NULL;
 }
 
-/* Why an answer cannot go on, NULL when it can. */
-static const char *answer_problem(const struct exchange_mcp *mcp,
-                                  const struct h1_response *response, enum mcp_answer_media media) {
-    if (response->status == 401 || response->status == 403) {
-        return "the server asks for a sign-in of its own";
-    }
-    if (media != MCP_ANSWER_NONE && is_encoded(response)) {
-        return "the server's answer is encoded although none was asked for";
-    }
-    if (media == MCP_ANSWER_OTHER && response->status < 300) {
-        return "the server's answer is neither JSON nor an event stream";
-    }
-    if (!names_sessions_soundly(mcp, response)) {
-        return "the server names two sessions, or one that cannot be named";
-    }
-    return NULL;
-}
-
 /* An error with a page for people: the status is what counts. */
 static void exchange_mcp_pass_status(struct exchange *exchange, bool is_whole) {
     exchange->mcp->answer_is_over = true;
     exchange->download.is_read = exchange->download.is_written = is_whole;
-    exchange_mcp_write_head(exchange, true, 0);
+    exchange_mcp_begin_response(exchange, true, 0);
 }
 
 void exchange_begin_mcp_answer(struct exchange *exchange, size_t head_len) {
     const struct h1_response *response = &exchange->response;
-    enum mcp_answer_media media = media_of(response);
-    const char *problem = answer_problem(exchange->mcp, response, media);
+    enum mcp_answer_media media = exchange_mcp_media(response);
+    const char *problem = exchange_mcp_head_problem(exchange->mcp, response, media);
     if (problem) {
         exchange_refuse(exchange, REASON_UPSTREAM_PROTOCOL, 0, problem);
         return;
@@ -325,28 +134,28 @@ void exchange_begin_mcp_answer(struct exchange *exchange, size_t head_len) {
         exchange_set_deadline(exchange, exchange_route(exchange)->idle_timeout_ms);
         exchange_move(exchange, PHASE_MCP_ANSWER);
     } else {
-        exchange_mcp_write_head(exchange, false, 0);
+        exchange_mcp_begin_response(exchange, false, 0);
     }
 }
 
-static void exchange_mcp_fail(struct exchange *exchange, const char *detail) {
+/* Refused while nothing was sent, cut off from then on. Always false. */
+static bool exchange_mcp_fail(struct exchange *exchange, enum reason reason, const char *detail) {
     if (exchange->phase == PHASE_MCP_ANSWER) {
-        exchange_refuse(exchange, REASON_UPSTREAM_PROTOCOL, 0, detail);
-        return;
+        exchange_refuse(exchange, reason, 0, detail);
+        return false;
     }
-    exchange->aborted_by = ABORTED_BY_UPSTREAM;
-    exchange->reason = REASON_UPSTREAM_PROTOCOL;
+    exchange->aborted_by = reason == REASON_OVERLOADED ? ABORTED_BY_OVERLOAD : ABORTED_BY_UPSTREAM;
+    exchange->reason = reason;
     exchange_move(exchange, PHASE_DONE);
+    return false;
 }
 
-static void exchange_mcp_fail_overloaded(struct exchange *exchange) {
-    if (exchange->phase == PHASE_MCP_ANSWER) {
-        exchange_refuse(exchange, REASON_OVERLOADED, 0, "no memory is free for answers");
-        return;
-    }
-    exchange->aborted_by = ABORTED_BY_OVERLOAD;
-    exchange->reason = REASON_OVERLOADED;
-    exchange_move(exchange, PHASE_DONE);
+static bool exchange_mcp_fail_protocol(struct exchange *exchange, const char *detail) {
+    return exchange_mcp_fail(exchange, REASON_UPSTREAM_PROTOCOL, detail);
+}
+
+static bool exchange_mcp_fail_overloaded(struct exchange *exchange) {
+    return exchange_mcp_fail(exchange, REASON_OVERLOADED, "no memory is free for answers");
 }
 
 static bool exchange_mcp_filter(struct exchange *exchange, struct slice bytes, bool is_last) {
@@ -354,11 +163,7 @@ static bool exchange_mcp_filter(struct exchange *exchange, struct slice bytes, b
     switch (mcp_filter_take(mcp->filter, bytes, is_last, &mcp->answer)) {
     case MCP_FILTER_OK:
         mcp->answer_is_over = is_last;
-        if (exchange_mcp_count_held(exchange)) {
-            return true;
-        }
-        exchange_mcp_fail_overloaded(exchange);
-        return false;
+        return exchange_mcp_count_held(exchange) || exchange_mcp_fail_overloaded(exchange);
     case MCP_FILTER_MALFORMED:
         if (exchange->phase == PHASE_MCP_ANSWER &&
             (exchange->download.moved == 0 || exchange->response.status >= 400)) {
@@ -366,16 +171,15 @@ static bool exchange_mcp_filter(struct exchange *exchange, struct slice bytes, b
             mcp->answer_is_over = true;
             return true;
         }
-        exchange_mcp_fail(exchange, "the server's answer is no message of its protocol");
-        return false;
+        return exchange_mcp_fail_protocol(exchange,
+                                          "the server's answer is no message of its protocol");
     case MCP_FILTER_TOO_LARGE:
-        exchange_mcp_fail(exchange, "the server's answer is larger than this route takes");
-        return false;
+        return exchange_mcp_fail_protocol(exchange,
+                                          "the server's answer is larger than this route takes");
     case MCP_FILTER_NO_MEMORY:
         break;
     }
-    exchange_mcp_fail_overloaded(exchange);
-    return false;
+    return exchange_mcp_fail_overloaded(exchange);
 }
 
 /* Takes what the server sent until there is something to send on, or nothing more. False when the
@@ -413,8 +217,7 @@ static bool exchange_mcp_take(struct exchange *exchange) {
         case BODY_PUMP_WAIT_SINK:
             return true;
         default:
-            exchange_mcp_fail(exchange, "the server's answer ended before its end");
-            return false;
+            return exchange_mcp_fail_protocol(exchange, "the server's answer ended before its end");
         }
     }
     return true;
@@ -423,7 +226,7 @@ static bool exchange_mcp_take(struct exchange *exchange) {
 void exchange_step_mcp_answer(struct exchange *exchange) {
     if (exchange_upload_beside(exchange) && exchange_mcp_take(exchange) &&
         exchange->mcp->answer_is_over) {
-        exchange_mcp_write_head(exchange, true, exchange->mcp->answer.len);
+        exchange_mcp_begin_response(exchange, true, exchange->mcp->answer.len);
     }
 }
 
@@ -434,7 +237,7 @@ static bool exchange_mcp_send(struct exchange *exchange) {
     while (mcp->answer_sent < mcp->answer.len) {
         struct slice rest = slice_skip(buf_slice(&mcp->answer), mcp->answer_sent);
         size_t sent = 0;
-        if (mcp->writes_chunked) {
+        if (mcp->last_chunk == MCP_LAST_CHUNK_OWED) {
             sent = body_put_chunk(client, rest);
         } else if (io_buffer_is_empty(&client->out)) {
             conn_send_direct(client, rest, &sent);
@@ -465,12 +268,15 @@ static void exchange_mcp_reuse_room(struct exchange_mcp *mcp) {
 static bool exchange_mcp_write_end(struct exchange *exchange) {
     struct exchange_mcp *mcp = exchange->mcp;
     struct conn *client = &exchange->client->conn;
-    if (mcp->writes_chunked && !mcp->wrote_end) {
+    if (mcp->last_chunk == MCP_LAST_CHUNK_OWED) {
         io_buffer_compact(&client->out);
-        mcp->wrote_end = io_buffer_open(&client->out, client->pool) &&
-                         io_buffer_append(&client->out, client->pool, SLICE("0\r\n\r\n"));
+        if (!io_buffer_open(&client->out, client->pool) ||
+            !io_buffer_append(&client->out, client->pool, SLICE("0\r\n\r\n"))) {
+            return false;
+        }
+        mcp->last_chunk = MCP_LAST_CHUNK_WRITTEN;
     }
-    return !mcp->writes_chunked || mcp->wrote_end;
+    return true;
 }
 
 static bool exchange_mcp_end(struct exchange *exchange) {

@@ -39,7 +39,7 @@ void exchange_mcp_note_question(struct exchange *exchange) {
     struct exchange_mcp *mcp = exchange->mcp;
     const struct mcp_message *message = &mcp->message;
     mcp->question = (struct policy_mcp){.gate = POLICY_MCP_SOME, .arguments = JSON_TEXT_NONE};
-    if (!mcp->has_message || !message->method) {
+    if (!exchange_mcp_has_message(mcp) || !message->method) {
         return;
     }
     mcp->question = (struct policy_mcp){.method = message->method->text,
@@ -81,7 +81,8 @@ const struct policy_mcp *exchange_mcp_question(const struct exchange *exchange) 
 bool exchange_mcp_reference_at(const struct exchange *exchange, size_t index,
                                struct policy_mcp *out_asked) {
     const struct exchange_mcp *mcp = exchange->mcp;
-    return mcp && mcp->has_message && mcp_reference_at(&mcp->message, index, out_asked);
+    return mcp && exchange_mcp_has_message(mcp) &&
+           mcp_reference_at(&mcp->message, index, out_asked);
 }
 
 static bool is_tool_call(const struct mcp_message *message) {
@@ -119,7 +120,7 @@ static bool exchange_mcp_is_spent(struct exchange *exchange) {
 }
 
 bool exchange_mcp_passes(struct exchange *exchange) {
-    if (!exchange->mcp->has_message) {
+    if (!exchange_mcp_has_message(exchange->mcp)) {
         return true;
     }
     if (!exchange_mcp_is_pinned(exchange)) {

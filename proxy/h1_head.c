@@ -254,3 +254,7 @@ size_t h1_request_find_header(const struct h1_request *request, struct slice nam
     }
     return count;
 }
+
+struct slice h1_media_type(struct slice content_type) {
+    return slice_trim(slice_of(content_type.ptr, slice_index(content_type, ';')));
+}

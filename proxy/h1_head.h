@@ -150,6 +150,9 @@ enum h1_outcome h1_request_parse(struct slice head, const struct h1_limits *limi
  * one's, empty when there is none. */
 size_t h1_request_find_header(const struct h1_request *request, struct slice name,
                               struct slice *out_value);
+/* What a Content-Type's value says without its parameters (RFC 9110 8.3.1), in the case in which it
+ * came; points into it. */
+struct slice h1_media_type(struct slice content_type);
 
 /* Upstream's head. `request_is_head`: no body follows whatever the headers say. Refusal means
  * upstream_protocol. */

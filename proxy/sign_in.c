@@ -125,7 +125,7 @@ static struct slice media_type(const struct exchange *exchange) {
     if (h1_request_find_header(&exchange->request, SLICE("Content-Type"), &found) != 1) {
         return SLICE("");
     }
-    return slice_trim(slice_of(found.ptr, slice_index(found, ';')));
+    return h1_media_type(found);
 }
 
 /* False when it was refused. */
