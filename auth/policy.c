@@ -183,6 +183,8 @@ static void tell_step(const struct entry *entry, const struct attempt *attempt,
         .is_decisive = entry->config == decision->entry,
     };
     step.answer = entry_match(entry, attempt, &step.failed);
+    if (step.answer != POLICY_OTHER_ARGUMENTS)
+        step.failed = NULL;
     if (step.answer == POLICY_OTHER_PRINCIPAL) {
         size_t closest = entry_closest_principal(entry, attempt->identity, &step.unmet);
         step.closest = closest == CONFIG_NONE ? NULL : &entry->config->to[closest];

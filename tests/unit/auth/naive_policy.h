@@ -2,6 +2,7 @@
 #ifndef BARKEEP_TESTS_NAIVE_POLICY_H
 #define BARKEEP_TESTS_NAIVE_POLICY_H
 
+#include "naive_mcp.h"
 #include "random_rules.h"
 
 static inline bool holds(const struct config_strings *strings, struct slice value) {
@@ -140,6 +141,8 @@ static inline bool actions_fit(const struct config_action *actions, size_t count
                                struct slice method, const struct naive_path *path,
                                bool in_any_reading) {
     for (size_t i = 0; i < count; i++) {
+        if (actions[i].mcp)
+            continue;
         bool is_method = actions[i].methods.count == 0 || holds(&actions[i].methods, method);
         if (is_method && (in_any_reading ? path_fits_any_reading(actions[i].pattern, path)
                                          : path_fits(actions[i].pattern, path->text)))
@@ -148,11 +151,40 @@ static inline bool actions_fit(const struct config_action *actions, size_t count
     return false;
 }
 
-static inline bool does(const struct config *config, const struct config_entry *entry, bool is_deny,
-                        struct slice method, const struct naive_path *path) {
+/* One request: its path in all readings, and what it asks of an MCP server, if the route is one. */
+struct naive_request {
+    struct naive_path path;
+    const struct naive_asked *asked;
+};
+
+static inline bool takes_away(const struct config_action *actions, size_t count,
+                              struct slice method, const struct naive_request *request) {
+    return actions_fit(actions, count, method, &request->path, true) ||
+           mcp_takes(actions, count, request->asked);
+}
+
+static inline bool does_mcp(const struct config *config, const struct config_entry *entry,
+                            bool is_deny, struct slice method,
+                            const struct naive_request *request) {
+    if (is_deny)
+        return takes_away(entry->actions, entry->action_count, method, request);
     if (entry->role == CONFIG_NONE)
-        return (is_deny && entry->action_count == 0) ||
-               actions_fit(entry->actions, entry->action_count, method, path, is_deny);
+        return mcp_grants(entry->actions, entry->action_count, NULL, 0, request->asked);
+    const struct config_role *role = &config->roles[entry->role];
+    return mcp_grants(role->actions, role->action_count, role->not_actions, role->not_action_count,
+                      request->asked) &&
+           !takes_away(role->not_actions, role->not_action_count, method, request);
+}
+
+static inline bool does(const struct config *config, const struct config_entry *entry, bool is_deny,
+                        struct slice method, const struct naive_request *request) {
+    const struct naive_path *path = &request->path;
+    if (is_deny && entry->role == CONFIG_NONE && entry->action_count == 0)
+        return true;
+    if (request->asked)
+        return does_mcp(config, entry, is_deny, method, request);
+    if (entry->role == CONFIG_NONE)
+        return actions_fit(entry->actions, entry->action_count, method, path, is_deny);
     const struct config_role *role = &config->roles[entry->role];
     return actions_fit(role->actions, role->action_count, method, path, is_deny) &&
            !actions_fit(role->not_actions, role->not_action_count, method, path, !is_deny);
@@ -176,13 +208,13 @@ struct naive_entry {
 static inline struct naive_entry weigh(const struct config *config,
                                        const struct config_entry *entry, bool is_deny,
                                        const struct policy_question *question,
-                                       const struct naive_path *path) {
+                                       const struct naive_request *request) {
     struct naive_entry weighed = {.fits = NO};
     for (size_t i = 0; i < entry->to_count; i++) {
         enum naive_answer fits = principal_fits(&entry->to[i], question->identity);
         weighed.fits = fits > weighed.fits ? fits : weighed.fits;
     }
-    if (!does(config, entry, is_deny, question->method, path) ||
+    if (!does(config, entry, is_deny, question->method, request) ||
         !comes_from(&entry->when.clients, question->client))
         weighed.fits = NO;
     const struct config_strings *acrs = &entry->when.acrs;
@@ -220,12 +252,12 @@ static inline void blame(struct decision *decision, const struct config_entry *e
 static inline bool naive_denies(const struct config *config,
                                 const struct config_entries *const *lists, size_t list_count,
                                 const struct policy_question *question,
-                                const struct naive_path *path, struct decision *decision) {
+                                const struct naive_request *request, struct decision *decision) {
     const struct config_entry *unknown = NULL;
     for (size_t l = 0; l < list_count; l++)
         for (size_t i = 0; i < lists[l]->count; i++) {
             const struct config_entry *entry = &lists[l]->items[i];
-            struct naive_entry weighed = weigh(config, entry, true, question, path);
+            struct naive_entry weighed = weigh(config, entry, true, question, request);
             if (holds_fully(weighed) && entry->is_shadow) {
                 name_shadow(decision, entry->label);
             } else if (holds_fully(weighed)) {
@@ -256,13 +288,13 @@ static inline void naive_ask_for_more(const struct config_entry *entry, struct n
 
 static inline void naive_access(const struct config *config, const struct config_route *route,
                                 const struct policy_question *question,
-                                const struct naive_path *path, struct decision *decision) {
+                                const struct naive_request *request, struct decision *decision) {
     const struct config_entries *const lists[] = {&route->access, &config->access};
     const struct config_entry *unknown = NULL, *stepping = NULL, *lacking = NULL;
     for (size_t l = 0; l < 2; l++)
         for (size_t i = 0; i < lists[l]->count; i++) {
             const struct config_entry *entry = &lists[l]->items[i];
-            struct naive_entry weighed = weigh(config, entry, false, question, path);
+            struct naive_entry weighed = weigh(config, entry, false, question, request);
             if (entry->is_shadow) {
                 if (holds_fully(weighed))
                     name_shadow(decision, entry->label);
@@ -291,31 +323,37 @@ static inline void naive_access(const struct config *config, const struct config
         blame(decision, unknown);
     } else if (stepping || lacking) {
         const struct config_entry *entry = stepping ? stepping : lacking;
-        naive_ask_for_more(entry, weigh(config, entry, false, question, path),
+        naive_ask_for_more(entry, weigh(config, entry, false, question, request),
                            stepping && question->identity->accepts_claims_challenge, decision);
     }
 }
 
+/* `arguments` are those of question->mcp. */
 static inline struct decision naive_decide(const struct config *config,
-                                           const struct policy_question *question) {
+                                           const struct policy_question *question,
+                                           const struct value *arguments) {
+    static const struct policy_mcp nothing = {.gate = POLICY_MCP_NAME};
     const struct config_route *route = &config->routes[question->route];
     const struct config_entries *const denies[] = {&route->deny, &config->deny};
     struct decision decision = {.credential = CONFIG_NONE};
-    struct naive_path path;
-    (void)snprintf(path.text, sizeof path.text, "%.*s", SLICE_ARGS(question->path_below));
-    read_otherwise(path.text, false, false, path.folded);
-    read_otherwise(path.text, false, true, path.split);
+    const struct naive_asked asked = {question->mcp ? question->mcp : &nothing,
+                                      question->mcp ? arguments : NULL};
+    struct naive_request request = {.asked = route->mcp ? &asked : NULL};
+    struct naive_path *path = &request.path;
+    (void)snprintf(path->text, sizeof path->text, "%.*s", SLICE_ARGS(question->path_below));
+    read_otherwise(path->text, false, false, path->folded);
+    read_otherwise(path->text, false, true, path->split);
     if (!route->is_shadow) {
-        if (!naive_denies(config, denies, 2, question, &path, &decision))
-            naive_access(config, route, question, &path, &decision);
+        if (!naive_denies(config, denies, 2, question, &request, &decision))
+            naive_access(config, route, question, &request, &decision);
         return decision;
     }
-    bool would_deny = naive_denies(config, denies, 1, question, &path, &decision);
+    bool would_deny = naive_denies(config, denies, 1, question, &request, &decision);
     struct decision top = decision;
     top.reason = REASON_NONE;
     top.depends_on_groups = false;
     blame(&top, NULL);
-    bool denies_anyway = naive_denies(config, denies + 1, 1, question, &path, &top);
+    bool denies_anyway = naive_denies(config, denies + 1, 1, question, &request, &top);
     if (would_deny && decision.reason == REASON_DENIED && denies_anyway)
         name_shadow_first(&top, decision.rule);
     if (denies_anyway)
@@ -323,7 +361,7 @@ static inline struct decision naive_decide(const struct config *config,
     decision.shadow_count = top.shadow_count;
     memcpy(decision.shadows, top.shadows, sizeof top.shadows);
     if (!would_deny)
-        naive_access(config, route, question, &path, &decision);
+        naive_access(config, route, question, &request, &decision);
     if (decision.is_allowed)
         return decision;
     name_shadow_first(&decision, decision.reason == REASON_DENIED ? decision.rule

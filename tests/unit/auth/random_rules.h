@@ -3,19 +3,8 @@
 #ifndef BARKEEP_TESTS_RANDOM_RULES_H
 #define BARKEEP_TESTS_RANDOM_RULES_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "random_mcp.h"
 
-#include <cmocka.h>
-
-#include "auth/policy.h"
-#include "core/arena.h"
-
-#define COUNT(array) (sizeof(array) / sizeof *(array))
 #define PATH_MAX_BYTES 256
 
 enum { FEW = 6, MANY = 400 };
@@ -39,24 +28,6 @@ static inline void make_values(void) {
     }
 }
 
-static uint64_t random_state;
-
-static inline uint64_t next_random(void) {
-    random_state += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t z = random_state;
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
-static inline size_t below(size_t limit) {
-    return (size_t)(next_random() % limit);
-}
-
-static inline bool one_in(size_t n) {
-    return below(n) == 0;
-}
-
 /* How many different values the configuration at hand uses. */
 static size_t variety;
 
@@ -76,29 +47,20 @@ static inline const char *any_method(void) {
     return methods[below(COUNT(methods))];
 }
 
-static struct arena arena;
-
-static inline void *make(size_t count, size_t size) {
-    void *made = arena_array(&arena, count, size);
-    assert_non_null(made);
-    return made;
-}
-
-static inline struct config_strings some(const char *(*any)(void), size_t most) {
-    struct config_strings strings = {.count = below(most) + 1};
-    strings.items = make(strings.count, sizeof *strings.items);
-    for (size_t i = 0; i < strings.count; i++)
-        strings.items[i] = any();
-    return strings;
-}
-
 static inline struct config_strings none(void) {
     return (struct config_strings){0};
 }
 
+/* Does the configuration at hand have routes for MCP servers? */
+static bool has_mcp;
+
 static inline struct config_action *make_actions(size_t count) {
     struct config_action *actions = make(count, sizeof *actions);
     for (size_t i = 0; i < count; i++) {
+        if (has_mcp && !one_in(4)) {
+            actions[i].mcp = make_mcp_action();
+            continue;
+        }
         actions[i].methods = one_in(2) ? none() : some(any_method, 3);
         actions[i].pattern = patterns[one_in(2) ? 0 : below(COUNT(patterns))];
     }
@@ -165,7 +127,8 @@ static inline struct config_entry make_entry(const struct config *config, bool i
     static unsigned number;
     struct config_entry entry = {.role = CONFIG_NONE, .credential = CONFIG_NONE};
     entry.label = arena_printf(&arena, "%s-%u", is_deny ? "deny" : "access", number++);
-    if (one_in(2)) {
+    /* On an MCP server's route what a deny leaves is not asked for: its actions are its own. */
+    if (one_in(2) && !(is_deny && has_mcp)) {
         entry.role = below(config->role_count);
     } else if (!is_deny || !one_in(3)) {
         entry.action_count = below(3);
@@ -199,6 +162,8 @@ static inline size_t any_length(bool is_deny) {
 }
 
 static inline void make_config(struct config *config) {
+    static struct config_mcp mcp;
+    has_mcp = one_in(2);
     variety = one_in(8) ? MANY : FEW;
     *config = (struct config){.role_count = 3, .route_count = 2};
     config->roles = make(config->role_count, sizeof *config->roles);
@@ -218,6 +183,7 @@ static inline void make_config(struct config *config) {
         route->deny = make_entries(config, true, any_length(true));
         route->credential = one_in(2) ? CONFIG_NONE : below(3);
         route->is_shadow = one_in(5);
+        route->mcp = has_mcp && !one_in(4) ? &mcp : NULL;
     }
 }
 

@@ -14,7 +14,7 @@
 struct counting_trace {
     struct policy_trace trace;
     const struct config_entry *decisive;
-    size_t steps, decisive_steps, wrong_steps;
+    size_t steps, decisive_steps, wrong_steps, other_arguments;
 };
 
 static void count_step(struct policy_trace *trace, const struct policy_step *step) {
@@ -27,6 +27,9 @@ static void count_step(struct policy_trace *trace, const struct policy_step *ste
     }
     bool is_stranger = step->answer == POLICY_OTHER_PRINCIPAL;
     counting->wrong_steps += is_stranger != (step->unmet != DEMAND_NONE || !step->entry->to_count);
+    bool is_about_arguments = step->answer == POLICY_OTHER_ARGUMENTS;
+    counting->wrong_steps += is_about_arguments != (step->failed != NULL);
+    counting->other_arguments += is_about_arguments;
     counting->wrong_steps += (step->closest != NULL) != (is_stranger && step->entry->to_count);
 }
 
@@ -65,6 +68,8 @@ struct tally {
     size_t reasons[REASON_COUNT];
     size_t with_shadows;
     size_t let_through;
+    size_t by_gate[POLICY_MCP_LIST + 1][2]; /* refused, allowed */
+    size_t by_arguments;                    /* some entry looked at what was not to its liking */
 };
 
 static void count_outcome(struct tally *tally, const struct decision *decision) {
@@ -74,9 +79,10 @@ static void count_outcome(struct tally *tally, const struct decision *decision) 
 }
 
 static void compare(const struct config *config, const struct policy *policy,
-                    const struct policy_question *question, uint64_t pair, struct tally *tally) {
+                    const struct policy_question *question, const struct value *arguments,
+                    uint64_t pair, struct tally *tally) {
     struct counting_trace counting = {.trace = {count_step}};
-    struct decision decision, traced, naive = naive_decide(config, question);
+    struct decision decision, traced, naive = naive_decide(config, question, arguments);
     policy_decide(policy, question, NULL, &decision);
     policy_decide(policy, question, &counting.trace, &traced);
     bool is_told = counting.steps == entries_of(config, &config->routes[question->route]) &&
@@ -86,23 +92,32 @@ static void compare(const struct config *config, const struct policy *policy,
         print_decision("compiled", &decision);
         print_decision("traced", &traced);
         print_decision("naive", &naive);
+        if (question->mcp && question->mcp->json)
+            print_error("arguments %.*s\n", SLICE_ARGS(question->mcp->json->text));
         fail_msg("pair %llu: %.*s %.*s, told %s", (unsigned long long)pair,
                  SLICE_ARGS(question->method), SLICE_ARGS(question->path_below),
                  is_told ? "rightly" : "wrongly");
     }
     count_outcome(tally, &decision);
+    if (question->mcp && config->routes[question->route].mcp)
+        tally->by_gate[question->mcp->gate][decision.is_allowed]++;
+    tally->by_arguments += counting.other_arguments > 0;
 }
 
 /* One random configuration and the pairs tried with it. */
 static void try_config(uint64_t first_pair, struct tally *tally) {
     struct config config;
+    struct json_text json;
+    json_text_init(&json);
     arena_init(&arena, (size_t)64 * 1024 * 1024);
     make_config(&config);
     struct policy *policy = policy_new(&config);
     assert_non_null(policy);
     for (unsigned i = 0; i < PAIRS_OF_A_CONFIG; i++) {
         unsigned char client[16];
+        const struct value *arguments = NULL;
         make_client(client);
+        const struct policy_mcp asked = make_asked(&json, &arguments);
         struct identity *identity = make_identity();
         const struct policy_question question = {
             .route = below(config.route_count),
@@ -110,11 +125,13 @@ static void try_config(uint64_t first_pair, struct tally *tally) {
             .method = slice_of_str(any_method()),
             .path_below = make_path(),
             .client = one_in(8) ? NULL : client,
+            .mcp = one_in(20) ? NULL : &asked,
         };
-        compare(&config, policy, &question, first_pair + i, tally);
+        compare(&config, policy, &question, arguments, first_pair + i, tally);
         identity_unref(identity);
     }
     policy_free(policy);
+    json_text_done(&json);
     arena_done(&arena);
 }
 
@@ -144,6 +161,14 @@ static void decides_as_a_naive_reading_of_the_rules(void **state) {
     assert_true(tally.reasons[REASON_DENIED] > pairs / 20);
     assert_true(tally.reasons[REASON_GROUPS_UNKNOWN] > pairs / 100);
     assert_true(tally.reasons[REASON_CLAIMS_REQUIRED] > pairs / 1000);
+    static const char *const gates[] = {"some", "method", "name", "list"};
+    for (size_t i = 0; i < COUNT(gates); i++) {
+        print_message("gate %s: refused %zu, allowed %zu\n", gates[i], tally.by_gate[i][0],
+                      tally.by_gate[i][1]);
+        assert_true(tally.by_gate[i][0] > pairs / 500 && tally.by_gate[i][1] > pairs / 500);
+    }
+    print_message("with conditions that do not hold %zu\n", tally.by_arguments);
+    assert_true(tally.by_arguments > pairs / 50);
     assert_true(tally.with_shadows > pairs / 50 && tally.let_through > pairs / 100);
 }
 
