@@ -1,6 +1,7 @@
 /* `barkeep pin`: which definitions of an MCP server's tools are approved, what is listed otherwise,
  * and approving it. Works on files alone: what a server lists is fetched by whoever may ask it. */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "config/quote.h"
 #include "proxy/commands.h"
@@ -20,6 +21,7 @@ struct pin_work {
     struct mcp_pin_list approved;
     struct pin_listing listing;
     struct arena arena; /* what is approved, and will be */
+    int lock;           /* -1: none */
 };
 
 static int misused(const char *text) {
@@ -27,7 +29,9 @@ static int misused(const char *text) {
 }
 
 static int fail(const char *text) {
-    fprintf(stderr, "barkeep: %s\n", text);
+    fprintf(stderr, "barkeep: ");
+    quote_print(stderr, slice_of_str(text));
+    fputc('\n', stderr);
     return EXIT_USAGE;
 }
 
@@ -55,15 +59,19 @@ static const char *pins_file_of(const struct config *config, const char *name) {
     return route->mcp->pins_file;
 }
 
+static bool lock(struct pin_work *work) {
+    struct error err;
+    return mcp_pin_file_lock(work->place.file, &work->lock, &err) == STATUS_OK ||
+           fail(err.text) == EXIT_OK;
+}
+
 static bool read_approved(struct pin_work *work, bool may_be_missing) {
     struct error err;
     enum status status = mcp_pin_file_read(work->place.file, &work->arena, &work->approved, &err);
     if (status == STATUS_OK || (status == STATUS_NOT_FOUND && may_be_missing)) {
         return true;
     }
-    fprintf(stderr, "barkeep: ");
-    quote_print(stderr, slice_of_str(err.text));
-    fputc('\n', stderr);
+    fail(err.text);
     return false;
 }
 
@@ -86,7 +94,7 @@ static int diff(struct pin_work *work, const struct pin_options *options) {
     } else if (!pin_put_diff(rows_of(work), work->place, &differs)) {
         return EXIT_USAGE;
     }
-    return differs ? EXIT_REFUSED : EXIT_OK;
+    return differs || work->listing.has_unpinned ? EXIT_REFUSED : EXIT_OK;
 }
 
 static bool is_meant(const struct option_values *tools, struct slice name) {
@@ -157,26 +165,32 @@ static int approve(struct pin_work *work, const struct pin_options *options) {
     }
     print_approved(work, &options->tools);
     printf("%zu approved\n", next.count);
-    return EXIT_OK;
+    bool is_left_out = work->listing.has_unpinned && options->tools.count == 0;
+    return is_left_out ? EXIT_REFUSED : EXIT_OK;
 }
 
 struct action {
     const char *name;
-    bool wants_listing;
-    bool may_start; /* there need not be a pins file */
+    bool wants_listing; /* and there need not be a pins file yet */
+    bool writes;
     int (*run)(struct pin_work *work, const struct pin_options *options);
 };
 
 static int run(const struct action *action, const struct pin_options *options) {
-    struct pin_work work = {.place.route = options->route};
+    struct pin_work work = {.place.route = options->route, .lock = -1};
     struct config *config = command_line_load_alone(options->config, stderr);
     int code = EXIT_USAGE;
     arena_init(&work.arena, ARENA_BYTES_MAX);
     work.place.file = config ? pins_file_of(config, options->route) : NULL;
-    bool is_ready = work.place.file && read_approved(&work, action->may_start) &&
-                    (!action->wants_listing || pin_listing_read(&work.listing, &options->listings));
+    bool is_ready =
+        work.place.file &&
+        (!action->wants_listing || pin_listing_read(&work.listing, &options->listings)) &&
+        (!action->writes || lock(&work)) && read_approved(&work, action->wants_listing);
     if (is_ready) {
         code = action->run(&work, options);
+    }
+    if (work.lock >= 0) {
+        close(work.lock);
     }
     pin_listing_done(&work.listing);
     arena_done(&work.arena);
@@ -185,8 +199,9 @@ static int run(const struct action *action, const struct pin_options *options) {
 }
 
 static int choose_action(const struct option_values *words, const struct pin_options *options) {
-    static const struct action actions[] = {
-        {"show", false, false, show}, {"diff", true, true, diff}, {"approve", true, true, approve}};
+    static const struct action actions[] = {{"show", false, false, show},
+                                            {"diff", true, false, diff},
+                                            {"approve", true, true, approve}};
     const struct action *action = NULL;
     for (size_t i = 0; words->count == 1 && i < sizeof actions / sizeof *actions; i++) {
         action = strcmp(words->items[0], actions[i].name) == 0 ? &actions[i] : action;

@@ -131,12 +131,30 @@ static size_t count_tools(const struct pin_listing *listing) {
     return count;
 }
 
-static bool read_tool(struct pin_listing *listing, const struct pin_page *page, uint32_t value) {
+/* As it is written; empty: what has none is no tool, and the list is to be looked at. */
+static struct slice name_of(const struct json_text *json, uint32_t tool) {
+    uint32_t name = json_text_member(json, tool, SLICE("name"));
+    if (name == JSON_TEXT_NONE || json_text_kind(json, name) != JSON_TEXT_STRING) {
+        return SLICE("");
+    }
+    struct slice text = json_text_bytes(json, name);
+    return slice_of(text.ptr + 1, text.len - 2);
+}
+
+/* What cannot be pinned is never approved; the other tools are no worse for it. */
+static bool read_tool(struct pin_listing *listing, const struct pin_page *page, uint32_t value,
+                      size_t place) {
     struct pin_tool *tool = &listing->tools[listing->count];
     struct error err;
-    if (mcp_pin_read(&page->json, value, &listing->arena, &tool->pin, &err) != STATUS_OK) {
-        fprintf(stderr, "barkeep: tool %zu of the list: %s\n", listing->count + 1, err.text);
-        return false;
+    enum status status = mcp_pin_read(&page->json, value, &listing->arena, &tool->pin, &err);
+    if (status != STATUS_OK) {
+        struct slice name = name_of(&page->json, value);
+        bool is_beyond_bounds = status == STATUS_INVALID && name.len > 0;
+        fprintf(stderr, "barkeep: tool %zu of the list%s%s: %s\n", place,
+                is_beyond_bounds ? " cannot be approved: " : "",
+                is_beyond_bounds ? QUOTE(name) : "", err.text);
+        listing->has_unpinned |= is_beyond_bounds;
+        return is_beyond_bounds;
     }
     tool->json = &page->json;
     tool->value = value;
@@ -154,7 +172,7 @@ static int compare_name_with_tool(const void *name, const void *tool) {
 }
 
 static bool read_tools(struct pin_listing *listing) {
-    size_t count = count_tools(listing);
+    size_t count = count_tools(listing), place = 0;
     listing->tools =
         count <= TOOLS_MAX ? arena_array(&listing->arena, count, sizeof *listing->tools) : NULL;
     if (!listing->tools) {
@@ -165,15 +183,15 @@ static bool read_tools(struct pin_listing *listing) {
         uint32_t tool = page->tools == JSON_TEXT_NONE ? JSON_TEXT_NONE
                                                       : json_text_first(&page->json, page->tools);
         for (; tool != JSON_TEXT_NONE; tool = json_text_after(&page->json, page->tools, tool)) {
-            if (!read_tool(listing, page, tool)) {
+            if (!read_tool(listing, page, tool, ++place)) {
                 return false;
             }
         }
     }
-    if (count > 0) {
-        qsort(listing->tools, count, sizeof *listing->tools, compare_tools);
+    if (listing->count > 0) {
+        qsort(listing->tools, listing->count, sizeof *listing->tools, compare_tools);
     }
-    for (size_t i = 1; i < count; i++) {
+    for (size_t i = 1; i < listing->count; i++) {
         if (compare_tools(&listing->tools[i - 1], &listing->tools[i]) == 0) {
             fprintf(stderr, "barkeep: the tool %s is listed twice\n",
                     QUOTE(listing->tools[i].pin.name));

@@ -19,6 +19,7 @@ struct pin_listing {
     struct pin_page *pages;
     struct pin_tool *tools; /* sorted by name */
     size_t count;
+    bool has_unpinned; /* tools beyond the bounds of a pin are left out, with a complaint */
 };
 
 /* Each file holds an answer to tools/list (JSON-RPC, or its result alone), a list of tools, or an

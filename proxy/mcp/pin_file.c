@@ -1,21 +1,17 @@
 /* Read as strictly as what it is compared with: an unknown member, a digest that is none or a name
  * that comes twice is refused with its place, for a file that is half understood would approve what
  * nobody did. */
-#define _GNU_SOURCE /* mkostemp */
 #include "proxy/mcp/pin_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/buf.h"
-#include "core/json_out.h"
 
-enum { FORMAT = 1, VALUES_MAX = 500000, DEPTH_MAX = 8 };
+enum { VALUES_MAX = 500000, DEPTH_MAX = 8 };
 
 struct reader {
     const char *path;
@@ -203,7 +199,8 @@ static enum status read_document(struct reader *reader, struct mcp_pin_list *lis
     int64_t number = 0;
     uint32_t format = json_text_member(json, 0, SLICE("format"));
     uint32_t tools = json_text_member(json, 0, SLICE("tools"));
-    if (format == JSON_TEXT_NONE || !json_text_integer(json, format, &number) || number != FORMAT) {
+    if (format == JSON_TEXT_NONE || !json_text_integer(json, format, &number) ||
+        number != PIN_FILE_FORMAT) {
         return fail(reader, format == JSON_TEXT_NONE ? 0 : format,
                     "is no pins file that this version knows: its format has to be 1");
     }
@@ -266,102 +263,5 @@ enum status mcp_pin_file_read(const char *path, struct arena *arena, struct mcp_
     if (status == STATUS_OK) {
         *out_list = list;
     }
-    return status;
-}
-
-static void write_string(struct buf *out, struct slice text) {
-    struct json_out json;
-    json_out_init(&json, out);
-    json_out_str(&json, NULL, text);
-}
-
-static void write_digest(struct buf *out, struct slice name, const char *digest, const char *indent,
-                         bool is_first) {
-    buf_printf(out, "%s\n%s", is_first ? "" : ",", indent);
-    write_string(out, name);
-    buf_printf(out, ": \"%s\"", digest);
-}
-
-static void write_pin(struct buf *out, const struct mcp_pin *pin) {
-    bool has_shape = false;
-    buf_append_str(out, "\n    ");
-    write_string(out, pin->name);
-    buf_append_str(out, ": {\n      \"fields\": {");
-    for (size_t i = 0; i < pin->field_count; i++) {
-        write_digest(out, pin->fields[i].name, pin->fields[i].digest, "        ", i == 0);
-    }
-    buf_append_str(out, "\n      },");
-    for (size_t i = 0; i < pin->field_count; i++) {
-        if (*pin->fields[i].shape) {
-            buf_append_str(out, has_shape ? "" : "\n      \"shapes\": {");
-            write_digest(out, pin->fields[i].name, pin->fields[i].shape, "        ", !has_shape);
-            has_shape = true;
-        }
-    }
-    buf_append_str(out, has_shape ? "\n      }," : "");
-    write_digest(out, SLICE("whole"), pin->digest, "      ", true);
-    buf_append_str(out, "\n    }");
-}
-
-static void write_list(struct buf *out, const struct mcp_pin_list *list) {
-    buf_printf(out, "{\n  \"format\": %d,\n  \"tools\": {", FORMAT);
-    for (size_t i = 0; i < list->count; i++) {
-        buf_append_str(out, i ? "," : "");
-        write_pin(out, &list->pins[i]);
-    }
-    buf_append_str(out, list->count ? "\n  }\n}\n" : "}\n}\n");
-}
-
-static bool write_whole(int fd, struct slice text) {
-    while (text.len > 0) {
-        ssize_t written = write(fd, text.ptr, text.len);
-        if (written < 0 && errno == EINTR) {
-            continue;
-        }
-        if (written <= 0) {
-            return false;
-        }
-        text = slice_skip(text, (size_t)written);
-    }
-    return true;
-}
-
-/* A file beside it that takes its place once it is on the disk. */
-static bool replace_file(const char *path, struct slice text) {
-    char beside[PATH_MAX];
-    int len = snprintf(beside, sizeof beside, "%s.XXXXXX", path);
-    if (len < 0 || (size_t)len >= sizeof beside) {
-        errno = ENAMETOOLONG;
-        return false;
-    }
-    int fd = mkostemp(beside, O_CLOEXEC);
-    if (fd < 0) {
-        return false;
-    }
-    bool is_written = write_whole(fd, text) && fchmod(fd, 0644) == 0 && fsync(fd) == 0;
-    is_written = close(fd) == 0 && is_written && rename(beside, path) == 0;
-    if (!is_written) {
-        int reason = errno;
-        unlink(beside);
-        errno = reason;
-    }
-    return is_written;
-}
-
-enum status mcp_pin_file_write(const char *path, const struct mcp_pin_list *list,
-                               struct error *err) {
-    struct buf text;
-    char resolved[PATH_MAX];
-    /* the file that a symbolic link leads to is replaced, not the link */
-    const char *target = realpath(path, resolved) ? resolved : path;
-    enum status status = STATUS_OK;
-    buf_init(&text, PIN_FILE_BYTES_MAX);
-    write_list(&text, list);
-    if (!buf_ok(&text)) {
-        status = error_set(err, STATUS_LIMIT, "%s: would be larger than 4 MiB", path);
-    } else if (!replace_file(target, buf_slice(&text))) {
-        status = error_set(err, STATUS_IO, "%s: cannot be written: %s", path, strerror(errno));
-    }
-    buf_done(&text);
     return status;
 }

@@ -2,7 +2,9 @@
 """`barkeep pin`: what is approved, what is listed otherwise, and what an approval writes; the pins
 file in `check` and on reload."""
 
+import concurrent.futures
 import copy
+import fcntl
 import json
 import os
 import pathlib
@@ -171,6 +173,52 @@ class Approving(PinCase):
         self.assertEqual(["echo", "query"], [tool["name"] for tool in shown["tools"]])
         self.assertEqual((0, "tools"), (code, shown["route"]))
 
+    def test_the_file_stays_whose_it_was(self):
+        self.approve(QUERY)
+        self.pins.chmod(0o640)
+        owner = (65534, 65534) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+        os.chown(self.pins, *owner)
+        self.approve(ECHO)
+        found = os.stat(self.pins)
+        self.assertEqual((0o640, *owner), (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid))
+        self.assertEqual(["echo"], list(json.loads(self.pins.read_text())["tools"]))
+
+    def test_approvals_at_once_lose_nothing(self):
+        tools = [{"name": f"tool{i}", "inputSchema": {}} for i in range(12)]
+        listing = self.folder / "tools.json"
+        listing.write_text(answer(*tools))
+        with concurrent.futures.ThreadPoolExecutor(len(tools)) as pool:
+            done = list(pool.map(lambda tool: self.pin("approve", "--tools", listing, "--tool", tool["name"]),
+                                 tools))
+        self.assertEqual([(0, "")] * len(tools), [(code, err) for code, _, err in done])
+        self.assertEqual((0, {}), self.diff(*tools))
+
+    def test_an_approval_waits_for_another(self):
+        self.approve(QUERY)
+        before = self.pins.read_bytes()
+        folder = os.open(self.folder, os.O_RDONLY)
+        self.addCleanup(os.close, folder)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        code, out, err = self.pin("approve", tools=answer(ECHO))
+        self.assertEqual((2, ""), (code, out))
+        self.assertIn("pins.json: its folder cannot be locked: another approval is at work", err)
+        self.assertEqual(before, self.pins.read_bytes())
+        self.assertEqual(1, self.diff(ECHO)[0])  # reading waits for nobody
+        fcntl.flock(folder, fcntl.LOCK_UN)
+        self.approve(ECHO)
+
+    def test_an_approval_that_cannot_be_written_leaves_the_former(self):
+        self.approve(QUERY)
+        before = self.pins.read_bytes()
+        code, out, err = process.run(
+            ["sh", "-c", "trap '' XFSZ; exec prlimit --fsize=100 \"$@\"", "sh", process.barkeep_binary(),
+             "pin", "approve", "-c", str(self.config), "--route", "tools", "--tools", "-"], stdin=answer(QUERY, ECHO).encode())
+        self.assertEqual((2, ""), (code, out), err)
+        self.assertIn("pins.json: cannot be written: File too large", err)
+        self.assertEqual(before, self.pins.read_bytes())
+        self.assertEqual([self.config, self.pins], sorted(self.folder.iterdir()))
+        self.approve(QUERY, ECHO)
+
     def test_a_symbolic_link_stays_one(self):
         real = self.folder / "real.json"
         self.approve(QUERY)
@@ -234,6 +282,29 @@ class Listings(PinCase):
                     self.assertTrue(err.startswith("barkeep: "), err)
         self.assertEqual(before, self.pins.read_bytes())
         self.assertEqual((0, {}), self.diff(QUERY))
+
+    def test_what_cannot_be_pinned_holds_up_nothing_else(self):
+        wide = {"name": "wide", **{f"m{i}": i for i in range(64)}}
+        long = {"name": "l" * 257}
+        far = {"name": "far", "x" * 257: 1}
+        for tool, words in ((wide, "tool 1 of the list cannot be approved: `wide`: "),
+                            (long, "tool 1 of the list cannot be approved: `lll"),
+                            (far, "tool 1 of the list cannot be approved: `far`: ")):
+            with self.subTest(words):
+                self.pins.unlink(missing_ok=True)
+                code, out, err = self.pin("approve", tools=answer(tool, QUERY, ECHO))
+                self.assertEqual(1, code, err)
+                self.assertIn("2 approved", out)
+                self.assertIn(words, err)
+                self.assertEqual(1, err.count("\n"))
+                self.assertEqual((0, {}), self.diff(QUERY, ECHO))
+                code, _, err = self.pin("diff", tools=answer(tool, QUERY, ECHO))
+                self.assertEqual(1, code)
+                self.assertIn(words, err)
+                code, out, _ = self.pin("approve", "--tool", "echo", tools=answer(tool, QUERY, ECHO))
+                self.assertEqual(0, code)
+                code, _, _ = self.pin("approve", "--tool", tool["name"], tools=answer(tool, QUERY, ECHO))
+                self.assertEqual(2, code)
 
     def test_hostile_texts_do_nothing_to_a_terminal(self):
         tool = {"name": "t" + HOSTILE, "description": HOSTILE, "inputSchema": {"title": HOSTILE, HOSTILE: HOSTILE},
