@@ -58,13 +58,13 @@ static const struct command commands[] = {
      "  --claims F       a token's payload as JSON: signature and key are not checked\n"
      "  --host H         the Host of the request (localhost)\n"
      "  --client IP      the address it comes from, for rules with when: {client: ...}\n"
-     "  --body F         accepted; no rule looks at it yet\n"
+     "  --body F         the request's body, - for stdin: the message, on a route with mcp\n"
      "  --offline        only the keys in the folder `state` are used; else they are fetched\n"
      "  --json           one JSON object with the same facts\n"
-     "  --batch F        requests from JSON lines {method, target, host, client, token, id}, with "
-     "a JSON\n"
-     "                   object a line as answer; exit code 0 whatever the answers\n\n"
-     "Exit codes: 0 allowed, 1 refused, 2 usage or configuration.\n",
+     "  --batch F        requests from JSON lines {method, target, host, client, token, body, id}, "
+     "with a\n"
+     "                   JSON object a line as answer; exit code 0 whatever the answers\n\n"
+     "Exit codes: 0 allowed, 1 refused or depending on Microsoft Graph, 2 usage or configuration.\n",
      command_explain},
     {"review", REVIEW_USAGE, "list who can reach what, and who did",
      "Lists each route's rules in words: principals, actions, conditions, credential (never a "
