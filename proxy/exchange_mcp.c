@@ -432,6 +432,7 @@ bool exchange_mcp_write_refusal(struct exchange *exchange, struct buf *body) {
     }
     if (exchange_mcp_has_message(mcp) && is_judged_by_rules(exchange->reason)) {
         mcp_write_denial(body, exchange_mcp_config(exchange), &mcp->message, &why,
+                         &exchange->snapshot->rules->missing_tools[exchange->route],
                          &exchange->status);
         return true;
     }

@@ -91,6 +91,8 @@ static bool exchange_mcp_begin_filter(struct exchange *exchange, enum mcp_media 
         .era = exchange_mcp_has_message(mcp) ? mcp->message.era : MCP_LEGACY,
         .may = exchange_mcp_may,
         .owner = exchange,
+        .asked = exchange_mcp_has_message(mcp) ? &mcp->message : NULL,
+        .missing_tool = &exchange->snapshot->rules->missing_tools[exchange->route],
         .pins = exchange->snapshot->rules->pins[exchange->route],
         .on_unpinned = exchange_mcp_tell_unpinned,
     };

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "proxy/mcp/missing_tool.h"
 #include "proxy/mcp/pins.h"
 
 static bool shares_an_upstream(const struct config_route *a, const struct config_route *b) {
@@ -17,16 +18,15 @@ static bool shares_an_upstream(const struct config_route *a, const struct config
     return false;
 }
 
-/* Of the route of the same name and server; NULL: there was none. */
-static struct mcp_pins *ruleset_find_pins(const struct ruleset *rules,
-                                          const struct config_route *route) {
+/* The route of the same name and server; CONFIG_NONE: there was none. */
+static size_t ruleset_find_same(const struct ruleset *rules, const struct config_route *route) {
     for (size_t i = 0; rules && i < rules->config->route_count; i++) {
         const struct config_route *other = &rules->config->routes[i];
         if (strcmp(other->name, route->name) == 0 && shares_an_upstream(other, route)) {
-            return rules->pins[i];
+            return i;
         }
     }
-    return NULL;
+    return CONFIG_NONE;
 }
 
 /* False with err. */
@@ -38,13 +38,27 @@ static bool ruleset_load_pins(struct ruleset *rules, const struct ruleset *forme
         if (!mcp_pins_are_in_force(mcp)) {
             continue;
         }
-        rules->pins[i] =
-            mcp_pins_load_after(mcp->pins_file, ruleset_find_pins(former, &config->routes[i]), err);
+        size_t same = ruleset_find_same(former, &config->routes[i]);
+        rules->pins[i] = mcp_pins_load_after(mcp->pins_file,
+                                             same == CONFIG_NONE ? NULL : former->pins[same], err);
         if (!rules->pins[i]) {
             return false;
         }
     }
     return true;
+}
+
+static void ruleset_keep_forms(struct ruleset *rules, const struct ruleset *former) {
+    for (size_t i = 0; i < rules->config->route_count; i++) {
+        size_t same = ruleset_find_same(former, &rules->config->routes[i]);
+        for (size_t era = 0; era < sizeof rules->missing_tools->form; era++) {
+            atomic_init(&rules->missing_tools[i].form[era],
+                        same == CONFIG_NONE
+                            ? 0
+                            : atomic_load_explicit(&former->missing_tools[same].form[era],
+                                                   memory_order_relaxed));
+        }
+    }
 }
 
 static void ruleset_drop_pins(struct ruleset *rules) {
@@ -68,11 +82,14 @@ struct ruleset *ruleset_new(struct config *config, const struct mcp_seal *seal,
     rules->seal = seal;
     rules->places = calloc(config->route_count + 1, sizeof *rules->places);
     rules->pins = calloc(config->route_count + 1, sizeof(struct mcp_pins *));
-    if (!rules->policy || !rules->router || !rules->places || !rules->pins) {
+    rules->missing_tools = calloc(config->route_count + 1, sizeof *rules->missing_tools);
+    if (!rules->policy || !rules->router || !rules->places || !rules->pins ||
+        !rules->missing_tools) {
         error_set(err, STATUS_NO_MEMORY, "out of memory");
         ruleset_unref(rules);
         return NULL;
     }
+    ruleset_keep_forms(rules, former);
     rules->tls = tls_contexts_new(config, err);
     rules->servers = rules->tls ? tls_servers_new(config, err) : NULL;
     if (!rules->servers || !ruleset_load_pins(rules, former, err)) {
@@ -94,6 +111,7 @@ void ruleset_unref(struct ruleset *rules) {
     policy_free(rules->policy);
     router_free(rules->router);
     free(rules->places);
+    free(rules->missing_tools);
     ruleset_drop_pins(rules);
     tls_contexts_free(rules->tls, rules->config->route_count);
     tls_servers_free(rules->servers, rules->config->listen_count);

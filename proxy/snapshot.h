@@ -16,6 +16,7 @@
 #include "vault/secret_store.h"
 
 /* The parts that change only when the configuration does. */
+struct mcp_missing_tool;
 struct mcp_pins;
 struct mcp_seal;
 
@@ -24,16 +25,17 @@ struct ruleset {
     struct config *config;
     struct policy *policy;
     struct router *router;
-    struct tls_context **tls;    /* by route */
-    struct tls_server **servers; /* by entry of `listen` */
-    const struct mcp_seal *seal; /* of the process */
-    struct mcp_pins **pins;      /* by route; NULL where there are none */
+    struct tls_context **tls;               /* by route */
+    struct tls_server **servers;            /* by entry of `listen` */
+    const struct mcp_seal *seal;            /* of the process */
+    struct mcp_pins **pins;                 /* by route; NULL where there are none */
+    struct mcp_missing_tool *missing_tools; /* by route: how its servers say that there is none */
     size_t *places; /* by route: where it counts; the keeper fills them in before publishing */
 };
 
 /* Takes its own reference to `config`, and reads the files of certificates, keys, authorities and
- * pins it names. What the MCP servers listed under `former` (NULL: there is none) stays known. NULL
- * with err. */
+ * pins it names. What is known of MCP servers under `former` (NULL: there is none) stays known.
+ * NULL with err. */
 struct ruleset *ruleset_new(struct config *config, const struct mcp_seal *seal,
                             const struct ruleset *former, struct error *err);
 struct ruleset *ruleset_ref(struct ruleset *ruleset);

@@ -1,6 +1,7 @@
 /* Errors and denials as JSON, written by hand where the bytes have to be a server's own: what
- * `hide` says is what the TypeScript SDK's servers say (1.32.2 with handshake, 2.4.0 without) of a
- * name that they do not have. The id goes back byte for byte. */
+ * `hide` says of a tool is what the server says of one that it does not have, as far as that is
+ * known, and of anything else what the TypeScript SDK's servers say (1.32.2 with handshake, 2.4.0
+ * without). The id goes back byte for byte. */
 #include "proxy/mcp/answer.h"
 
 #include "core/json_out.h"
@@ -112,9 +113,6 @@ static const char *kind_of_thing(const struct mcp_message *message) {
     if (!message->has_name || message->method->gate != POLICY_MCP_NAME) {
         return NULL;
     }
-    if (slice_eq(method, SLICE("tools/call"))) {
-        return "Tool";
-    }
     if (slice_eq(method, SLICE("prompts/get")) ||
         slice_eq(message->completes, SLICE("prompts/get"))) {
         return "Prompt";
@@ -139,27 +137,24 @@ static void write_missing_thing(struct buf *out, const struct mcp_message *messa
     struct buf text;
     buf_init(&text, TEXT_BYTES_MAX);
     write_missing_text(&text, message, thing);
-    if (message->era == MCP_LEGACY && slice_eq_str(SLICE("Tool"), thing)) {
-        buf_append_str(out, "{\"result\":{\"content\":[{\"type\":\"text\",\"text\":");
-        write_string(out, buf_slice(&text));
-        buf_append_str(out, "}],\"isError\":true},\"jsonrpc\":\"2.0\",\"id\":");
-        write_id(out, message->id);
+    begin_error(out, message->id, MCP_CODE_INVALID_PARAMS, buf_slice(&text));
+    if (message->era == MCP_MODERN && slice_eq_str(SLICE("Resource"), thing)) {
+        buf_append_str(out, ",\"data\":{\"uri\":");
+        write_string(out, message->name);
         buf_append_str(out, "}");
-    } else {
-        begin_error(out, message->id, MCP_CODE_INVALID_PARAMS, buf_slice(&text));
-        if (message->era == MCP_MODERN && slice_eq_str(SLICE("Resource"), thing)) {
-            buf_append_str(out, ",\"data\":{\"uri\":");
-            write_string(out, message->name);
-            buf_append_str(out, "}");
-        }
-        end_error(out);
     }
+    end_error(out);
     out->failed |= !buf_ok(&text);
     buf_done(&text);
 }
 
-static int hide(struct buf *out, const struct mcp_message *message) {
+static int hide(struct buf *out, const struct mcp_message *message,
+                const struct mcp_missing_tool *known) {
     const char *thing = kind_of_thing(message);
+    if (mcp_message_is_call(message)) {
+        mcp_missing_tool_write(out, known, message);
+        return 200;
+    }
     if (thing) {
         write_missing_thing(out, message, thing);
         return 200;
@@ -171,15 +166,15 @@ static int hide(struct buf *out, const struct mcp_message *message) {
 
 void mcp_write_denial(struct buf *out, const struct config_mcp *mcp,
                       const struct mcp_message *message, const struct mcp_denial *why,
-                      int *out_http_status) {
+                      const struct mcp_missing_tool *missing, int *out_http_status) {
     bool is_request = message->kind == MCP_REQUEST && message->method;
-    bool is_call = is_request && slice_eq(message->method->text, SLICE("tools/call"));
+    bool is_call = mcp_message_is_call(message);
     if (!is_request || mcp->denial == MCP_DENIAL_CHALLENGE) {
         /* nothing is waiting for an answer: the status has to say it */
         explain(out, is_request ? message->id : SLICE(""), why);
         *out_http_status = 403;
     } else if (mcp->denial == MCP_DENIAL_HIDE) {
-        *out_http_status = hide(out, message);
+        *out_http_status = hide(out, message, missing);
     } else if (mcp->denial == MCP_DENIAL_TOOL_ERROR && is_call) {
         write_tool_error(out, message, why);
         *out_http_status = 200;

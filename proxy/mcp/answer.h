@@ -5,6 +5,7 @@
 
 #include "core/buf.h"
 #include "proxy/mcp/message.h"
+#include "proxy/mcp/missing_tool.h"
 
 struct mcp_denial {
     enum reason reason; /* no_role, denied, rate_limited ... */
@@ -18,9 +19,10 @@ void mcp_write_refusal(struct buf *out, const struct config_mcp *mcp,
                        const struct mcp_refusal *refusal, const struct mcp_denial *why);
 /* The body for a denied request in the route's shape, and the HTTP status that goes with it. A
  * shape that does not fit the method (a tool result for what is no tool call) falls back to an
- * error. Of `hide` it is byte for byte what a server says of a name that it does not have. */
+ * error. Of `hide` it is what a server says of a name that it does not have; of a tool in the form
+ * that `missing` has learned. */
 void mcp_write_denial(struct buf *out, const struct config_mcp *mcp,
                       const struct mcp_message *message, const struct mcp_denial *why,
-                      int *out_http_status);
+                      const struct mcp_missing_tool *missing, int *out_http_status);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "core/buf.h"
 #include "proxy/mcp/message.h"
+#include "proxy/mcp/missing_tool.h"
 #include "proxy/mcp/pins.h"
 #include "proxy/mcp/seal.h"
 
@@ -19,7 +20,9 @@ struct mcp_view {
     /* May the caller ever do `method` with `name`, whatever the arguments? */
     bool (*may)(void *owner, struct slice method, struct slice name);
     void *owner;
-    struct mcp_pins *pins; /* NULL: none; told of every tool that is listed */
+    const struct mcp_message *asked;       /* what is answered; NULL: a stream of its own */
+    struct mcp_missing_tool *missing_tool; /* learns from answers to calls; NULL: nobody does */
+    struct mcp_pins *pins;                 /* NULL: none; told of every tool that is listed */
     /* A tool is listed otherwise than approved, and that is news. With `owner`; NULL: nobody asks
      */
     void (*on_unpinned)(void *owner, struct slice tool, enum mcp_pin_verdict verdict);

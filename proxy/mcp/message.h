@@ -31,6 +31,11 @@ struct mcp_message {
     uint32_t arguments; /* of params; JSON_TEXT_NONE: none */
 };
 
+static inline bool mcp_message_is_call(const struct mcp_message *message) {
+    return message->kind == MCP_REQUEST && message->method &&
+           slice_eq(message->method->text, SLICE("tools/call"));
+}
+
 /* Own codes lie outside what JSON-RPC and the protocol reserve. */
 enum {
     MCP_CODE_DENIED = -31001,

@@ -295,6 +295,13 @@ static enum mcp_server_verdict judge_response(struct mcp_server_message *message
     return edited(message, show_result(message, result));
 }
 
+static void learn(const struct mcp_server_message *message) {
+    const struct mcp_message *asked = message->view->asked;
+    if (asked && message->view->missing_tool) {
+        mcp_missing_tool_learn(message->view->missing_tool, asked, &message->json);
+    }
+}
+
 static enum mcp_server_verdict judge_object(struct mcp_server_message *message) {
     uint32_t method = member(message, 0, SLICE("method"));
     uint32_t id = member(message, 0, SLICE("id"));
@@ -304,6 +311,7 @@ static enum mcp_server_verdict judge_object(struct mcp_server_message *message) 
     }
     if (method == JSON_TEXT_NONE) {
         message->is_answer = true;
+        learn(message);
         return judge_response(message, id);
     }
     if (!is_kind(message, method, JSON_TEXT_STRING) ||

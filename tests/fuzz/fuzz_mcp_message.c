@@ -70,12 +70,14 @@ static void require_refusal(const struct post *post, const struct mcp_refusal *r
 
 static void require_denials(struct post *post, const struct mcp_message *message) {
     const struct mcp_denial why = {.reason = REASON_DENIED, .request_id = "r"};
+    struct mcp_missing_tool missing = {0};
+    atomic_init(&missing.form[message->era], (unsigned char)(message->name.len % 8));
     for (int shape = MCP_DENIAL_EXPLAIN; shape <= MCP_DENIAL_CHALLENGE; shape++) {
         struct buf out;
         int status = 0;
         post->mcp.denial = (enum config_mcp_denial)shape;
         buf_init(&out, ROOM);
-        mcp_write_denial(&out, &post->mcp, message, &why, &status);
+        mcp_write_denial(&out, &post->mcp, message, &why, &missing, &status);
         REQUIRE(buf_ok(&out) && status >= 200 && status <= 404);
         require_json(buf_slice(&out));
         buf_done(&out);

@@ -258,8 +258,31 @@ class Denials(McpCase):
                 response, body = self.denied("hide", message, 200)
                 for word in (b"polic", b"denied", b"no_role", response.request_id.encode()):
                     self.assertNotIn(word, response.body.lower())
-                self.assertIn(b"drop_all not found", response.body)
-                self.assertEqual("abc", body["id"])
+                said = "Unknown tool: drop_all" if era == "legacy" else "Tool drop_all not found"
+                self.assertEqual({"jsonrpc": "2.0", "id": "abc", "error": {
+                    "code": PARAMS, "message": said}}, body)
+
+    def test_hide_says_what_the_server_says(self):
+        """Once a call that is allowed has shown it; in the era in which it was shown."""
+        text = "MCP error -32602: Tool search_none not found"
+        forms = [
+            {"result": {"content": [{"type": "text", "text": text}], "isError": True}, "jsonrpc": "2.0", "id": "abc"},
+            {"jsonrpc": "2.0", "id": "abc", "error": {"code": PARAMS, "message": "Tool search_none not found"}},
+            {"jsonrpc": "2.0", "id": "abc", "error": {"code": PARAMS, "message": "Unknown tool: search_none"}},
+        ]
+        self.addCleanup(self.server.forget)
+        for form in forms:
+            for era in ("legacy", "modern"):
+                for carry in (mcp.json_answer, lambda form: mcp.stream_answer(mcp.event(form))):
+                    with self.subTest(form=form, era=era, carry=carry.__name__):
+                        self.server.scripts["tools/call"] = lambda peer, *_: peer.send(carry(form))
+                        message = mcp.call("search_none", id="abc")
+                        response = self.post(mcp.modern(message) if era == "modern" else message, "/hide")
+                        self.assertEqual(200, response.status)
+                        _, body = self.denied("hide", dict(self.both())[era], 200)
+                        self.assertEqual(json.dumps(form).replace("search_none", "drop_all"), json.dumps(body))
+                        self.server.forget()
+        self.good_call(target="/hide")
 
     def test_challenge(self):
         for era, message in self.both():

@@ -11,6 +11,7 @@
 #define NO_METHOD                                                                                  \
     "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32601,\"message\":\"Method not found\"}}"
 
+static const struct mcp_missing_tool nothing_learned;
 static const struct mcp_denial why = {
     .reason = REASON_NO_ROLE, .request_id = "r1", .exposes_reason = true};
 
@@ -26,7 +27,7 @@ static void assert_denied_as(enum config_mcp_denial shape, const char *fields, c
     if (!post_read(&post, slice_of_str(body)))
         fail_msg("%s: %s", body, post.refusal.message);
     buf_init(&out, 1 << 16);
-    mcp_write_denial(&out, &post.mcp, &post.message, denial, &status);
+    mcp_write_denial(&out, &post.mcp, &post.message, denial, &nothing_learned, &status);
     assert_true(buf_ok(&out));
     assert_slice(buf_slice(&out), expected);
     assert_int_equal(status, http_status);
@@ -71,9 +72,8 @@ static void answers_as_a_tool_that_failed(void **state) {
 static void hides_behind_a_servers_own_words(void **state) {
     (void)state;
     assert_denied_as(MCP_DENIAL_HIDE, LEGACY, CALL("a\\\"b"), &why, 200,
-                     "{\"result\":{\"content\":[{\"type\":\"text\",\"text\":"
-                     "\"MCP error -32602: Tool a\\\"b not found\"}],\"isError\":true},"
-                     "\"jsonrpc\":\"2.0\",\"id\":1}");
+                     "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32602,\"message\":"
+                     "\"Unknown tool: a\\\"b\"}}");
     assert_denied_as(MCP_DENIAL_HIDE, LEGACY, ASK("prompts/get", "\"name\":\"p\""), &why, 200,
                      "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32602,\"message\":"
                      "\"MCP error -32602: Prompt p not found\"}}");

@@ -1,6 +1,7 @@
 /* Who holds what for how long: a leak or an early end is the sanitizers' to find. */
 #include "../config/config_case.h"
 
+#include "proxy/mcp/missing_tool.h"
 #include "proxy/snapshot.h"
 
 static struct address_book *new_book(void) {
@@ -35,6 +36,19 @@ static void rules_hold_their_configuration(void **state) {
     assert_int_equal(find_root(rules), 0);
     ruleset_unref(rules);
     ruleset_unref(NULL);
+}
+
+static void keep_what_is_known_of_a_server(void **state) {
+    (void)state;
+    struct error err;
+    struct ruleset *former = new_rules();
+    atomic_store(&former->missing_tools[0].form[1], 3);
+    struct ruleset *rules = ruleset_new(former->config, NULL, former, &err);
+    assert_non_null(rules);
+    ruleset_unref(former);
+    assert_int_equal(atomic_load(&rules->missing_tools[0].form[1]), 3);
+    assert_int_equal(atomic_load(&rules->missing_tools[0].form[0]), 0);
+    ruleset_unref(rules);
 }
 
 static struct snapshot *snapshot_of(struct ruleset *rules, struct key_ring *ring,
@@ -105,6 +119,7 @@ static void shares_its_parts_with_the_next_one(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rules_hold_their_configuration),
+        cmocka_unit_test(keep_what_is_known_of_a_server),
         cmocka_unit_test(holds_every_part_it_was_made_of),
         cmocka_unit_test(is_there_before_keys_and_credentials_are),
         cmocka_unit_test(shares_its_parts_with_the_next_one),
