@@ -164,11 +164,7 @@ bool exchange_mcp_write_head(struct exchange *exchange, bool has_length, uint64_
     exchange->closes_client |= (!has_length && !is_chunked) || exchange->worker->is_draining ||
                                exchange->client->is_half_closed;
     head_writer_begin(&writer, &conn->out, conn->pool);
-    HEAD_WRITE_LITERAL(&writer, "HTTP/1.1 ");
-    head_write_u64(&writer, (uint64_t)exchange->response.status);
-    HEAD_WRITE_LITERAL(&writer, " ");
-    head_write(&writer, slice_of_str(exchange->mcp->phrase));
-    HEAD_WRITE_LITERAL(&writer, "\r\n");
+    head_write_status(&writer, exchange->response.status, slice_of_str(exchange->mcp->phrase));
     head_write(&writer, buf_slice(&exchange->mcp->client_fields));
     head_write(&writer, buf_slice(&exchange->mcp->cors));
     if (!has_length || length > 0) {

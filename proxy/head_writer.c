@@ -35,6 +35,14 @@ void head_write_u64(struct head_writer *writer, uint64_t value) {
     head_write(writer, slice_of(digits + n, sizeof digits - n));
 }
 
+void head_write_status(struct head_writer *writer, int status, struct slice phrase) {
+    HEAD_WRITE_LITERAL(writer, "HTTP/1.1 ");
+    head_write_u64(writer, (uint64_t)status);
+    HEAD_WRITE_LITERAL(writer, " ");
+    head_write(writer, phrase);
+    HEAD_WRITE_LITERAL(writer, "\r\n");
+}
+
 static bool credential_sets(const struct rendered_credential *credential, struct slice name) {
     for (size_t i = 0; credential && i < credential->header_count; i++) {
         if (slice_eq_nocase(slice_of_str(credential->headers[i].name), name)) {
@@ -244,14 +252,6 @@ static bool response_field_passes(const struct header *header) {
            !(header->flags & (HEADER_HOP_BY_HOP | HEADER_FRAMING | HEADER_FROM_US));
 }
 
-static void write_status_line(struct head_writer *writer, const struct h1_response *response) {
-    HEAD_WRITE_LITERAL(writer, "HTTP/1.1 ");
-    head_write_u64(writer, (uint64_t)response->status);
-    HEAD_WRITE_LITERAL(writer, " ");
-    head_write(writer, response->phrase);
-    HEAD_WRITE_LITERAL(writer, "\r\n");
-}
-
 static void write_response_fields(struct head_writer *writer, const struct h1_response *response) {
     for (size_t i = 0; i < response->header_count; i++) {
         if (response_field_passes(&response->headers[i])) {
@@ -274,7 +274,7 @@ bool write_client_response(struct exchange *exchange, bool chunked) {
     const struct h1_response *response = &exchange->response;
     struct head_writer writer;
     head_writer_begin(&writer, &conn->out, conn->pool);
-    write_status_line(&writer, response);
+    head_write_status(&writer, response->status, response->phrase);
     write_response_fields(&writer, response);
     if (!response_has_date(response)) {
         head_write_field(&writer, SLICE("Date"), worker_date(exchange->worker));
@@ -298,7 +298,7 @@ bool write_client_switch(struct exchange *exchange) {
     struct conn *conn = &exchange->client->conn;
     struct head_writer writer;
     head_writer_begin(&writer, &conn->out, conn->pool);
-    write_status_line(&writer, &exchange->response);
+    head_write_status(&writer, exchange->response.status, exchange->response.phrase);
     write_response_fields(&writer, &exchange->response);
     head_write_field(&writer, SLICE("X-Request-Id"), slice_of(exchange->id, 32));
     write_switch(&writer);
@@ -310,7 +310,7 @@ bool write_client_informational(struct exchange *exchange, const struct h1_respo
     struct conn *conn = &exchange->client->conn;
     struct head_writer writer;
     head_writer_begin(&writer, &conn->out, conn->pool);
-    write_status_line(&writer, response);
+    head_write_status(&writer, response->status, response->phrase);
     if (!exchange->mcp) { /* what clients may see of such a server's fields, its answer has */
         write_response_fields(&writer, response);
     }

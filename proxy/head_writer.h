@@ -31,6 +31,8 @@ static inline void head_write(struct head_writer *writer, struct slice text) {
 }
 #define HEAD_WRITE_LITERAL(writer, literal) head_write((writer), SLICE(literal))
 void head_write_u64(struct head_writer *writer, uint64_t value);
+/* "HTTP/1.1 200 OK\r\n" */
+void head_write_status(struct head_writer *writer, int status, struct slice phrase);
 /* "Name: value\r\n" */
 static inline void head_write_field(struct head_writer *writer, struct slice name,
                                     struct slice value) {

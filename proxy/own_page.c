@@ -5,10 +5,10 @@
 
 #include "auth/assertion.h"
 #include "proxy/client.h"
-#include "proxy/head_writer.h"
 #include "proxy/judgement.h"
 #include "proxy/mcp/facade.h"
 #include "proxy/mcp/metadata.h"
+#include "proxy/own_answer.h"
 #include "proxy/sign_in.h"
 
 enum { PAGE_BYTES_MAX = 16384 };
@@ -157,63 +157,11 @@ bool exchange_begins_own_page(struct exchange *exchange) {
     return begins_sign_in_page(exchange);
 }
 
-static struct slice phrase_of(int status) {
-    switch (status) {
-    case 200:
-        return SLICE("OK");
-    case 201:
-        return SLICE("Created");
-    case 204:
-        return SLICE("No Content");
-    case 302:
-        return SLICE("Found");
-    case 400:
-        return SLICE("Bad Request");
-    case 401:
-        return SLICE("Unauthorized");
-    case 404:
-        return SLICE("Not Found");
-    case 429:
-        return SLICE("Too Many Requests");
-    case 502:
-        return SLICE("Bad Gateway");
-    case 503:
-        return SLICE("Service Unavailable");
-    case 504:
-        return SLICE("Gateway Timeout");
-    default:
-        return SLICE("Error");
-    }
-}
-
 static bool write_page(struct exchange *exchange, const struct own_page *page) {
-    struct conn *conn = &exchange->client->conn;
     struct head_writer writer;
-    head_writer_begin(&writer, &conn->out, conn->pool);
-    HEAD_WRITE_LITERAL(&writer, "HTTP/1.1 ");
-    head_write_u64(&writer, (uint64_t)page->status);
-    HEAD_WRITE_LITERAL(&writer, " ");
-    head_write(&writer, phrase_of(page->status));
-    HEAD_WRITE_LITERAL(&writer, "\r\n");
-    if (page->content_type) {
-        head_write_field(&writer, SLICE("Content-Type"), slice_of_str(page->content_type));
-    }
+    own_answer_begin(&writer, exchange, page->status, page->content_type);
     head_write(&writer, page->fields);
-    head_write_field(&writer, SLICE("Date"), worker_date(exchange->worker));
-    head_write_field(&writer, SLICE("X-Request-Id"), slice_of(exchange->id, 32));
-    if (page->status != 204) {
-        HEAD_WRITE_LITERAL(&writer, "Content-Length: ");
-        head_write_u64(&writer, page->body.len);
-        HEAD_WRITE_LITERAL(&writer, "\r\n");
-    }
-    if (exchange->closes_client) {
-        HEAD_WRITE_LITERAL(&writer, "Connection: close\r\n");
-    }
-    HEAD_WRITE_LITERAL(&writer, "\r\n");
-    if (!slice_eq(exchange->method, SLICE("HEAD"))) {
-        head_write(&writer, page->body);
-    }
-    return head_writer_end(&writer, &conn->out);
+    return own_answer_end(&writer, exchange, page->status, page->body);
 }
 
 /* A body that came along is not read: the connection ends with it. */
@@ -233,20 +181,10 @@ void exchange_step_own_page(struct exchange *exchange) {
     if (!exchange->wrote_response_head) {
         exchange->wrote_response_head = true;
         if (!compose_page(exchange)) {
-            exchange->aborted_by = ABORTED_BY_TIMEOUT;
-            exchange_move(exchange, PHASE_DONE);
+            own_answer_give_up(exchange);
             return;
         }
         exchange->status = exchange->page->status;
     }
-    switch (conn_flush(&exchange->client->conn)) {
-    case IO_OK:
-        exchange_move(exchange, PHASE_DONE);
-        return;
-    case IO_WAIT:
-        return;
-    default:
-        exchange->aborted_by = ABORTED_BY_CLIENT;
-        exchange_move(exchange, PHASE_DONE);
-    }
+    own_answer_send(exchange);
 }

@@ -2,56 +2,10 @@
  * configuration and our own texts only, never from what the caller sent. */
 #include "core/json_out.h"
 #include "proxy/client.h"
-#include "proxy/exchange.h"
-#include "proxy/head_writer.h"
+#include "proxy/own_answer.h"
 #include "proxy/sign_in.h"
 
 enum { PROBLEM_BYTES_MAX = 4096 };
-
-static const char *status_phrase(int status) {
-    switch (status) {
-    case 200:
-        return "OK";
-    case 400:
-        return "Bad Request";
-    case 401:
-        return "Unauthorized";
-    case 403:
-        return "Forbidden";
-    case 404:
-        return "Not Found";
-    case 405:
-        return "Method Not Allowed";
-    case 406:
-        return "Not Acceptable";
-    case 408:
-        return "Request Timeout";
-    case 415:
-        return "Unsupported Media Type";
-    case 413:
-        return "Content Too Large";
-    case 414:
-        return "URI Too Long";
-    case 417:
-        return "Expectation Failed";
-    case 429:
-        return "Too Many Requests";
-    case 431:
-        return "Request Header Fields Too Large";
-    case 501:
-        return "Not Implemented";
-    case 502:
-        return "Bad Gateway";
-    case 503:
-        return "Service Unavailable";
-    case 504:
-        return "Gateway Timeout";
-    case 505:
-        return "HTTP Version Not Supported";
-    default:
-        return "Error";
-    }
-}
 
 static void write_problem(struct exchange *exchange, struct buf *body) {
     bool exposes = exchange_config(exchange)->expose_reasons;
@@ -71,7 +25,7 @@ static void write_problem(struct exchange *exchange, struct buf *body) {
     json_out_object_begin(&out, NULL);
     json_out_cstr(&out, "type", type);
     json_out_cstr(&out, "title",
-                  exposes ? reason_title(exchange->reason) : status_phrase(exchange->status));
+                  exposes ? reason_title(exchange->reason) : own_answer_phrase(exchange->status));
     json_out_u64(&out, "status", (uint64_t)exchange->status);
     if (exposes) {
         json_out_cstr(&out, "reason", reason_code(exchange->reason));
@@ -127,32 +81,13 @@ static void write_special_fields(struct head_writer *writer, struct exchange *ex
 }
 
 static bool write_refusal(struct exchange *exchange, const char *type, struct slice body) {
-    struct conn *conn = &exchange->client->conn;
     struct head_writer writer;
-    head_writer_begin(&writer, &conn->out, conn->pool);
-    HEAD_WRITE_LITERAL(&writer, "HTTP/1.1 ");
-    head_write_u64(&writer, (uint64_t)exchange->status);
-    HEAD_WRITE_LITERAL(&writer, " ");
-    head_write(&writer, slice_of_str(status_phrase(exchange->status)));
-    HEAD_WRITE_LITERAL(&writer, "\r\n");
-    head_write_field(&writer, SLICE("Content-Type"), slice_of_str(type));
+    own_answer_begin(&writer, exchange, exchange->status, type);
     HEAD_WRITE_LITERAL(&writer, "Cache-Control: no-store\r\n");
-    head_write_field(&writer, SLICE("Date"), worker_date(exchange->worker));
-    head_write_field(&writer, SLICE("X-Request-Id"), slice_of(exchange->id, 32));
     write_special_fields(&writer, exchange);
     head_write(&writer,
                exchange->is_for_any_origin ? SLICE(SIGN_IN_CORS) : exchange_mcp_cors(exchange));
-    HEAD_WRITE_LITERAL(&writer, "Content-Length: ");
-    head_write_u64(&writer, body.len);
-    HEAD_WRITE_LITERAL(&writer, "\r\n");
-    if (exchange->closes_client) {
-        HEAD_WRITE_LITERAL(&writer, "Connection: close\r\n");
-    }
-    HEAD_WRITE_LITERAL(&writer, "\r\n");
-    if (!slice_eq(exchange->request.method, SLICE("HEAD"))) {
-        head_write(&writer, body);
-    }
-    return head_writer_end(&writer, &conn->out);
+    return own_answer_end(&writer, exchange, exchange->status, body);
 }
 
 /* A refusal keeps the connection only when the request has been read whole and the fault was not
@@ -190,19 +125,9 @@ void exchange_step_refuse(struct exchange *exchange) {
             exchange->upstream = NULL;
         }
         if (!compose_refusal(exchange)) {
-            exchange->aborted_by = ABORTED_BY_TIMEOUT;
-            exchange_move(exchange, PHASE_DONE);
+            own_answer_give_up(exchange);
             return;
         }
     }
-    switch (conn_flush(&exchange->client->conn)) {
-    case IO_OK:
-        exchange_move(exchange, PHASE_DONE);
-        return;
-    case IO_WAIT:
-        return;
-    default:
-        exchange->aborted_by = ABORTED_BY_CLIENT;
-        exchange_move(exchange, PHASE_DONE);
-    }
+    own_answer_send(exchange);
 }
