@@ -200,6 +200,11 @@ static bool read_alternatives(struct reader *reader);
 static bool read_group(struct reader *reader) {
     if (++reader->depth > GROUPS_MAX)
         return fail(reader, "has too many groups within each other");
+    if (is_over(reader))
+        return fail(reader, "has a `(` without its `)`");
+    if (is_next(reader, '?'))
+        return fail(reader, "has a `(?`, which POSIX does not know; groups begin with `(` alone, "
+                            "and [Aa] is a letter in either case");
     if (!read_alternatives(reader))
         return false;
     if (!is_next(reader, ')'))

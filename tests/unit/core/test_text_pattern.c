@@ -116,6 +116,23 @@ static void refuses_what_posix_leaves_undefined(void **state) {
     assert_null(text_pattern_new(&arena, slice_of("a\0b", 3), &problem, &at));
 }
 
+static void says_what_is_wrong_with_a_group(void **state) {
+    (void)state;
+    static const char *const BAD[][2] = {
+        {"(", "a `(` without its `)`"},
+        {"(a", "a `(` without its `)`"},
+        {"(?i)select", "`(?`, which POSIX does not know"},
+        {"()", "an empty alternative or group"},
+    };
+    for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
+        const char *problem = NULL;
+        size_t at;
+        assert_null(text_pattern_new(&arena, slice_of_str(BAD[i][0]), &problem, &at));
+        if (!strstr(problem, BAD[i][1]))
+            fail_msg("%s: %s", BAD[i][0], problem);
+    }
+}
+
 static unsigned below(unsigned limit) {
     return (unsigned)rand() % limit;
 }
@@ -199,6 +216,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(matches_as_posix_says, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_what_posix_leaves_undefined, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(says_what_is_wrong_with_a_group, set_up, tear_down),
         cmocka_unit_test_setup_teardown(agrees_with_the_c_library, set_up, tear_down),
         cmocka_unit_test_setup_teardown(takes_time_linear_in_the_text, set_up, tear_down),
     };
