@@ -114,6 +114,23 @@ static bool read_methods(struct loader *loader, const struct node *node, struct 
     return true;
 }
 
+/* What is neither a method nor a path was perhaps meant for an MCP server: its methods have a slash
+ * in them, its tools seldom. */
+static bool refuse_form(struct loader *loader, const struct node *node, struct slice text) {
+    bool is_http = text.len == 0 || slice_index(text, ' ') < text.len ||
+                   slice_starts_with(text, SLICE("/")) || slice_eq_str(text, "*") ||
+                   is_method_in_lower_case(text);
+    if (is_http || problem_list_is_full(loader->problems)) {
+        loader_error(loader, node, "must be %s; got %s", ACTION_FORM, QUOTE(node->source));
+        return false;
+    }
+    const char *start = slice_index(text, '/') < text.len ? "mcp:" : "mcp:tools/call:";
+    const char *meant = LOADER_FORMAT(loader, "%s%.*s", start, SLICE_ARGS(text));
+    loader_error(loader, node, "must be %s, or %s for an MCP server; got %s", ACTION_FORM,
+                 QUOTE(slice_of_str(meant)), QUOTE(node->source));
+    return false;
+}
+
 static bool read_action(struct loader *loader, const struct node *node,
                         struct config_action *out_action) {
     struct slice text;
@@ -125,10 +142,8 @@ static bool read_action(struct loader *loader, const struct node *node,
         return config_read_mcp_action(loader, node, text, out_action);
     size_t space = slice_index(text, ' ');
     struct slice path = slice_trim(slice_skip(text, space));
-    if (path.len == 0) {
-        loader_error(loader, node, "must be %s; got %s", ACTION_FORM, QUOTE(node->source));
-        return false;
-    }
+    if (path.len == 0)
+        return refuse_form(loader, node, text);
     if (has_spaced_methods(slice_of(text.ptr, space), path)) {
         loader_error(loader, node,
                      "methods are separated by commas without spaces, as in \"GET,PUT /**\"; got "

@@ -60,7 +60,13 @@ static const struct schema_row CONDITION_ROWS[] = {
 const struct schema CONDITION_SCHEMA = {"a condition", CONDITION_ROWS};
 
 void config_read_condition(struct loader *loader, const struct node *node, void *target) {
-    if (schema_read(loader, &CONDITION_SCHEMA, node, target) && node->count == 0)
+    const struct node *first = node->kind == NODE_MAPPING ? node->first : NULL;
+    if (first && slice_starts_with(first->key, SLICE("/")))
+        loader_key_error(
+            loader, first,
+            "is no condition of an entry; arguments are looked at by its actions, as "
+            "in {action: \"mcp:tools/call:run_query\", when: {/database: {equals: sales}}}");
+    else if (schema_read(loader, &CONDITION_SCHEMA, node, target) && node->count == 0)
         loader_error(loader, node,
                      "holds no condition; write {client: 10.0.0.0/8}, {acrs: c1} or {mfa: true}");
 }

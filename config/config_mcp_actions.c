@@ -229,7 +229,8 @@ static void read_max_length(struct loader *loader, const struct node *node, void
     if (node->kind == NODE_INT && slice_parse_u64(node->text, LENGTH_MAX, &length))
         start_test(target, TEST_MAX_LENGTH)->length = (uint32_t)length;
     else
-        loader_error(loader, node, "must be a whole number from 0 to %d", LENGTH_MAX);
+        loader_error(loader, node, "must be a whole number from 0 to %d%s%s", LENGTH_MAX,
+                     node->source.len ? ", got " : "", node->source.len ? QUOTE(node->source) : "");
 }
 
 static void read_absent(struct loader *loader, const struct node *node, void *target) {
@@ -300,7 +301,10 @@ static void read_argument(struct loader *loader, const struct node *node,
     if (!is_pointer(node->key)) {
         loader_key_error(loader, node,
                          "must be a JSON pointer into the arguments, such as /database or "
-                         "/filter/owner");
+                         "/filter/owner%s",
+                         schema_find(&CONDITION_SCHEMA, node->key)
+                             ? "; conditions on the caller stand in a `when` of the entry itself"
+                             : "");
         return;
     }
     if (!schema_read(loader, &ARGUMENT_SCHEMA, node, &reading))
@@ -410,6 +414,13 @@ bool config_read_conditional_action(struct loader *loader, const struct node *no
     size_t errors = loader->problems->error_count;
     struct config_mcp_action *mcp = loader_array(loader, 1, sizeof *mcp);
     const struct node *action = node_find(node, SLICE("action"));
+    const struct node *split = action ? NULL : node_find(node, SLICE("mcp"));
+    if (split && node_is_text(split)) {
+        loader_key_error(
+            loader, split, "has a space behind it; write %s",
+            QUOTE(slice_of_str(LOADER_FORMAT(loader, "mcp:%.*s", SLICE_ARGS(split->text)))));
+        return false;
+    }
     if (!mcp || !schema_read(loader, &ACTION_SCHEMA, node, mcp) || !mcp->method ||
         loader->problems->error_count > errors)
         return false;
@@ -432,7 +443,7 @@ static void warn_of_unknown_method(struct loader *loader, const struct node *nod
     else
         loader_warning(loader, node,
                        "no client asks for %s: it is none of the protocol's methods, and others "
-                       "are refused",
+                       "are refused; a tool is meant by mcp:tools/call:NAME",
                        QUOTE(method));
 }
 

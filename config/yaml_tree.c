@@ -79,6 +79,8 @@ static const char *syntax_advice(const yaml_parser_t *parser, struct slice yaml)
         return "; put text that begins with `*` in quotes";
     if (strstr(parser->problem ? parser->problem : "", "cannot start any token"))
         return "; indent with spaces, and put text that begins with a special character in quotes";
+    if (strstr(context, "block"))
+        return "; keys of one mapping, and items of one list, are indented alike";
     return "";
 }
 

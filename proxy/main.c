@@ -64,7 +64,8 @@ static const struct command commands[] = {
      "  --batch F        requests from JSON lines {method, target, host, client, token, body, id}, "
      "with a\n"
      "                   JSON object a line as answer; exit code 0 whatever the answers\n\n"
-     "Exit codes: 0 allowed, 1 refused or depending on Microsoft Graph, 2 usage or configuration.\n",
+     "Exit codes: 0 allowed, 1 refused or depending on Microsoft Graph, 2 usage or "
+     "configuration.\n",
      command_explain},
     {"review", REVIEW_USAGE, "list who can reach what, and who did",
      "Lists each route's rules in words: principals, actions, conditions, credential (never a "

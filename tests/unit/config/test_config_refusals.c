@@ -21,6 +21,7 @@ static void refuses_what_is_no_configuration(void **state) {
         {"listen:\n\t- a\n", "2:1: ", "indent with spaces"},
         {"drain: 5s\n\tstate: x\n", "2:1: ", "indent with spaces, not with a tab"},
         {"log:\n  level: info\n \ton_full: drop\n", "3:2: ", "not with a tab"},
+        {"log:\n  level: info\n on_full: drop\n", "3:2: ", "are indented alike"},
         {"access: [* /**]\n", "1:11: ", "begins with `*` in quotes"},
         {"? [a]\n: b\n", "1:3: ", "a key must be plain text"},
         {"\"\": b\n", "1:1: ", "a key must not be empty"},
