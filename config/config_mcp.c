@@ -339,16 +339,30 @@ static bool has_mcp_action(const struct config_action *actions, size_t count) {
     return false;
 }
 
+static bool grants_mcp(const struct config *config, const struct config_entry *entry) {
+    const struct config_role *role =
+        entry->role == CONFIG_NONE ? NULL : &config->roles[entry->role];
+    return role ? has_mcp_action(role->actions, role->action_count)
+                : has_mcp_action(entry->actions, entry->action_count);
+}
+
 static bool any_mcp_action(const struct config *config, const struct config_entries *entries) {
-    for (size_t i = 0; i < entries->count; i++) {
-        const struct config_entry *entry = &entries->items[i];
-        const struct config_role *role =
-            entry->role == CONFIG_NONE ? NULL : &config->roles[entry->role];
-        if (role ? has_mcp_action(role->actions, role->action_count)
-                 : has_mcp_action(entry->actions, entry->action_count))
+    for (size_t i = 0; i < entries->count; i++)
+        if (grants_mcp(config, &entries->items[i]))
             return true;
-    }
     return false;
+}
+
+/* Beside others that do grant. */
+static void warn_of_plain_entries(struct loader *loader, const struct node *node,
+                                  const struct config_route *route) {
+    const struct node *list = node_find(node, SLICE("access"));
+    const struct node *item = list ? list->first : NULL;
+    for (size_t i = 0; item && i < route->access.count; i++, item = item->next)
+        if (!grants_mcp(loader->config, &route->access.items[i]))
+            loader_warning(loader, item,
+                           "grants nothing: on a route with `mcp` only `mcp:` actions do; write "
+                           "those that are meant, or leave the entry out");
 }
 
 static void warn_of_no_grant(struct loader *loader, const struct node *node,
@@ -362,6 +376,8 @@ static void warn_of_no_grant(struct loader *loader, const struct node *node,
             "nobody can use this route: on a route with `mcp` only `mcp:` actions grant, "
             "and no `access` entry has one; write actions: [\"mcp:*\"], or the tools "
             "that are meant, as in [\"mcp:tools/call:search_*\"]");
+    else
+        warn_of_plain_entries(loader, node, route);
 }
 
 /* What is written under `key` of an entry or a role; each action is judged where it stands. */

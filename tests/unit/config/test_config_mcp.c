@@ -201,7 +201,7 @@ static void warns_of_what_has_no_effect(void **state) {
         ENTRA("\"" RESOURCE "\"") MCP("resource: " RESOURCE ", denial: challenge"),
         ACTIONS("\"mcp:tools/*\", \"mcp:resources/read:file://a\", \"mcp:notifications/*\""),
         WHEN("/a: {equals: 1}"),
-        ROUTE("  mcp: {}\n  access: [{role: Reader, to: {app_role: B}},\n"
+        ROUTE("  mcp: {}\n  access: [{actions: [\"GET /\", \"mcp:ping\"], to: {app_role: B}},\n"
               "    {actions: [\"mcp:*\"], to: {app_role: A}}]"),
     };
     SILENT_ALL(SILENT);
@@ -216,6 +216,9 @@ static void warns_of_what_has_no_effect(void **state) {
         {MCP("denial: challenge"), "6:17: routes[0].mcp.denial", "add `resource`"},
         {ROUTE("  mcp: {}\n  access: [{role: Reader, to: {app_role: B}}]"), "2:3: routes[0]",
          "only `mcp:` actions grant"},
+        {ROUTE("  mcp: {}\n  access: [{role: Reader, to: {app_role: B}},\n"
+               "    {actions: [\"mcp:*\"], to: {app_role: A}}]"),
+         "6:12: routes[0].access[0]", "grants nothing"},
         {ROUTE("  access: [{actions: [\"mcp:*\"], to: {app_role: A}}]"),
          "5:23: routes[0].access[0].actions[0]", "this route is for plain HTTP"},
         {"access: [{actions: [\"mcp:*\"], to: {app_role: A}}]", "1:21: access[0].actions[0]",
