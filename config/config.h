@@ -339,6 +339,11 @@ enum config_mcp_revision {
         MCP_REVISION_2025_03_26 | MCP_REVISION_2025_06_18 | MCP_REVISION_2025_11_25,
     MCP_REVISIONS_ALL = MCP_REVISIONS_LEGACY | MCP_REVISION_2026_07_28,
 };
+enum { MCP_REVISION_COUNT = 4 };
+/* What the protocol calls 1 << index, a date; oldest first. */
+extern const char *const CONFIG_MCP_REVISIONS[MCP_REVISION_COUNT];
+/* Of enum config_mcp_revision; 0 when it is not known. */
+unsigned config_mcp_revision_of(struct slice text);
 
 /* Sign-in for clients that Entra ID does not understand: barkeep stands for the authorization
  * server. */

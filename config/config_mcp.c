@@ -25,25 +25,22 @@ static void read_resource(struct loader *loader, const struct node *node, void *
         *(const char **)target = loader_copy(loader, text);
 }
 
-static const struct {
-    const char *text;
-    enum config_mcp_revision revision;
-} REVISIONS[] = {
-    {"2025-03-26", MCP_REVISION_2025_03_26},
-    {"2025-06-18", MCP_REVISION_2025_06_18},
-    {"2025-11-25", MCP_REVISION_2025_11_25},
-    {"2026-07-28", MCP_REVISION_2026_07_28},
-};
+const char *const CONFIG_MCP_REVISIONS[MCP_REVISION_COUNT] = {"2025-03-26", "2025-06-18",
+                                                              "2025-11-25", "2026-07-28"};
+
+unsigned config_mcp_revision_of(struct slice text) {
+    for (unsigned i = 0; i < MCP_REVISION_COUNT; i++)
+        if (slice_eq_str(text, CONFIG_MCP_REVISIONS[i]))
+            return 1u << i;
+    return 0;
+}
 
 static void read_revisions(struct loader *loader, const struct node *node, void *target) {
     unsigned revisions = 0;
     if (node->kind == NODE_LIST && node->count == 0)
         loader_error(loader, node, "is an empty list: no client could speak");
     for (const struct node *item = node_item_first(node); item; item = node_item_next(node, item)) {
-        unsigned revision = 0;
-        for (size_t i = 0; i < sizeof REVISIONS / sizeof *REVISIONS; i++)
-            if (node_is_text(item) && slice_eq_str(item->text, REVISIONS[i].text))
-                revision = REVISIONS[i].revision;
+        unsigned revision = node_is_text(item) ? config_mcp_revision_of(item->text) : 0;
         if (!revision && item->kind != NODE_BROKEN)
             loader_error(
                 loader, item, "must be one of 2025-03-26, 2025-06-18, 2025-11-25, 2026-07-28%s%s",

@@ -8,14 +8,6 @@
 
 enum { TEXT_BYTES_MAX = JSON_OUT_MAX_STRING };
 
-static const struct {
-    unsigned revision;
-    const char *text;
-} revisions[] = {{MCP_REVISION_2026_07_28, "2026-07-28"},
-                 {MCP_REVISION_2025_11_25, "2025-11-25"},
-                 {MCP_REVISION_2025_06_18, "2025-06-18"},
-                 {MCP_REVISION_2025_03_26, "2025-03-26"}};
-
 static void write_string(struct buf *out, struct slice text) {
     struct json_out json;
     json_out_init(&json, out);
@@ -39,9 +31,9 @@ static void end_error(struct buf *out) {
 
 static void write_revisions(struct json_out *json, unsigned supported, struct slice requested) {
     json_out_array_begin(json, "supported");
-    for (size_t i = 0; i < sizeof revisions / sizeof *revisions; i++) {
-        if (supported & revisions[i].revision) {
-            json_out_cstr(json, NULL, revisions[i].text);
+    for (unsigned i = MCP_REVISION_COUNT; i-- > 0;) { /* the newest first */
+        if (supported & 1u << i) {
+            json_out_cstr(json, NULL, CONFIG_MCP_REVISIONS[i]);
         }
     }
     json_out_array_end(json);

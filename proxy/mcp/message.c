@@ -229,7 +229,7 @@ static bool read_modern(const struct reading *reading, uint32_t claim) {
             reading, "Bad Request: the MCP-Protocol-Version header and the body disagree");
     }
     unsigned claimable = reading->mcp->revisions & MCP_REVISION_2026_07_28;
-    if ((mcp_revision_of(revision) & claimable) == 0) {
+    if ((config_mcp_revision_of(revision) & claimable) == 0) {
         refuse_revision(reading, revision);
         reading->refusal->supported = claimable;
         return false;

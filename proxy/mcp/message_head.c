@@ -3,22 +3,6 @@
 #include "proxy/mcp/message_parts.h"
 #include "proxy/mcp/mirror.h"
 
-unsigned mcp_revision_of(struct slice text) {
-    static const struct {
-        const char *text;
-        unsigned revision;
-    } known[] = {{"2025-03-26", MCP_REVISION_2025_03_26},
-                 {"2025-06-18", MCP_REVISION_2025_06_18},
-                 {"2025-11-25", MCP_REVISION_2025_11_25},
-                 {"2026-07-28", MCP_REVISION_2026_07_28}};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (slice_eq_str(text, known[i].text)) {
-            return known[i].revision;
-        }
-    }
-    return 0;
-}
-
 bool mcp_refuse(struct mcp_refusal *out_refusal, struct slice id, int http_status, int code,
                 const char *message) {
     enum reason reason = REASON_BAD_REQUEST;
@@ -144,7 +128,7 @@ bool mcp_head_read(const struct h1_request *request, struct mcp_refusal *out_ref
 
 bool mcp_legacy_revision_is_served(const struct config_mcp *mcp, bool is_said,
                                    struct slice revision) {
-    unsigned known = mcp_revision_of(is_said ? revision : MCP_SILENT_REVISION);
+    unsigned known = config_mcp_revision_of(is_said ? revision : MCP_SILENT_REVISION);
     return (known & mcp->revisions & MCP_REVISIONS_LEGACY) != 0;
 }
 
@@ -157,7 +141,7 @@ static bool is_visible(struct slice text) {
     return true;
 }
 
-static bool session_fields_come_once(const struct h1_request *request) {
+static bool session_fields_are_sound(const struct h1_request *request) {
     struct slice value;
     bool is_there;
     if (!mcp_field_once(request, SLICE("Mcp-Session-Id"), &is_there, &value) ||
@@ -173,7 +157,7 @@ bool mcp_session_head_read(const struct config_mcp *mcp, const struct h1_request
     bool is_there;
     bool is_stream = slice_eq(request->method, SLICE("GET"));
     if (!mcp_field_once(request, SLICE("Mcp-Protocol-Version"), &is_there, &revision) ||
-        !session_fields_come_once(request)) {
+        !session_fields_are_sound(request)) {
         return refuse_head(out_refusal, 400, "Bad Request: a field is malformed or comes twice");
     }
     if (slice_eq(revision, MCP_MODERN_REVISION)) {

@@ -20,9 +20,6 @@ enum {
     MCP_EVENT_ID_BYTES_MAX = 1536, /* sealed, as sessions are */
 };
 
-/* Of enum config_mcp_revision; 0 when it is not known. */
-unsigned mcp_revision_of(struct slice text);
-
 /* A field that may come once: its value, empty and false in *out_is_there when it did not come.
  * False when it came more than once. */
 bool mcp_field_once(const struct h1_request *request, struct slice name, bool *out_is_there,
@@ -53,8 +50,8 @@ bool mcp_name_is_plain(struct slice name);
 bool mcp_uri_is_plain(struct slice uri);
 bool mcp_task_is_plain(struct slice id);
 
-/* message_head.c: the fields that say again what the body says. `revision` and `method` are the
- * body's. False: refused. */
+/* message_head.c: the fields that say again what the body says. `method` is the body's, empty for a
+ * response. False: refused. */
 bool mcp_mirrors_agree(const struct mcp_message *message, struct slice method,
                        const struct h1_request *request, struct arena *arena,
                        struct mcp_refusal *out_refusal);

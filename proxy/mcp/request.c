@@ -37,7 +37,7 @@ static bool write_session_fields(struct buf *out, struct slice session, struct s
     struct slice revision;
     bool is_there;
     if (!mcp_field_once(request, SLICE("Mcp-Protocol-Version"), &is_there, &revision) ||
-        (is_there && !(mcp_revision_of(revision) & MCP_REVISIONS_LEGACY))) {
+        (is_there && !(config_mcp_revision_of(revision) & MCP_REVISIONS_LEGACY))) {
         return false;
     }
     write_field(out, "Accept", SLICE("text/event-stream"));
