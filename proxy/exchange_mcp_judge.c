@@ -25,13 +25,11 @@ static void exchange_mcp_note_arguments(struct exchange *exchange) {
     for (uint32_t name = json_text_first(json, arguments);
          name != JSON_TEXT_NONE && mcp->argument_name_count < MCP_ARGUMENT_NAMES_MAX;
          name = json_text_after(json, arguments, json_text_after(json, arguments, name))) {
-        struct slice bytes = json_text_bytes(json, name);
-        char *copy =
-            arena_alloc(&exchange->arena, bytes.len < MCP_ARGUMENT_NAME_BYTES ? bytes.len : 0);
-        if (!copy || bytes.len >= MCP_ARGUMENT_NAME_BYTES) {
-            continue;
+        size_t len = json_text_bytes(json, name).len;
+        char *room = len < MCP_ARGUMENT_NAME_BYTES ? arena_alloc(&exchange->arena, len) : NULL;
+        if (room) { /* longer ones are left out */
+            mcp->argument_names[mcp->argument_name_count++] = json_text_unescape(json, name, room);
         }
-        mcp->argument_names[mcp->argument_name_count++] = json_text_unescape(json, name, copy);
     }
 }
 
@@ -96,27 +94,39 @@ static bool exchange_mcp_is_pinned(const struct exchange *exchange) {
            (pins && mcp_pins_may_call(pins, exchange->mcp->message.name));
 }
 
-/* True when the session has used its calls up. */
-static bool exchange_mcp_is_spent(struct exchange *exchange) {
+static bool exchange_mcp_is_counted_call(const struct exchange *exchange) {
+    const struct exchange_mcp *mcp = exchange->mcp;
+    return exchange_mcp_config(exchange)->calls_per_session > 0 && mcp->holder.session.len > 0 &&
+           !mcp->was_counted && is_tool_call(&mcp->message);
+}
+
+/* False when it was refused: the session has used its calls up, or there is no memory to count. */
+static bool exchange_mcp_count_call(struct exchange *exchange) {
     uint32_t calls = exchange_mcp_config(exchange)->calls_per_session;
-    struct slice session = exchange->mcp->holder.session;
-    if (calls == 0 || session.len == 0 || exchange->mcp->was_counted ||
-        !is_tool_call(&exchange->mcp->message)) {
+    const struct mcp_holder *holder = &exchange->mcp->holder;
+    /* With the server's mark: two may name sessions alike. */
+    const char *name =
+        arena_printf(&exchange->arena, "%s %016llx %.*s", exchange_route(exchange)->name,
+                     (unsigned long long)mcp_holder_mark(holder), SLICE_ARGS(holder->session));
+    if (!name) {
+        exchange_refuse(exchange, REASON_OVERLOADED, 0, "out of memory");
         return false;
     }
-    const struct mcp_holder *holder = &exchange->mcp->holder; /* servers may name theirs alike */
-    char *name = arena_printf(&exchange->arena, "%s %016llx %.*s", exchange_route(exchange)->name,
-                              (unsigned long long)mcp_holder_mark(holder), SLICE_ARGS(session));
     const struct config_rate rate = {
         .is_present = true, .requests = calls, .window_ms = SESSION_WINDOW_MS, .burst = calls};
-    const struct rate_demand demand = {&rate, RATE_OF_SESSION, name ? name : ""};
+    const struct rate_demand demand = {&rate, RATE_OF_SESSION, name};
     const struct rate_caller caller = {.identity = exchange->identity,
                                        .client = exchange->forwarding.client};
     uint64_t wait_ns = rate_limiter_take(exchange->worker->rates, &demand, 1, &caller,
                                          clock_monotonic_us() * 1000);
-    exchange->retry_after_sec = wait_ns / 1000000000u + 1;
-    exchange->mcp->was_counted = wait_ns == 0;
-    return wait_ns != 0;
+    if (wait_ns > 0) {
+        exchange->retry_after_sec = wait_ns / 1000000000u + 1;
+        exchange_refuse(exchange, REASON_RATE_LIMITED, 0,
+                        "this session has made as many calls as the route allows");
+        return false;
+    }
+    exchange->mcp->was_counted = true;
+    return true;
 }
 
 bool exchange_mcp_passes(struct exchange *exchange) {
@@ -129,10 +139,5 @@ bool exchange_mcp_passes(struct exchange *exchange) {
         exchange_refuse(exchange, REASON_DENIED, 0, JUDGEMENT_PINS_DETAIL);
         return false;
     }
-    if (exchange_mcp_is_spent(exchange)) {
-        exchange_refuse(exchange, REASON_RATE_LIMITED, 0,
-                        "this session has made as many calls as the route allows");
-        return false;
-    }
-    return true;
+    return !exchange_mcp_is_counted_call(exchange) || exchange_mcp_count_call(exchange);
 }
