@@ -70,6 +70,25 @@ class ServerRequests(McpCase):
             error = {"jsonrpc": "2.0", "id": got["id"], "error": {"code": -1, "message": "no"}}
             self.assertEqual(202, self.post(error, "/pass", session=session).status)
 
+    def test_what_is_asked_with_a_new_session_is_of_that_session(self):
+        """Also when the server changes the session within one."""
+        former = self.open_session("/pass")
+        for message, session in ((mcp.initialize(id=1), None), (mcp.call("read"), former)):
+            self.server.on[message["method"]] = lambda asked, _: mcp.stream_answer(
+                mcp.event(SAMPLING) + mcp.event(mcp.result(asked)),
+                headers=[("Mcp-Session-Id", "upstream-session-9")])
+            response = self.post(message, "/pass", session=session)
+            opened = response.one("Mcp-Session-Id")
+            asked, _ = [each["data"] for each in mcp.read_events(response.body)]
+            answer = {"jsonrpc": "2.0", "id": asked["id"], "result": {}}
+            for other in (former, None):
+                self.refuse_post(answer, 400, INVALID, "bad_request", "/pass", session=other)
+            mark = self.door.upstream.mark()
+            self.assertEqual(202, self.post(answer, "/pass", session=opened).status)
+            seen, = self.door.upstream.since(mark)
+            self.assertEqual(["upstream-session-9"], seen.all("Mcp-Session-Id"))
+            self.assertEqual(SAMPLING["id"], json.loads(seen.body)["id"])
+
     def test_answers_to_what_was_not_asked(self):
         session = self.open_session("/pass")
         others = self.open_session("/pass", self.other_token)
@@ -334,8 +353,23 @@ class Answers(McpCase):
         self.bad(recorder.answer(200, good, [("Content-Type", "application/json"),
                                              ("Content-Type", "text/html")]))
         for coding in ("gzip", "br", "x"):
-            self.bad(recorder.answer(200, gzip.compress(good), [("Content-Type", "application/json"),
-                                                                ("Content-Encoding", coding)]))
+            fields = [("Content-Type", "application/json"), ("Content-Encoding", coding)]
+            self.bad(recorder.answer(200, gzip.compress(good), fields))
+            self.bad(recorder.answer(200, good, fields))  # what it says counts, not what it is
+        self.server.on["tools/call"] = mcp.json_answer(good, headers=[("Content-Encoding", "identity")])
+        self.passes_post(mcp.call("read"))
+
+    def test_fields_for_the_connection_stay_behind(self):
+        """Of those that pass, what Connection names is the next hop's alone."""
+        for nominated in (None, "Retry-After", "x, retry-after"):
+            fields = [("Retry-After", "9"), ("Allow", "POST"), ("X-Leak", "leak")]
+            fields += [("Connection", nominated)] if nominated else []
+            self.server.on["tools/call"] = mcp.json_answer({"jsonrpc": "2.0", "id": 1, "result": {}},
+                                                           headers=fields)
+            response = self.post(mcp.call("read"))
+            self.assertEqual((200, None if nominated else "9", "POST", None),
+                             (response.status, response.one("Retry-After"), response.one("Allow"),
+                              response.one("X-Leak")))
 
     def test_media_are_said_without_a_charset(self):
         """What was read as UTF-8 is to be read as nothing else."""

@@ -426,6 +426,26 @@ class Ends(McpCase):
             self.assertEqual([{"name": "search_docs"}], shown["data"]["result"]["tools"])
         self.restore()
 
+    def test_a_message_is_judged_by_the_rules_when_it_is_whole(self, case=247):
+        for actions, is_granted in ((["mcp:tools/call:other"], False), (["mcp:tools/call:read"], True)):
+            with self.subTest(actions=actions), self.door.client() as client:
+                data = mcp.post("/all", mcp.call("read"), self.token, Expect="100-continue")
+                head, body = data.split(b"\r\n\r\n", 1)
+                client.send(head + b"\r\n\r\n")
+                self.assertEqual(100, client.read_head().status)  # so the head has been judged
+                self.change(lambda config, actions=actions: config["routes"][-1].update(
+                    access=[{"to": {"everyone": True}, "actions": actions}]))
+                self.wait_for(lambda: all(b"error" in self.post(mcp.call("search_docs"), "/all").body
+                                          for _ in range(8)), "the rules everywhere", 10)
+                mark = self.door.upstream.mark()
+                response = client.send(body).read_response("POST")
+                if is_granted:
+                    self.assertIn("result", json.loads(response.body))
+                else:
+                    self.check_untouched(mark)
+                    self.check_error(response, 200, DENIED, "no_role", 1)
+            self.restore()
+
     def test_rules_that_stay(self):
         client, _ = self.endless(self.streams()["GET"], "GET")
         with client:
