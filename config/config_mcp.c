@@ -279,20 +279,13 @@ void config_read_mcp(struct loader *loader, const struct node *node, void *targe
         *(struct config_mcp **)target = mcp;
 }
 
-static bool is_at_or_below(struct slice path, struct slice prefix) {
-    if (prefix.len <= 1)
-        return true;
-    return slice_starts_with(path, prefix) &&
-           (path.len == prefix.len || path.ptr[prefix.len] == '/');
-}
-
 static void check_resource(struct loader *loader, const struct node *mcp,
                            const struct config_route *route) {
     struct url url;
     const struct node *resource = node_find(mcp, SLICE("resource"));
     if (!route->path || url_parse(slice_of_str(route->mcp->resource), &url))
         return;
-    if (!is_at_or_below(url.path, slice_of_str(route->path)))
+    if (!config_path_is_at_or_below(url.path, slice_of_str(route->path)))
         loader_error(loader, resource,
                      "is not on this route: its path has to be %s or below, got %s",
                      QUOTE(slice_of_str(route->path)), url.path.len ? QUOTE(url.path) : "none");

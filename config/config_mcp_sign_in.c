@@ -14,11 +14,6 @@ struct sign_in_check {
     size_t budget;
 };
 
-static bool is_at_or_below(struct slice path, struct slice prefix) {
-    return prefix.len <= 1 || (slice_starts_with(path, prefix) &&
-                               (path.len == prefix.len || path.ptr[prefix.len] == '/'));
-}
-
 /* As the router has it: the exact host, then the longer suffix, then any. 0: it does not fit. */
 static size_t host_fit(const char *pattern, struct slice host) {
     if (!pattern)
@@ -43,7 +38,8 @@ static const struct config_route *route_at(struct sign_in_check *check, struct s
         if (check->budget == 0)
             return NULL;
         check->budget--;
-        if (fit == 0 || fit < best_fit || !is_at_or_below(path, slice_of_str(route->path)))
+        if (fit == 0 || fit < best_fit ||
+            !config_path_is_at_or_below(path, slice_of_str(route->path)))
             continue;
         if (fit > best_fit || strlen(route->path) > strlen(best->path)) {
             best = route;

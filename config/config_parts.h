@@ -162,6 +162,8 @@ schema_read_value config_read_routes; /* into struct config */
 /* The canonical form of a path (of a pattern, if stars are welcome), or NULL after a problem. */
 const char *config_read_path(struct loader *loader, const struct node *node, struct slice path,
                              bool is_pattern);
+/* Whether a route at `prefix` takes requests for `path`: it, and whole segments below it. */
+bool config_path_is_at_or_below(struct slice path, struct slice prefix);
 
 /* config_route_checks.c: what concerns a route's upstreams and the credentials that reach them. */
 void config_check_routes(struct loader *loader);

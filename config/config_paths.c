@@ -61,3 +61,8 @@ const char *config_read_path(struct loader *loader, const struct node *node, str
     bytes[canonical.text.len] = '\0';
     return bytes;
 }
+
+bool config_path_is_at_or_below(struct slice path, struct slice prefix) {
+    return prefix.len <= 1 || (slice_starts_with(path, prefix) &&
+                               (path.len == prefix.len || path.ptr[prefix.len] == '/'));
+}
