@@ -130,7 +130,7 @@ static void write_mcp(struct json_out *out, const struct exchange *exchange) {
     if (mcp->filter) {
         struct mcp_filter_counts counts = mcp_filter_counts(mcp->filter);
         json_out_u64(out, "hidden", counts.hidden);
-        json_out_u64(out, "held_back", counts.refused);
+        json_out_u64(out, "held_back", counts.held_back);
     }
     json_out_object_end(out);
 }

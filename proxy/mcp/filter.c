@@ -8,7 +8,6 @@
 #include "proxy/mcp/server_message.h"
 
 enum {
-    RESULT_BYTES_USUAL = 16 * 1024 * 1024,
     EDITS_ROOM_BYTES = 64 * 1024, /* what edits may add to an event */
     KEPT_BYTES = 256 * 1024,
 };
@@ -39,7 +38,7 @@ struct mcp_filter *mcp_filter_new(const struct mcp_view *view, enum mcp_media me
     if (!filter) {
         return NULL;
     }
-    size_t limit = view->mcp->max_result_bytes ? view->mcp->max_result_bytes : RESULT_BYTES_USUAL;
+    size_t limit = view->mcp->max_result_bytes;
     filter->media = media;
     filter->result = MCP_FILTER_OK;
     mcp_server_message_init(&filter->message, view);

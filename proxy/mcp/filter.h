@@ -51,8 +51,8 @@ enum mcp_filter_result mcp_filter_take(struct mcp_filter *filter, struct slice b
 size_t mcp_filter_held_bytes(const struct mcp_filter *filter);
 
 struct mcp_filter_counts {
-    uint64_t hidden;  /* items taken out of lists */
-    uint64_t refused; /* requests and notifications of the server held back */
+    uint64_t hidden;    /* items taken out of lists */
+    uint64_t held_back; /* what the server asks or says by itself, and results that ask */
 };
 struct mcp_filter_counts mcp_filter_counts(const struct mcp_filter *filter);
 

@@ -122,7 +122,7 @@ static bool seal_state(struct mcp_server_message *message, uint32_t state) {
 }
 
 static enum mcp_server_verdict held_back(struct mcp_server_message *message) {
-    message->counts.refused++;
+    message->counts.held_back++;
     return MCP_SERVER_HELD_BACK;
 }
 
@@ -206,7 +206,7 @@ static bool refuse_input(struct mcp_server_message *message, uint32_t id, const 
     if (!refusal) {
         return false;
     }
-    message->counts.refused++;
+    message->counts.held_back++;
     mcp_edit_list_clear(&message->edits);
     mcp_edit_list_add(&message->edits, 0, text.len, slice_of_str(refusal));
     return true;

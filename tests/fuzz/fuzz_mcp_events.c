@@ -62,7 +62,7 @@ static void pass(struct passage *passage, const struct mcp_view *view, enum mcp_
 static void require_same(const struct passage *a, const struct passage *b) {
     REQUIRE(a->result == b->result);
     REQUIRE(a->counts.hidden == b->counts.hidden);
-    REQUIRE(a->counts.refused == b->counts.refused);
+    REQUIRE(a->counts.held_back == b->counts.held_back);
     REQUIRE(slice_eq(buf_slice(&a->out), buf_slice(&b->out)));
 }
 
@@ -79,7 +79,7 @@ static void require_nothing_left(const struct passage *passage, const struct mcp
     pass(&again, &with_room, media, buf_slice(&passage->out), OUT_BYTES_MAX);
     REQUIRE(again.result == MCP_FILTER_OK);
     REQUIRE(again.counts.hidden == 0);
-    REQUIRE(again.counts.refused == 0);
+    REQUIRE(again.counts.held_back == 0);
     buf_done(&again.out);
 }
 
@@ -93,7 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
     enum mcp_media media = options & IS_JSON ? MCP_MEDIA_JSON : MCP_MEDIA_EVENTS;
     const struct identity identity = {.tenant = SLICE("t"), .oid = SLICE("o")};
     const struct config_mcp mcp = {.passes_server_requests = (options & PASSES_REQUESTS) != 0,
-                                   .max_result_bytes = options & IS_SMALL ? 100 : 0};
+                                   .max_result_bytes = options & IS_SMALL ? 100 : 16 << 20};
     const struct mcp_view view = {.mcp = &mcp,
                                   .seal = the_seal(),
                                   .holder = {.identity = &identity, .route = SLICE("r")},

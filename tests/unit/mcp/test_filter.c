@@ -36,7 +36,7 @@ static void passes_events_as_they_came(void **state) {
     filter_case_begin(&filter_case);
     for (size_t i = 0; i < sizeof streams / sizeof *streams; i++) {
         assert_untouched(&filter_case, MCP_MEDIA_EVENTS, streams[i]);
-        assert_int_equal(filter_case.counts.hidden + filter_case.counts.refused, 0);
+        assert_int_equal(filter_case.counts.hidden + filter_case.counts.held_back, 0);
     }
     filter_case_end(&filter_case);
 }
@@ -198,7 +198,7 @@ static void holds_back_what_the_route_does_not_pass(void **state) {
                    held_back[i], ANSWER, '\0');
         assert_goes_on(&filter_case, MCP_MEDIA_EVENTS, stream.ptr,
                        ": held back\nid: 9\nretry: 3\n\ndata: " ANSWER "\n\n");
-        assert_int_equal(filter_case.counts.refused, 1);
+        assert_int_equal(filter_case.counts.held_back, 1);
         buf_done(&stream);
     }
     assert_untouched(&filter_case, MCP_MEDIA_EVENTS, "data: " NOTICE "\n\n");
@@ -241,7 +241,7 @@ static void seals_the_ids_of_requests_that_pass(void **state) {
         const char *sealed = case_sealed(&filter_case, MCP_SEALED_REQUEST, ids[i]);
         assert_goes_on(&filter_case, MCP_MEDIA_EVENTS, request_and_end(&filter_case, "", ids[i]),
                        request_and_end(&filter_case, "\"", sealed));
-        assert_int_equal(filter_case.counts.refused, 0);
+        assert_int_equal(filter_case.counts.held_back, 0);
     }
     assert_goes_on(&filter_case, MCP_MEDIA_EVENTS,
                    "data: {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\"}\n\n",
@@ -259,7 +259,7 @@ static void passes_a_ping_whatever_the_route_says(void **state) {
                      "data: {\"jsonrpc\":\"2.0\",\"id\":\"%s\",\"method\":\"ping\"}\n\n", sealed);
     assert_goes_on(&filter_case, MCP_MEDIA_EVENTS,
                    "data: {\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"ping\"}\n\n", expected);
-    assert_int_equal(filter_case.counts.refused, 0);
+    assert_int_equal(filter_case.counts.held_back, 0);
     filter_case.view.era = MCP_MODERN;
     assert_goes_on(&filter_case, MCP_MEDIA_EVENTS,
                    "data: {\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"ping\"}\n\n",
@@ -329,7 +329,7 @@ static void answers_with_an_error_when_input_may_not_be_asked_for(void **state) 
         "{\"jsonrpc\":\"2.0\",\"id\":\"q\\u0031\",\"error\":{\"code\":-31002,\"message\":\"The "
         "server asks for input that may not be asked for here\"}}";
     assert_goes_on(&filter_case, MCP_MEDIA_JSON, WANTS, expected);
-    assert_int_equal(filter_case.counts.refused, 1);
+    assert_int_equal(filter_case.counts.held_back, 1);
     struct buf stream;
     buf_init(&stream, 4096);
     buf_printf(&stream, "data: %s\n\n%c", expected, '\0');
@@ -340,7 +340,7 @@ static void answers_with_an_error_when_input_may_not_be_asked_for(void **state) 
                      "\"requestState\":null}}");
     filter_case.mcp.passes_server_requests = true;
     assert_untouched(&filter_case, MCP_MEDIA_JSON, WANTS_WITH("null"));
-    assert_int_equal(filter_case.counts.refused, 0);
+    assert_int_equal(filter_case.counts.held_back, 0);
     filter_case_end(&filter_case);
 }
 
@@ -385,7 +385,7 @@ static void answers_with_an_error_when_a_state_cannot_be_sealed(void **state) {
     for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
         (void)snprintf(text, sizeof text, WANTS_WITH("%s"), states[i]);
         assert_goes_on(&filter_case, MCP_MEDIA_JSON, text, error);
-        assert_int_equal(filter_case.counts.refused, 1);
+        assert_int_equal(filter_case.counts.held_back, 1);
     }
     memset(longest, 'x', sizeof longest);
     longest[MCP_SEAL_STATE_MAX + 1] = '\0';
@@ -394,7 +394,7 @@ static void answers_with_an_error_when_a_state_cannot_be_sealed(void **state) {
     (void)snprintf(text, sizeof text, WANTS_WITH("\"%s\""), longest + 3);
     filter_case_run(&filter_case, MCP_MEDIA_JSON, slice_of_str(text));
     assert_int_equal(filter_case.result, MCP_FILTER_OK);
-    assert_int_equal(filter_case.counts.refused, 0);
+    assert_int_equal(filter_case.counts.held_back, 0);
     assert_true(filter_case.out.len > MCP_SEAL_STATE_MAX);
     filter_case_end(&filter_case);
 }

@@ -20,7 +20,7 @@ static void assert_lists(const struct list_case *cases, size_t count) {
     for (size_t i = 0; i < count; i++) {
         assert_goes_on(&filter_case, MCP_MEDIA_JSON, cases[i].comes, cases[i].goes_on);
         assert_int_equal(filter_case.counts.hidden, cases[i].hidden);
-        assert_int_equal(filter_case.counts.refused, 0);
+        assert_int_equal(filter_case.counts.held_back, 0);
     }
     filter_case_end(&filter_case);
 }
