@@ -124,6 +124,8 @@ static bool refuse_form(struct loader *loader, const struct node *node, struct s
         loader_error(loader, node, "must be %s; got %s", ACTION_FORM, QUOTE(node->source));
         return false;
     }
+    if (text.len > 4 && slice_eq_nocase(slice_of(text.ptr, 4), SLICE("mcp:")))
+        text = slice_skip(text, 4);
     const char *start = slice_index(text, '/') < text.len ? "mcp:" : "mcp:tools/call:";
     const char *meant = LOADER_FORMAT(loader, "%s%.*s", start, SLICE_ARGS(text));
     loader_error(loader, node, "must be %s, or %s for an MCP server; got %s", ACTION_FORM,

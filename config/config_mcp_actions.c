@@ -166,6 +166,10 @@ static const char *read_value(struct loader *loader, const struct node *node) {
 }
 
 static void read_equals(struct loader *loader, const struct node *node, void *target) {
+    if (node->kind == NODE_LIST) {
+        loader_error(loader, node, "is one value; write one_of for a list of them");
+        return;
+    }
     const char *value = read_value(loader, node);
     const char **items = value ? loader_array(loader, 1, sizeof *items) : NULL;
     if (!items)
@@ -463,6 +467,10 @@ void config_check_mcp_action(struct loader *loader, const struct node *node,
         loader_warning(loader, node,
                        "nothing that is asked for with %s has a name; leave the name out",
                        QUOTE(method));
+    else if (action->name && action->name[0] == ' ')
+        loader_warning(loader, node,
+                       "the name begins with a space, as hardly any name does; leave it out behind "
+                       "the `:`");
     else if (action->test_count > 0 && !has_arguments)
         loader_warning(loader, node,
                        "can never match: only tools/call and prompts/get have arguments that "

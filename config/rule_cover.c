@@ -140,6 +140,32 @@ static bool any_covers(struct cover_budget *budget, const struct config_action *
     return false;
 }
 
+/* They differ before the first star of either. */
+static bool globs_are_apart(const char *a, const char *b) {
+    while (*a && *a == *b && *a != '*') {
+        a++;
+        b++;
+    }
+    return *a != *b && *a != '*' && *b != '*';
+}
+
+/* What is left out by name takes nothing of other names; lists and methods without effect have
+ * none. */
+static bool is_apart_from_all(struct cover_budget *budget, const struct config_action *left_out,
+                              const struct rule_actions *actions) {
+    const struct config_mcp_action *out = left_out->mcp;
+    if (!out || !out->name)
+        return false;
+    for (size_t i = 0; i < actions->count; i++) {
+        const struct config_mcp_action *mcp = actions->items[i].mcp;
+        if (!mcp || !spend(budget, 2) ||
+            !(globs_are_apart(out->method, mcp->method) ||
+              (mcp->name && globs_are_apart(out->name, mcp->name))))
+            return false;
+    }
+    return true;
+}
+
 bool rule_actions_cover(struct cover_budget *budget, const struct rule_actions *wider,
                         const struct rule_actions *narrower) {
     if (wider->is_everything)
@@ -148,9 +174,10 @@ bool rule_actions_cover(struct cover_budget *budget, const struct rule_actions *
         if (!any_covers(budget, wider->items, wider->count, &narrower->items[i]))
             return false;
     }
-    /* What the wider one leaves out must be left out of the narrower one too. */
+    /* What the wider one leaves out must be left out of the narrower one too, or none of it. */
     for (size_t i = 0; i < wider->not_count; i++) {
-        if (!any_covers(budget, narrower->not_items, narrower->not_count, &wider->not_items[i]))
+        if (!any_covers(budget, narrower->not_items, narrower->not_count, &wider->not_items[i]) &&
+            !is_apart_from_all(budget, &wider->not_items[i], narrower))
             return false;
     }
     return narrower->count > 0 && !narrower->is_everything;

@@ -175,10 +175,11 @@ static void refuses_bad_actions(void **state) {
          "9:12: routes[0].access[0].when./a", "looked at by its actions"},
         {ACTIONS("mcp: tools/call:a"), AT ".mcp", "write `mcp:tools/call:a`"},
         {ACTIONS("tools/call:a"), AT, "or `mcp:tools/call:a` for an MCP server"},
+        {ACTIONS("\"MCP:tools/call:a\""), AT, "or `mcp:tools/call:a` for an MCP server"},
         {ACTIONS("search_*"), AT, "or `mcp:tools/call:search_*` for an MCP server"},
         {WHEN("/a: {}"), AT_WHEN("55", "./a"), "asks nothing"},
         {WHEN("/a: {equal: 1}"), AT_WHEN("56", "./a.equal"), "did you mean `equals`?"},
-        {WHEN("/a: {equals: [1]}"), AT_WHEN("64", "./a.equals"), "got a list"},
+        {WHEN("/a: {equals: [1]}"), AT_WHEN("64", "./a.equals"), "write one_of"},
         {WHEN("/a: {equals: 0x10}"), AT_WHEN("64", "./a.equals"), "as JSON writes it"},
         {WHEN("/a: {equals: 9007199254740992}"), AT_WHEN("64", "./a.equals"), "within"},
         {WHEN("/a: {max: \"5\"}"), AT_WHEN("61", "./a.max"), "must be a number"},
@@ -226,6 +227,7 @@ static void warns_of_what_has_no_effect(void **state) {
         {ACTIONS("\"mcp:tools/cal\""), AT, "did you mean `tools/call`?"},
         {ACTIONS("\"mcp:sampling/createMessage\""), AT, "meant by mcp:tools/call:NAME"},
         {ACTIONS("\"mcp:tools/list:a\""), AT, "leave the name out"},
+        {ACTIONS("\"mcp:tools/call: a\""), AT, "begins with a space"},
         {ACTIONS("\"mcp:tasks/get:a\""), AT, "leave the name out"},
         {ACTIONS("{action: \"mcp:resources/read\", when: {/a: {equals: 1}}}"),
          "8:24: routes[0].access[0].actions[0].action", "have arguments"},
@@ -241,6 +243,10 @@ static void knows_what_an_action_covers(void **state) {
         {ROUTE("  mcp: {}\n  access:\n  - {to: {app_role: A}, actions: [\"mcp:tools/*\"]}\n"
                "  - {to: {app_role: A}, actions: [\"mcp:tools/call:a*\"]}"),
          "8:5: routes[0].access[1]", "can never match"},
+        {"roles: {Wide: {actions: [\"mcp:*\"], not_actions: [\"mcp:tools/call:drop_*\"]}}\n" ROUTE(
+             "  mcp: {}\n  access:\n  - {to: {everyone: true}, role: Wide}\n"
+             "  - {to: {app_role: A}, actions: [\"mcp:tools/call:dr\", \"mcp:resources/*\"]}"),
+         "9:5: routes[0].access[1]", "can never match"},
     };
     WARN_ALL(CASES);
     static const char *const SILENT[] = {
@@ -249,6 +255,11 @@ static void knows_what_an_action_covers(void **state) {
         ROUTE("  mcp: {}\n  access:\n  - to: {app_role: A}\n    actions: [{action: \"mcp:*\", "
               "when: {/a: {equals: 1}}}]\n"
               "  - {to: {app_role: A}, actions: [\"mcp:tools/call:a*\"]}"),
+        "roles: {Wide: {actions: [\"mcp:*\"], not_actions: [\"mcp:tools/call:drop_*\"]}}\n" ROUTE(
+            "  mcp: {}\n  access:\n  - {to: {everyone: true}, role: Wide}\n"
+            "  - {to: {app_role: A}, actions: [\"mcp:tools/call:d*\"]}\n"
+            "  - {to: {app_role: B}, actions: [\"mcp:tools/*\"]}\n"
+            "  - {to: {app_role: C}, actions: [\"mcp:tools/call:drop_x\"]}"),
     };
     SILENT_ALL(SILENT);
 }
