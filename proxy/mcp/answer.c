@@ -1,10 +1,9 @@
-/* Errors and denials as JSON, written by hand where the bytes have to be a server's own: what
- * `hide` says of a tool is what the server says of one that it does not have, as far as that is
- * known, and of anything else what the TypeScript SDK's servers say (1.32.2 with handshake, 2.4.0
- * without). The id goes back byte for byte. */
+/* Errors and denials as JSON, written by hand where the bytes have to be a server's own. The id
+ * goes back byte for byte. */
 #include "proxy/mcp/answer.h"
 
 #include "core/json_out.h"
+#include "proxy/mcp/missing_thing.h"
 
 enum { TEXT_BYTES_MAX = JSON_OUT_MAX_STRING };
 
@@ -98,57 +97,14 @@ static void write_tool_error(struct buf *out, const struct mcp_message *message,
     buf_done(&text);
 }
 
-/* What a server calls the kind of thing that it does not have; NULL: its name was not what counted.
- */
-static const char *kind_of_thing(const struct mcp_message *message) {
-    struct slice method = message->method->text;
-    if (!message->has_name || message->method->gate != POLICY_MCP_NAME) {
-        return NULL;
-    }
-    if (slice_eq(method, SLICE("prompts/get")) ||
-        slice_eq(message->completes, SLICE("prompts/get"))) {
-        return "Prompt";
-    }
-    return slice_eq(message->completes, SLICE("resources/read")) ? "Resource template" : "Resource";
-}
-
-static void write_missing_text(struct buf *text, const struct mcp_message *message,
-                               const char *thing) {
-    if (message->era == MCP_MODERN && slice_eq_str(SLICE("Resource"), thing)) {
-        buf_append_str(text, "Resource not found: ");
-        buf_append_slice(text, message->name);
-        return;
-    }
-    buf_printf(text, "%s%s ", message->era == MCP_LEGACY ? "MCP error -32602: " : "", thing);
-    buf_append_slice(text, message->name);
-    buf_append_str(text, " not found");
-}
-
-static void write_missing_thing(struct buf *out, const struct mcp_message *message,
-                                const char *thing) {
-    struct buf text;
-    buf_init(&text, TEXT_BYTES_MAX);
-    write_missing_text(&text, message, thing);
-    begin_error(out, message->id, MCP_CODE_INVALID_PARAMS, buf_slice(&text));
-    if (message->era == MCP_MODERN && slice_eq_str(SLICE("Resource"), thing)) {
-        buf_append_str(out, ",\"data\":{\"uri\":");
-        write_string(out, message->name);
-        buf_append_str(out, "}");
-    }
-    end_error(out);
-    out->failed |= !buf_ok(&text);
-    buf_done(&text);
-}
-
 static int hide(struct buf *out, const struct mcp_message *message,
                 const struct mcp_missing_tool *known) {
-    const char *thing = kind_of_thing(message);
     if (mcp_message_is_call(message)) {
         mcp_missing_tool_write(out, known, message);
         return 200;
     }
-    if (thing) {
-        write_missing_thing(out, message, thing);
+    if (mcp_names_thing(message)) {
+        mcp_missing_thing_write(out, mcp_missing_tool_library(known, message->era), message);
         return 200;
     }
     begin_error(out, message->id, MCP_CODE_METHOD_NOT_FOUND, SLICE("Method not found"));

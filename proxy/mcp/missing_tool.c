@@ -13,14 +13,16 @@ enum form { FORM_UNKNOWN, FORM_SPECIFIED, FORM_TYPESCRIPT_1, FORM_TYPESCRIPT_2 }
 static const struct {
     enum place place;
     const char *before, *after;
+    enum mcp_library library;
 } forms[] = {
-    [FORM_SPECIFIED] = {IN_ERROR, "Unknown tool: ", ""},
-    [FORM_TYPESCRIPT_1] = {IN_RESULT_FIRST, "MCP error -32602: Tool ", " not found"},
-    [FORM_TYPESCRIPT_2] = {IN_ERROR, "Tool ", " not found"},
-    {IN_ERROR, "MCP error -32602: Tool ", " not found"},
-    {IN_RESULT, "Unknown tool: ", ""},
-    {IN_ERROR, "unknown tool \"", "\""},
-    {IN_ERROR, "Unknown tool: '", "'"},
+    [FORM_SPECIFIED] = {IN_ERROR, "Unknown tool: ", "", MCP_LIBRARY_OTHER},
+    [FORM_TYPESCRIPT_1] = {IN_RESULT_FIRST, "MCP error -32602: Tool ", " not found",
+                           MCP_LIBRARY_TYPESCRIPT_1},
+    [FORM_TYPESCRIPT_2] = {IN_ERROR, "Tool ", " not found", MCP_LIBRARY_TYPESCRIPT_2},
+    {IN_ERROR, "MCP error -32602: Tool ", " not found", MCP_LIBRARY_TYPESCRIPT_1},
+    {IN_RESULT, "Unknown tool: ", "", MCP_LIBRARY_OTHER},
+    {IN_ERROR, "unknown tool \"", "\"", MCP_LIBRARY_OTHER},
+    {IN_ERROR, "Unknown tool: '", "'", MCP_LIBRARY_OTHER},
 };
 
 enum { FORM_COUNT = sizeof forms / sizeof *forms };
@@ -122,6 +124,10 @@ static size_t form_of(const struct mcp_missing_tool *known, enum mcp_era era) {
     size_t form = atomic_load_explicit(&known->form[era], memory_order_relaxed);
     size_t usual = era == MCP_MODERN ? FORM_TYPESCRIPT_2 : FORM_SPECIFIED;
     return form != FORM_UNKNOWN && form < FORM_COUNT ? form : usual;
+}
+
+enum mcp_library mcp_missing_tool_library(const struct mcp_missing_tool *known, enum mcp_era era) {
+    return forms[form_of(known, era)].library;
 }
 
 void mcp_missing_tool_write(struct buf *out, const struct mcp_missing_tool *known,

@@ -10,6 +10,14 @@
 #include "core/buf.h"
 #include "proxy/mcp/message.h"
 
+/* What a server is written with, as far as its words show it. */
+enum mcp_library {
+    MCP_LIBRARY_OTHER,
+    MCP_LIBRARY_TYPESCRIPT_1,
+    MCP_LIBRARY_TYPESCRIPT_2,
+    MCP_LIBRARY_COUNT
+};
+
 /* Of one route's servers, in each era; any thread may write it. Zero: nothing is known. */
 struct mcp_missing_tool {
     atomic_uchar form[2]; /* by enum mcp_era */
@@ -22,5 +30,7 @@ void mcp_missing_tool_learn(struct mcp_missing_tool *known, const struct mcp_mes
 /* Appends the answer to the call `asked` that says so. */
 void mcp_missing_tool_write(struct buf *out, const struct mcp_missing_tool *known,
                             const struct mcp_message *asked);
+/* By the form that mcp_missing_tool_write() uses. */
+enum mcp_library mcp_missing_tool_library(const struct mcp_missing_tool *known, enum mcp_era era);
 
 #endif

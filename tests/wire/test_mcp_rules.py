@@ -210,6 +210,7 @@ class Denials(McpCase):
         super().change_config(config, door)
         for shape in ("explain", "hide", "tool_error", "challenge"):
             cls.add_mcp(config, door, shape, cls.ACTIONS, {"denial": shape})
+        cls.add_mcp(config, door, "hide_tools", ["mcp:tools/call:search_*"], {"denial": "hide"})
         config["entra"]["audience"].append("https://gw.example/signin")
         cls.add_mcp(config, door, "signin", mcp={
             "denial": "challenge", "resource": "https://gw.example/signin"})
@@ -261,6 +262,34 @@ class Denials(McpCase):
                 said = "Unknown tool: drop_all" if era == "legacy" else "Tool drop_all not found"
                 self.assertEqual({"jsonrpc": "2.0", "id": "abc", "error": {
                     "code": PARAMS, "message": said}}, body)
+
+    def test_hide_prompts_and_resources(self):
+        """In the specification's words with handshake, as the library says it without."""
+        prompt = mcp.request("prompts/get", {"name": "secret"}, "abc")
+        resource = mcp.request("resources/read", {"uri": "file:///etc/a"}, "abc")
+        told = {"uri": "file:///etc/a"}
+        for name, message, error in (
+                ("secret", prompt, {"code": PARAMS, "message": "Unknown prompt: secret"}),
+                ("secret", mcp.modern(prompt), {"code": PARAMS, "message": "Prompt secret not found"}),
+                (told["uri"], resource, {"code": -32002, "message": "Resource not found", "data": told}),
+                (told["uri"], mcp.modern(resource),
+                 {"code": PARAMS, "message": "Resource not found: file:///etc/a", "data": told})):
+            with self.subTest(error=error):
+                _, body = self.denied("hide", message, 200, name=name)
+                self.assertEqual({"jsonrpc": "2.0", "id": "abc", "error": error}, body)
+        self.passes_post(mcp.request("prompts/get", {"name": "brief"}), "/hide")
+        self.passes_post(mcp.request("resources/read", {"uri": "file:///open/a"}), "/hide")
+
+    def test_hide_methods(self):
+        """Where the method is what nobody granted, as a server that does not have it."""
+        listen = mcp.request("subscriptions/listen", {"notifications": {"toolsListChanged": True}}, "abc")
+        prompts = mcp.request("prompts/list", id="abc")
+        for message, status in ((prompts, 200), (mcp.modern(prompts), 404), (mcp.modern(listen), 404)):
+            with self.subTest(message=message):
+                _, body = self.denied("hide_tools", message, status, name=None)
+                self.assertEqual({"jsonrpc": "2.0", "id": "abc", "error": {
+                    "code": NO_METHOD, "message": "Method not found"}}, body)
+        self.good_call(target="/hide_tools")
 
     def test_hide_says_what_the_server_says(self):
         """Once a call that is allowed has shown it; in the era in which it was shown."""

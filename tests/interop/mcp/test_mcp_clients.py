@@ -180,6 +180,17 @@ class Refusals(ClientCase):
                     step = self.refusal(client, "hide", name)
                     self.assertEqual(missing, json.loads(json.dumps(step).replace(name, "no_such_tool")))
 
+    def test_hidden_prompts_and_resources(self):
+        for client in CLIENTS:
+            server = self.everything if client in LEGACY else self.server
+            for step in ({"take": "prompt", "name": "no_such_prompt"}, {"take": "read", "uri": "none://such"}):
+                with self.subTest(client, take=step["take"]):
+                    missing, = self.take(client, step, url=f"{server.url}/mcp")
+                    before = len(self.denied("hide"))
+                    hidden, = self.take(client, step, route="hide")
+                    wait_until(lambda: self.denied("hide")[before:], "an audit line")
+                    self.assertEqual(missing, hidden)
+
     def test_as_the_tools_own_error(self):
         for client in CLIENTS:
             with self.subTest(client):

@@ -76,17 +76,17 @@ static void hides_behind_a_servers_own_words(void **state) {
                      "\"Unknown tool: a\\\"b\"}}");
     assert_denied_as(MCP_DENIAL_HIDE, LEGACY, ASK("prompts/get", "\"name\":\"p\""), &why, 200,
                      "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32602,\"message\":"
-                     "\"MCP error -32602: Prompt p not found\"}}");
+                     "\"Unknown prompt: p\"}}");
     assert_denied_as(MCP_DENIAL_HIDE, LEGACY, ASK("resources/read", "\"uri\":\"demo://a\""), &why,
                      200,
-                     "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32602,\"message\":"
-                     "\"MCP error -32602: Resource demo://a not found\"}}");
+                     "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32002,\"message\":"
+                     "\"Resource not found\",\"data\":{\"uri\":\"demo://a\"}}}");
     assert_denied_as(
         MCP_DENIAL_HIDE, LEGACY,
         ASK("completion/complete", "\"ref\":{\"type\":\"ref/resource\",\"uri\":\"demo://{a}\"}"),
         &why, 200,
         "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32602,\"message\":"
-        "\"MCP error -32602: Resource template demo://{a} not found\"}}");
+        "\"Unknown resource template: demo://{a}\"}}");
     assert_denied_as(MCP_DENIAL_HIDE, MODERN("tools/call") "Mcp-Name: echo\n",
                      ASK("tools/call", "\"name\":\"echo\"," META), &why, 200,
                      "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32602,\"message\":"

@@ -103,6 +103,29 @@ static void knows_a_library_by_what_it_writes_first(void **state) {
     assert_int_equal(atomic_load(&known.form[MCP_MODERN]), 0);
 }
 
+static void tells_the_library_by_its_words(void **state) {
+    (void)state;
+    static const struct {
+        const char *seen;
+        enum mcp_library library;
+    } cases[] = {
+        {RESULT_FIRST("MCP error -32602: Tool no not found"), MCP_LIBRARY_TYPESCRIPT_1},
+        {ERROR("-32602", "MCP error -32602: Tool no not found"), MCP_LIBRARY_TYPESCRIPT_1},
+        {ERROR("-32602", "Tool no not found"), MCP_LIBRARY_TYPESCRIPT_2},
+        {ERROR("-32602", "Unknown tool: no"), MCP_LIBRARY_OTHER},
+        {RESULT("Unknown tool: no"), MCP_LIBRARY_OTHER},
+        {ERROR("-32602", "unknown tool \\\"no\\\""), MCP_LIBRARY_OTHER},
+    };
+    struct mcp_missing_tool known = {0};
+    assert_int_equal(mcp_missing_tool_library(&known, MCP_LEGACY), MCP_LIBRARY_OTHER);
+    assert_int_equal(mcp_missing_tool_library(&known, MCP_MODERN), MCP_LIBRARY_TYPESCRIPT_2);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const struct mcp_message asked = call_of(MCP_LEGACY, "no");
+        learn(&known, &asked, cases[i].seen);
+        assert_int_equal(mcp_missing_tool_library(&known, MCP_LEGACY), cases[i].library);
+    }
+}
+
 static void learns_from_nothing_else(void **state) {
     (void)state;
     static const char *const answers[] = {
@@ -138,6 +161,7 @@ int main(void) {
         cmocka_unit_test(says_what_the_server_says),
         cmocka_unit_test(says_what_is_usual_before),
         cmocka_unit_test(knows_a_library_by_what_it_writes_first),
+        cmocka_unit_test(tells_the_library_by_its_words),
         cmocka_unit_test(learns_from_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
