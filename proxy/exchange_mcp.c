@@ -110,11 +110,24 @@ static void exchange_mcp_refuse(struct exchange *exchange) {
     exchange_refuse(exchange, refusal->reason, refusal->http_status, refusal->message);
 }
 
+/* Of a caller who is known: who brings no token hears that before all else, whatever a first try
+ * lacks beside it. False when it was refused. */
 static bool exchange_mcp_admits_head(struct exchange *exchange) {
+    const struct config_mcp *config = exchange_mcp_config(exchange);
+    const struct h1_request *request = &exchange->request;
     struct mcp_refusal *refusal = &exchange->mcp->refusal;
-    return method_is(exchange, "POST")
-               ? mcp_head_read(&exchange->request, refusal)
-               : mcp_session_head_read(exchange_mcp_config(exchange), &exchange->request, refusal);
+    bool is_sound = method_is(exchange, "POST") ? mcp_head_read(request, refusal)
+                                                : mcp_session_head_read(config, request, refusal);
+    if (!is_sound) {
+        exchange_mcp_refuse(exchange);
+        return false;
+    }
+    if (request->body == BODY_LENGTH && request->content_length > config->max_body_bytes) {
+        exchange_refuse(exchange, REASON_BODY_TOO_LARGE, 0,
+                        "the message is larger than this route takes");
+        return false;
+    }
+    return true;
 }
 
 bool exchange_mcp_admits(struct exchange *exchange) {
@@ -133,16 +146,6 @@ bool exchange_mcp_admits(struct exchange *exchange) {
     if (!exchange_mcp_admits_method(exchange)) {
         exchange_refuse(exchange, REASON_METHOD_REFUSED, 0,
                         "an MCP server does not take this method");
-        return false;
-    }
-    if (!exchange_mcp_admits_head(exchange)) {
-        exchange_mcp_refuse(exchange);
-        return false;
-    }
-    uint64_t limit = exchange_mcp_config(exchange)->max_body_bytes;
-    if (exchange->request.body == BODY_LENGTH && exchange->request.content_length > limit) {
-        exchange_refuse(exchange, REASON_BODY_TOO_LARGE, 0,
-                        "the message is larger than this route takes");
         return false;
     }
     return true;
@@ -328,6 +331,9 @@ void exchange_step_mcp_message(struct exchange *exchange) {
     struct exchange_mcp *mcp = exchange->mcp;
     bool is_post = method_is(exchange, "POST");
     mcp->is_refused = false;
+    if (!exchange->has_head_apart && !exchange_mcp_admits_head(exchange)) {
+        return;
+    }
     if (is_post && mcp->state == MCP_MESSAGE_AWAITED) {
         if (!exchange->has_head_apart && !exchange_mcp_begin_reading(exchange)) {
             return;

@@ -327,8 +327,8 @@ class Ends(McpCase):
     def restore(self):
         self.server.forget()
         self.door.barkeep.write_config(self.door.config)
-        self.wait_for(lambda: self.post(mcp.call("read"), "/all").status == 200 and
-                      "result" in json.loads(self.post(mcp.call("read"), "/all").body), "the rules", 10)
+        self.wait_for(lambda: all(b'"result"' in self.post(mcp.call("search_docs"), "/all").body for _ in range(8)),
+                      "the rules", 10)
         self.wait_for(lambda: "result" in json.loads(self.post(mcp.call("read")).body), "the rules", 10)
         get = self.streams()["GET"]  # connections fall to any worker
         self.wait_for(lambda: all(self.send(get, "GET").status == 405 for _ in range(8)),

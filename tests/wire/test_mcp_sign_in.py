@@ -127,6 +127,22 @@ class Metadata(SignInCase):
         self.assertEqual([f'Bearer {metadata}, error="invalid_token", {scope}'],
                          response.all("WWW-Authenticate"))
 
+    def test_who_has_no_token_hears_that_first(self):
+        """Whatever else a first try lacks; with a token each has its own refusal."""
+        rows = (("POST", [], b"", 415), ("POST", [("Content-Type", "text/plain")], b"hello", 415),
+                ("POST", [*MESSAGE[:1], ("Accept", "text/html")], CALL, 406),
+                ("POST", [*MESSAGE, ("Content-Encoding", "gzip")], CALL, 415),
+                ("POST", MESSAGE, b"{", 400),
+                ("GET", [("Accept", "text/html")], None, 406), ("GET", MESSAGE, CALL, 400))
+        for number, (method, fields, body, status) in enumerate(rows):
+            with self.subTest(row=number):
+                mark = self.door.upstream.mark()
+                response = self.ask(method, "/mcp", fields, body)
+                self.assertEqual(401, response.status)
+                self.assertIn("resource_metadata=", response.one("WWW-Authenticate"))
+                self.assertEqual(status, self.ask(method, "/mcp", fields, body, self.token).status)
+                self.assertTrue(self.door.upstream.is_untouched(mark))
+
     def test_step_up_names_the_scopes_that_would_do(self):
         token = self.door.token(tokens.user(scp="mcp.read"))
         mark = self.door.upstream.mark()
