@@ -1,6 +1,9 @@
 /* A decimal is its digits without the zeros at both ends, and where the point stands. */
 #include "core/decimal.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 static size_t skip_digits(struct slice text, size_t at) {
     while (at < text.len && text.ptr[at] >= '0' && text.ptr[at] <= '9')
         at++;
@@ -125,4 +128,28 @@ bool decimal_is_safe(const struct decimal *decimal) {
     static const struct decimal LARGEST = {
         .point = 16, .digit_count = 16, .digits = "9007199254740991"};
     return compare_size(decimal, &LARGEST) <= 0;
+}
+
+/* So short that no other number as short has the same double. */
+static bool is_short(const struct decimal *decimal) {
+    return decimal->digit_count <= 15 && decimal->point > -290 && decimal->point < 290;
+}
+
+/* Written without a point, which locales differ in. */
+static double nearest_double(const struct decimal *decimal) {
+    char text[DECIMAL_DIGITS_MAX + 32];
+    if (decimal->digit_count == 0)
+        return 0;
+    (void)snprintf(text, sizeof text, "%s%.*se%d", decimal->is_negative ? "-" : "",
+                   (int)decimal->digit_count, decimal->digits,
+                   (int)decimal->point - (int)decimal->digit_count);
+    return strtod(text, NULL);
+}
+
+bool decimal_reads_alike(const struct decimal *a, const struct decimal *b) {
+    if (decimal_compare(a, b) == 0)
+        return true;
+    if (is_short(a) && is_short(b))
+        return false;
+    return nearest_double(a) == nearest_double(b);
 }

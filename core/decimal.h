@@ -19,6 +19,8 @@ bool decimal_is_number(struct slice text);
 bool decimal_parse(struct slice text, struct decimal *out_decimal);
 /* Negative, zero, positive. */
 int decimal_compare(const struct decimal *a, const struct decimal *b);
+/* Do readers that round to doubles take both for the same number (RFC 8259 6)? */
+bool decimal_reads_alike(const struct decimal *a, const struct decimal *b);
 /* Is it within +-(2^53 - 1), which every reader takes for the same number? */
 bool decimal_is_safe(const struct decimal *decimal);
 

@@ -41,6 +41,13 @@ static bool push_pair_of_objects(struct pairs *pairs, uint32_t of_a, uint32_t of
     return true;
 }
 
+static bool strings_equal(const struct pairs *pairs, uint32_t of_a, uint32_t of_b) {
+    if (!pairs->a->values[of_a].has_escapes && !pairs->b->values[of_b].has_escapes)
+        return slice_eq(json_text_bytes(pairs->a, of_a), json_text_bytes(pairs->b, of_b));
+    return json_string_equal(json_string_inside(pairs->a, of_a),
+                             json_string_inside(pairs->b, of_b));
+}
+
 static bool compare_pair(struct pairs *pairs, uint32_t of_a, uint32_t of_b) {
     enum json_text_kind kind = json_text_kind(pairs->a, of_a);
     if (kind != json_text_kind(pairs->b, of_b))
@@ -49,8 +56,7 @@ static bool compare_pair(struct pairs *pairs, uint32_t of_a, uint32_t of_b) {
     case JSON_TEXT_NUMBER:
         return json_number_equal(json_text_bytes(pairs->a, of_a), json_text_bytes(pairs->b, of_b));
     case JSON_TEXT_STRING:
-        return json_string_equal(json_string_inside(pairs->a, of_a),
-                                 json_string_inside(pairs->b, of_b));
+        return strings_equal(pairs, of_a, of_b);
     case JSON_TEXT_ARRAY:
         return push_pair_of_arrays(pairs, of_a, of_b);
     case JSON_TEXT_OBJECT:

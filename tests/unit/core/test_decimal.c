@@ -72,11 +72,45 @@ static void knows_what_every_reader_takes_alike(void **state) {
         assert_true(decimal_parse(slice_of_str(UNSAFE[i]), &decimal) && !decimal_is_safe(&decimal));
 }
 
+static bool reads_alike(const char *left, const char *right) {
+    struct decimal a, b;
+    assert_true(decimal_parse(slice_of_str(left), &a));
+    assert_true(decimal_parse(slice_of_str(right), &b));
+    assert_int_equal(decimal_reads_alike(&a, &b), decimal_reads_alike(&b, &a));
+    return decimal_reads_alike(&a, &b);
+}
+
+static void knows_what_doubles_do_not_tell_apart(void **state) {
+    (void)state;
+    static const char *const ALIKE[][2] = {
+        {"5", "5.0"},
+        {"5", "5.0000000000000000001"},
+        {"-5", "-4.9999999999999999999"},
+        {"9", "9.0000000000000001"},
+        {"0", "1e-400"},
+        {"0.1", "0.1000000000000000055511151231257827"},
+        {"9007199254740992", "9007199254740993"},
+    };
+    for (size_t i = 0; i < sizeof ALIKE / sizeof *ALIKE; i++)
+        assert_true(reads_alike(ALIKE[i][0], ALIKE[i][1]));
+    static const char *const APART[][2] = {
+        {"5", "-5"},
+        {"5", "5.00000000000001"},
+        {"9", "9.000000000000002"},
+        {"0.3", "0.30000000000000004"},
+        {"0", "1e-300"},
+        {"9007199254740991", "9007199254740990"},
+    };
+    for (size_t i = 0; i < sizeof APART / sizeof *APART; i++)
+        assert_false(reads_alike(APART[i][0], APART[i][1]));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(compares_without_rounding),
         cmocka_unit_test(refuses_what_is_no_number),
         cmocka_unit_test(knows_what_every_reader_takes_alike),
+        cmocka_unit_test(knows_what_doubles_do_not_tell_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
