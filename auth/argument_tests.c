@@ -1,4 +1,4 @@
-/* Values are judged as JSON: no kind is taken for another, and a missing one passes nothing but
+/* Values are judged as JSON: no kind passes for another, and a missing one passes nothing but
  * `absent`. */
 #include "auth/argument_tests.h"
 
@@ -22,12 +22,22 @@ static bool compile_values(struct arena *arena, const struct config_strings *fro
     return true;
 }
 
-static bool compile_test(struct arena *arena, const struct config_argument_test *from,
-                         struct argument_test *out_test) {
+static size_t place_of(struct argument_places *places, struct slice pointer) {
+    size_t place = 0;
+    while (place < places->count && !slice_eq(places->pointers[place], pointer))
+        place++;
+    if (place == places->count && place < ARGUMENT_PLACES_MAX)
+        places->pointers[places->count++] = pointer;
+    return place;
+}
+
+static bool compile_test(struct arena *arena, struct argument_places *places,
+                         const struct config_argument_test *from, struct argument_test *out_test) {
     const char *problem;
     size_t at;
     out_test->config = from;
     out_test->pointer = slice_of_str(from->pointer);
+    out_test->place = place_of(places, out_test->pointer);
     switch (from->test) {
     case TEST_EQUALS:
     case TEST_ONE_OF:
@@ -47,8 +57,9 @@ static bool compile_test(struct arena *arena, const struct config_argument_test 
     return false;
 }
 
-bool argument_tests_compile(struct arena *arena, const struct config_argument_test *from,
-                            size_t count, struct argument_tests *out_tests) {
+bool argument_tests_compile(struct arena *arena, struct argument_places *places,
+                            const struct config_argument_test *from, size_t count,
+                            struct argument_tests *out_tests) {
     *out_tests = (struct argument_tests){0};
     if (count == 0)
         return true;
@@ -57,7 +68,7 @@ bool argument_tests_compile(struct arena *arena, const struct config_argument_te
         return false;
     for (size_t i = 0; i < count; i++) {
         out_tests->count++;
-        if (!compile_test(arena, &from[i], &out_tests->items[i]))
+        if (!compile_test(arena, places, &from[i], &out_tests->items[i]))
             return false;
     }
     return true;
@@ -73,12 +84,45 @@ static enum argument_verdict verdict_of(bool passes) {
     return passes ? ARGUMENT_PASSES : ARGUMENT_FAILS;
 }
 
+/* Of a value that a test is not about. For null it is as if nothing were there. */
+static enum argument_verdict verdict_of_kind(enum json_text_kind kind) {
+    return kind == JSON_TEXT_NULL ? ARGUMENT_FAILS : ARGUMENT_NOT_JUDGED;
+}
+
+static bool is_boolean(enum json_text_kind kind) {
+    return kind == JSON_TEXT_FALSE || kind == JSON_TEXT_TRUE;
+}
+
+/* Two numbers that are not the same. */
+static enum argument_verdict judge_difference(struct slice number, struct slice wanted) {
+    struct decimal a, b;
+    bool can_tell = decimal_parse(number, &a) && decimal_is_safe(&a) && decimal_parse(wanted, &b) &&
+                    !decimal_reads_alike(&a, &b);
+    return can_tell ? ARGUMENT_FAILS : ARGUMENT_NOT_JUDGED;
+}
+
+static enum argument_verdict judge_equal(const struct json_text *wanted,
+                                         const struct json_text *json, uint32_t value) {
+    enum json_text_kind kind = json_text_kind(json, value), wanted_kind = json_text_kind(wanted, 0);
+    if (json_text_equal(json, value, wanted, 0))
+        return ARGUMENT_PASSES;
+    if (is_boolean(kind) && is_boolean(wanted_kind))
+        return ARGUMENT_FAILS;
+    if (kind != wanted_kind)
+        return verdict_of_kind(kind);
+    return kind == JSON_TEXT_NUMBER
+               ? judge_difference(json_text_bytes(json, value), json_text_bytes(wanted, 0))
+               : ARGUMENT_FAILS;
+}
+
 static enum argument_verdict judge_values(const struct argument_test *test,
                                           const struct json_text *json, uint32_t value) {
-    for (size_t i = 0; i < test->value_count; i++)
-        if (json_text_equal(json, value, &test->values[i], 0))
-            return ARGUMENT_PASSES;
-    return ARGUMENT_FAILS;
+    enum argument_verdict best = ARGUMENT_FAILS;
+    for (size_t i = 0; i < test->value_count && best != ARGUMENT_PASSES; i++) {
+        enum argument_verdict verdict = judge_equal(&test->values[i], json, value);
+        best = verdict > best ? verdict : best;
+    }
+    return best;
 }
 
 /* Apart, for its buffer. */
@@ -92,8 +136,9 @@ match_unescaped(const struct argument_test *test, const struct json_text *json, 
 static enum argument_verdict judge_match(const struct argument_test *test,
                                          const struct json_text *json, uint32_t value) {
     struct slice bytes = json_text_bytes(json, value);
-    if (json_text_kind(json, value) != JSON_TEXT_STRING)
-        return ARGUMENT_FAILS;
+    enum json_text_kind kind = json_text_kind(json, value);
+    if (kind != JSON_TEXT_STRING)
+        return verdict_of_kind(kind);
     if (bytes.len > ARGUMENT_MATCHED_BYTES_MAX + 2)
         return ARGUMENT_NOT_JUDGED;
     if (json->values[value].has_escapes)
@@ -104,12 +149,15 @@ static enum argument_verdict judge_match(const struct argument_test *test,
 static enum argument_verdict judge_bound(const struct argument_test *test,
                                          const struct json_text *json, uint32_t value) {
     struct decimal number;
-    if (json_text_kind(json, value) != JSON_TEXT_NUMBER)
-        return ARGUMENT_FAILS;
+    enum json_text_kind kind = json_text_kind(json, value);
+    if (kind != JSON_TEXT_NUMBER)
+        return verdict_of_kind(kind);
     if (!decimal_parse(json_text_bytes(json, value), &number) || !decimal_is_safe(&number))
         return ARGUMENT_NOT_JUDGED;
     int order = decimal_compare(&number, &test->bound);
-    return verdict_of(test->config->test == TEST_MAX ? order <= 0 : order >= 0);
+    if (test->config->test == TEST_MAX ? order <= 0 : order >= 0)
+        return ARGUMENT_PASSES;
+    return decimal_reads_alike(&number, &test->bound) ? ARGUMENT_NOT_JUDGED : ARGUMENT_FAILS;
 }
 
 /* Characters of a string's text between its quotes: an escape is one, and a pair of surrogates. */
@@ -130,19 +178,38 @@ static size_t count_characters(struct slice text, size_t enough) {
 static enum argument_verdict judge_length(const struct argument_test *test,
                                           const struct json_text *json, uint32_t value) {
     struct slice bytes = json_text_bytes(json, value);
-    if (json_text_kind(json, value) != JSON_TEXT_STRING)
-        return ARGUMENT_FAILS;
+    enum json_text_kind kind = json_text_kind(json, value);
+    if (kind != JSON_TEXT_STRING)
+        return verdict_of_kind(kind);
     size_t most = test->config->length;
     return verdict_of(count_characters(slice_of(bytes.ptr + 1, bytes.len - 2), most) <= most);
 }
 
-static enum argument_verdict judge(const struct argument_test *test, const struct json_text *json,
-                                   uint32_t arguments) {
-    uint32_t value = json && arguments != JSON_TEXT_NONE
-                         ? json_text_pointer(json, arguments, test->pointer)
-                         : JSON_TEXT_NONE;
-    if (test->config->test == TEST_ABSENT || value == JSON_TEXT_NONE)
-        return verdict_of(test->config->test == TEST_ABSENT && value == JSON_TEXT_NONE);
+static uint32_t find_value(const struct argument_test *test, struct argument_view *view) {
+    if (test->place == ARGUMENT_PLACES_MAX)
+        return json_text_pointer(view->json, view->arguments, test->pointer);
+    uint64_t bit = UINT64_C(1) << test->place;
+    if (!(view->filled & bit)) {
+        view->values[test->place] = json_text_pointer(view->json, view->arguments, test->pointer);
+        view->filled |= bit;
+    }
+    return view->values[test->place];
+}
+
+static enum argument_verdict judge_absent(const struct json_text *json, uint32_t value) {
+    if (value == JSON_TEXT_NONE)
+        return ARGUMENT_PASSES;
+    return json_text_kind(json, value) == JSON_TEXT_NULL ? ARGUMENT_NOT_JUDGED : ARGUMENT_FAILS;
+}
+
+static enum argument_verdict judge(const struct argument_test *test, struct argument_view *view) {
+    const struct json_text *json = view->json;
+    uint32_t value =
+        json && view->arguments != JSON_TEXT_NONE ? find_value(test, view) : JSON_TEXT_NONE;
+    if (test->config->test == TEST_ABSENT)
+        return judge_absent(json, value);
+    if (value == JSON_TEXT_NONE)
+        return ARGUMENT_FAILS;
     switch (test->config->test) {
     case TEST_EQUALS:
     case TEST_ONE_OF:
@@ -161,12 +228,19 @@ static enum argument_verdict judge(const struct argument_test *test, const struc
     return ARGUMENT_FAILS;
 }
 
+void argument_view_init(struct argument_view *view, const struct json_text *json,
+                        uint32_t arguments) {
+    view->json = json;
+    view->arguments = arguments;
+    view->filled = 0;
+}
+
 enum argument_verdict argument_tests_judge(const struct argument_tests *tests,
-                                           const struct json_text *json, uint32_t arguments,
+                                           struct argument_view *view,
                                            const struct config_argument_test **out_first) {
     enum argument_verdict worst = ARGUMENT_PASSES;
     for (size_t i = 0; i < tests->count && worst != ARGUMENT_FAILS; i++) {
-        enum argument_verdict verdict = judge(&tests->items[i], json, arguments);
+        enum argument_verdict verdict = judge(&tests->items[i], view);
         if (verdict >= worst)
             continue;
         worst = verdict;

@@ -16,6 +16,7 @@ struct judgement {
     const struct policy *policy;
     const struct route_rules *rules;
     struct attempt attempt;
+    struct argument_view view;
     struct caller_keys keys;
     const char *shadows[POLICY_SHADOWS_MAX];
     size_t shadow_count;
@@ -221,9 +222,13 @@ static void decide_reading(const struct policy *policy, const struct policy_ques
     struct judgement judgement;
     judgement.policy = policy;
     judgement.rules = &policy->routes[question->route];
-    judgement.attempt = (struct attempt){
-        question->identity, question->method, method_bit(question->method),
-        readings,           question->client, mcp_asked(judgement.rules, question)};
+    judgement.attempt =
+        (struct attempt){question->identity, question->method, method_bit(question->method),
+                         readings,           question->client, mcp_asked(judgement.rules, question),
+                         &judgement.view};
+    if (judgement.attempt.mcp)
+        argument_view_init(&judgement.view, judgement.attempt.mcp->json,
+                           judgement.attempt.mcp->arguments);
     judgement.shadow_count = 0;
     caller_keys_init(&judgement.keys, question->identity, question->path_below);
     struct decision decision =

@@ -58,8 +58,9 @@ static bool compile_action(struct arena *arena, const struct config_action *from
     return true;
 }
 
-static bool compile_actions(struct arena *arena, const struct config_action *from, size_t count,
+static bool compile_actions(struct policy *policy, const struct config_action *from, size_t count,
                             struct action_list *out_list) {
+    struct arena *arena = &policy->arena;
     out_list->items = arena_array(arena, count, sizeof *out_list->items);
     out_list->count = 0;
     if (!out_list->items)
@@ -67,7 +68,7 @@ static bool compile_actions(struct arena *arena, const struct config_action *fro
     for (size_t i = 0; i < count; i++)
         if (!from[i].mcp && !compile_action(arena, &from[i], &out_list->items[out_list->count++]))
             return false;
-    return mcp_actions_compile(arena, from, count, &out_list->mcp);
+    return mcp_actions_compile(arena, &policy->places, from, count, &out_list->mcp);
 }
 
 static bool compile_roles(struct policy *policy, const struct config *config) {
@@ -79,8 +80,9 @@ static bool compile_roles(struct policy *policy, const struct config *config) {
     policy->role_count = config->role_count;
     for (size_t i = 0; i < config->role_count; i++) {
         const struct config_role *role = &config->roles[i];
-        if (!compile_actions(arena, role->actions, role->action_count, &policy->roles_actions[i]) ||
-            !compile_actions(arena, role->not_actions, role->not_action_count,
+        if (!compile_actions(policy, role->actions, role->action_count,
+                             &policy->roles_actions[i]) ||
+            !compile_actions(policy, role->not_actions, role->not_action_count,
                              &policy->roles_not_actions[i]))
             return false;
     }
@@ -106,7 +108,7 @@ static bool compile_entry(struct policy *policy, const struct config_entry *from
     if (from->role != CONFIG_NONE) {
         out->actions = policy->roles_actions[from->role];
         out->not_actions = policy->roles_not_actions[from->role];
-    } else if (!compile_actions(arena, from->actions, from->action_count, &out->actions)) {
+    } else if (!compile_actions(policy, from->actions, from->action_count, &out->actions)) {
         return false;
     }
     out->leaves_mcp = mcp_actions_leave_some(&out->actions.mcp, &out->not_actions.mcp);

@@ -115,14 +115,15 @@ static enum mcp_match any_action_takes(const struct action_list *actions,
                                        const struct config_argument_test **out_test) {
     if (any_action_matches(actions, attempt, MATCHES_ANY_READING))
         return MCP_MATCH_YES;
-    return mcp_actions_take(&actions->mcp, attempt->mcp, out_test);
+    return mcp_actions_take(&actions->mcp, attempt->mcp, attempt->view, out_test);
 }
 
-static enum mcp_match mcp_action_grants(const struct entry *entry, const struct policy_mcp *asked,
+static enum mcp_match mcp_action_grants(const struct entry *entry, const struct attempt *attempt,
                                         const struct config_argument_test **out_test) {
-    if (asked->gate == POLICY_MCP_SOME)
+    if (attempt->mcp->gate == POLICY_MCP_SOME)
         return entry->leaves_mcp ? MCP_MATCH_YES : MCP_MATCH_NO;
-    return mcp_actions_grant(&entry->actions.mcp, &entry->not_actions.mcp, asked, out_test);
+    return mcp_actions_grant(&entry->actions.mcp, &entry->not_actions.mcp, attempt->mcp,
+                             attempt->view, out_test);
 }
 
 /* A deny has no not_actions. */
@@ -130,7 +131,7 @@ static enum policy_answer match_mcp_actions(const struct entry *entry,
                                             const struct attempt *attempt,
                                             const struct config_argument_test **out_test) {
     enum mcp_match given = entry->is_deny ? any_action_takes(&entry->actions, attempt, out_test)
-                                          : mcp_action_grants(entry, attempt->mcp, out_test);
+                                          : mcp_action_grants(entry, attempt, out_test);
     const struct config_argument_test *unused = NULL;
     if (given != MCP_MATCH_YES)
         return given == MCP_MATCH_NO ? POLICY_OTHER_ACTION : POLICY_OTHER_ARGUMENTS;

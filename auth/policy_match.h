@@ -13,6 +13,7 @@ struct attempt {
     const struct path_readings *readings; /* the first is the path itself */
     const unsigned char *client;          /* NULL: not known */
     const struct policy_mcp *mcp;         /* NULL: the route is for plain HTTP */
+    struct argument_view *view;           /* its arguments */
 };
 
 /* A known method's bit, 0 for any other, which is compared as text. */

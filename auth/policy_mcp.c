@@ -2,16 +2,17 @@
  * grants fail and refusals hold. */
 #include "auth/policy_mcp.h"
 
-static bool compile_action(struct arena *arena, const struct config_mcp_action *from,
-                           struct mcp_action *out_action) {
+static bool compile_action(struct arena *arena, struct argument_places *places,
+                           const struct config_mcp_action *from, struct mcp_action *out_action) {
     struct slice name = slice_of_str(from->name);
     *out_action = (struct mcp_action){.method = glob_of(slice_of_str(from->method)),
                                       .has_name = from->name && !slice_eq_str(name, "*"),
                                       .name = glob_of(name)};
-    return argument_tests_compile(arena, from->tests, from->test_count, &out_action->tests);
+    return argument_tests_compile(arena, places, from->tests, from->test_count, &out_action->tests);
 }
 
-bool mcp_actions_compile(struct arena *arena, const struct config_action *from, size_t count,
+bool mcp_actions_compile(struct arena *arena, struct argument_places *places,
+                         const struct config_action *from, size_t count,
                          struct mcp_action_list *out_list) {
     size_t wanted = 0;
     *out_list = (struct mcp_action_list){0};
@@ -23,7 +24,8 @@ bool mcp_actions_compile(struct arena *arena, const struct config_action *from, 
     if (!out_list->items)
         return false;
     for (size_t i = 0; i < count; i++)
-        if (from[i].mcp && !compile_action(arena, from[i].mcp, &out_list->items[out_list->count++]))
+        if (from[i].mcp &&
+            !compile_action(arena, places, from[i].mcp, &out_list->items[out_list->count++]))
             return false;
     return true;
 }
@@ -71,13 +73,13 @@ static bool grants_method(const struct mcp_action_list *actions, struct slice me
 
 static enum mcp_match with_arguments(const struct mcp_action *action,
                                      const struct policy_mcp *asked, bool is_grant,
+                                     struct argument_view *view,
                                      const struct config_argument_test **out_test) {
     if (action->tests.count == 0)
         return MCP_MATCH_YES;
     if (asked->is_any_arguments)
         return is_grant ? MCP_MATCH_YES : MCP_MATCH_NO;
-    enum argument_verdict verdict =
-        argument_tests_judge(&action->tests, asked->json, asked->arguments, out_test);
+    enum argument_verdict verdict = argument_tests_judge(&action->tests, view, out_test);
     bool is_match = verdict == ARGUMENT_PASSES || (verdict == ARGUMENT_NOT_JUDGED && !is_grant);
     return is_match ? MCP_MATCH_YES : MCP_MATCH_OTHER_ARGUMENTS;
 }
@@ -94,14 +96,15 @@ static bool name_matches(const struct mcp_action *action, const struct policy_mc
 }
 
 static enum mcp_match match(const struct mcp_action_list *actions, const struct policy_mcp *asked,
-                            bool is_grant, const struct config_argument_test **out_test) {
+                            bool is_grant, struct argument_view *view,
+                            const struct config_argument_test **out_test) {
     enum mcp_match best = MCP_MATCH_NO;
     for (size_t i = 0; i < actions->count && best != MCP_MATCH_YES; i++) {
         const struct mcp_action *action = &actions->items[i];
         if (!name_matches(action, asked, is_grant) || !glob_matches(&action->method, asked->method))
             continue;
         const struct config_argument_test *test = NULL;
-        enum mcp_match with = with_arguments(action, asked, is_grant, &test);
+        enum mcp_match with = with_arguments(action, asked, is_grant, view, &test);
         if (with > best) {
             best = with;
             *out_test = test;
@@ -112,7 +115,7 @@ static enum mcp_match match(const struct mcp_action_list *actions, const struct 
 
 enum mcp_match mcp_actions_grant(const struct mcp_action_list *actions,
                                  const struct mcp_action_list *not_actions,
-                                 const struct policy_mcp *asked,
+                                 const struct policy_mcp *asked, struct argument_view *view,
                                  const struct config_argument_test **out_test) {
     bool is_granted = false;
     struct policy_mcp nameless = *asked;
@@ -120,7 +123,7 @@ enum mcp_match mcp_actions_grant(const struct mcp_action_list *actions,
         return MCP_MATCH_NO;
     switch (asked->gate) {
     case POLICY_MCP_NAME:
-        return match(actions, asked, true, out_test);
+        return match(actions, asked, true, view, out_test);
     case POLICY_MCP_LIST:
         is_granted =
             grants_method(actions, asked->method) ||
@@ -128,7 +131,7 @@ enum mcp_match mcp_actions_grant(const struct mcp_action_list *actions,
         break;
     case POLICY_MCP_METHOD:
         nameless.has_name = false;
-        return match(actions, &nameless, true, out_test);
+        return match(actions, &nameless, true, view, out_test);
     case POLICY_MCP_SOME:
         is_granted = mcp_actions_leave_some(actions, not_actions);
         break;
@@ -137,7 +140,7 @@ enum mcp_match mcp_actions_grant(const struct mcp_action_list *actions,
 }
 
 enum mcp_match mcp_actions_take(const struct mcp_action_list *actions,
-                                const struct policy_mcp *asked,
+                                const struct policy_mcp *asked, struct argument_view *view,
                                 const struct config_argument_test **out_test) {
-    return match(actions, asked, false, out_test);
+    return match(actions, asked, false, view, out_test);
 }

@@ -67,7 +67,8 @@ struct policy {
     struct route_rules *routes;
     size_t route_count;
     struct route_rules everywhere;
-    struct slice_list groups; /* all that any rule names */
+    struct argument_places places; /* of the pointers that all of them have */
+    struct slice_list groups;      /* all that any rule names */
 };
 
 #endif

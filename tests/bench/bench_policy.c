@@ -8,12 +8,14 @@
 
 #define ROUNDS 9
 #define ASKS 40000
+#define CALLS 4000
 #define CALLERS 64
 #define MOST_GROUPS 200 /* that Entra lists in a token */
 #define FEW_GROUPS 8
 
 #define MAX_DECISION_US 2.0
 #define MAX_RATIO 2.0
+#define MAX_RULE_NS 100.0 /* of a rule that looks at arguments */
 
 static struct arena arena;
 
@@ -201,6 +203,90 @@ static void measure_decisions(size_t groups) {
     }
 }
 
+/* Each for one database, which is the last of a call's arguments; the last one grants. */
+static struct config_entry entry_of_database(const char *tool, size_t number) {
+    struct config_entry entry = entry_of_path(number);
+    struct config_action *action = make(1, sizeof *action);
+    struct config_mcp_action *mcp = make(1, sizeof *mcp);
+    struct config_argument_test *test = make(1, sizeof *test);
+    test->pointer = "/query/database";
+    test->test = TEST_EQUALS;
+    const char **value = make(1, sizeof *value);
+    value[0] = arena_printf(&arena, "\"db-%zu\"", number);
+    test->values = (struct config_strings){value, 1};
+    *mcp = (struct config_mcp_action){"tools/call", tool, test, 1};
+    action->mcp = mcp;
+    entry.actions = action;
+    return entry;
+}
+
+static const char *arguments_for(size_t database) {
+    return arena_printf(&arena,
+                        "{\"title\":\"a report\",\"limit\":100,\"tags\":[\"a\",\"b\",\"c\"],"
+                        "\"note\":\"%0400d\",\"format\":\"csv\",\"isDraft\":false,"
+                        "\"query\":{\"sql\":\"SELECT 1\",\"timeout\":30,\"database\":\"db-%zu\"}}",
+                        0, database);
+}
+
+static double call_us(size_t rules, bool has_other_tools) {
+    static struct config_mcp mcp;
+    static const struct json_text_limits limits = {16, 100};
+    struct config_route route = {.mcp = &mcp, .credential = CONFIG_NONE};
+    const struct config config = {.routes = &route, .route_count = 1};
+    struct json_text json;
+    double costs[ROUNDS];
+    arena_init(&arena, (size_t)16 * 1024 * 1024);
+    route.access = (struct config_entries){make(rules, sizeof *route.access.items), rules};
+    for (size_t i = 0; i < rules; i++)
+        route.access.items[i] =
+            entry_of_database(has_other_tools && i + 1 < rules ? "run_report" : "run_query", i);
+    struct policy *policy = policy_new(&config);
+    must(policy != NULL, "no memory for the rules");
+    json_text_init(&json);
+    const char *arguments = arguments_for(rules - 1);
+    must(json_text_read(&json, slice_of_str(arguments), &limits) == STATUS_OK, "arguments");
+    const struct caller caller = caller_of(0, FEW_GROUPS);
+    const struct policy_mcp asked = {.method = SLICE("tools/call"),
+                                     .has_name = true,
+                                     .name = SLICE("run_query"),
+                                     .gate = POLICY_MCP_NAME,
+                                     .json = &json};
+    const struct policy_question question = {.identity = caller.identity,
+                                             .method = SLICE("POST"),
+                                             .path_below = SLICE("/"),
+                                             .mcp = &asked};
+    for (size_t i = 0; i < ROUNDS; i++) {
+        double begin_us = cpu_us();
+        for (size_t n = 0; n < CALLS; n++) {
+            struct decision decision;
+            policy_decide(policy, &question, NULL, &decision);
+            must(decision.is_allowed, "a caller is refused");
+        }
+        costs[i] = (cpu_us() - begin_us) / CALLS;
+    }
+    identity_unref(caller.identity);
+    json_text_done(&json);
+    policy_free(policy);
+    arena_done(&arena);
+    return median_of(costs, ROUNDS);
+}
+
+static void measure_calls(void) {
+    static const struct {
+        const char *name;
+        bool has_other_tools;
+    } rows[] = {{"300 rules for the tool, by its arguments", false},
+                {"299 for another tool, 1 for this one", true}};
+    double one_us = call_us(1, false);
+    printf("a tool's call\n  %-50s %8.3f us\n", "1 rule", one_us);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        double cost_us = call_us(300, rows[i].has_other_tools);
+        double rule_ns = (cost_us - one_us) / 299 * 1000;
+        printf("  %-50s %8.3f us %6.1f ns a rule   %s\n", rows[i].name, cost_us, rule_ns,
+               rule_ns <= MAX_RULE_NS ? "holds" : "MISSED");
+    }
+}
+
 static double time_lookups(const struct router *router, const struct config *config,
                            const size_t *routes, char (*hosts)[64], char (*paths)[64]) {
     double begin_us = cpu_us();
@@ -257,6 +343,7 @@ int main(void) {
            MAX_RATIO);
     measure_decisions(FEW_GROUPS);
     measure_decisions(MOST_GROUPS);
+    measure_calls();
     measure_lookups();
     return 0;
 }

@@ -149,7 +149,9 @@ class Rules(McpCase):
         self.granted(mcp.call("read"), "/denied")
         self.refused(mcp.call("drop_table"), "/denied", reason="denied")
         self.granted(mcp.call("run", {"level": "user"}), "/denied")
-        self.refused(mcp.call("run", {"level": "root"}), "/denied", reason="denied")
+        self.granted(mcp.call("run", {"level": None}), "/denied")
+        for level in ("root", ["root"], {"root": 1}, 0):
+            self.refused(mcp.call("run", {"level": level}), "/denied", reason="denied")
         self.refused(mcp.request("resources/read", {"uri": "file:///etc/passwd"}), "/denied",
                      reason="denied")
         self.granted(mcp.request("resources/read", {"uri": "file:///home/a"}), "/denied")

@@ -20,7 +20,8 @@ enum { ITEMS_MAX = 5, TEXT_BYTES = 256 * 1024 };
 struct value {
     enum value_kind kind;
     struct slice text; /* VALUE_TEXT, unescaped; VALUE_NUMBER, as it is written */
-    int thousandths;   /* VALUE_NUMBER */
+    int thousandths;   /* VALUE_NUMBER, as a double is */
+    int hair;          /* how the digits differ from that: less, not, more */
     bool is_in_doubt;  /* readers take it differently */
     size_t count;
     const char *names[ITEMS_MAX];
@@ -31,23 +32,28 @@ static const struct {
     const char *text;
     int thousandths;
     bool is_in_doubt;
+    int hair;
 } numbers[] = {
-    {"5", 5000, false},
-    {"5.0", 5000, false},
-    {"50e-1", 5000, false},
-    {"0.5E+1", 5000, false},
-    {"0", 0, false},
-    {"-0", 0, false},
-    {"-0.0e7", 0, false},
-    {"1.5", 1500, false},
-    {"-1", -1000, false},
-    {"-1e0", -1000, false},
-    {"10", 10000, false},
-    {"4.999", 4999, false},
-    {"5.001", 5001, false},
-    {"1E400", 0, true},
-    {"10000000000000000000000", 0, true},
-    {"9007199254740993", 0, true},
+    {"5", 5000, false, 0},
+    {"5.0", 5000, false, 0},
+    {"50e-1", 5000, false, 0},
+    {"0.5E+1", 5000, false, 0},
+    {"0", 0, false, 0},
+    {"-0", 0, false, 0},
+    {"-0.0e7", 0, false, 0},
+    {"1.5", 1500, false, 0},
+    {"-1", -1000, false, 0},
+    {"-1e0", -1000, false, 0},
+    {"10", 10000, false, 0},
+    {"4.999", 4999, false, 0},
+    {"5.001", 5001, false, 0},
+    {"1E400", 0, true, 0},
+    {"10000000000000000000000", 0, true, 0},
+    {"9007199254740993", 0, true, 0},
+    {"5.0000000000000000001", 5000, false, 1},
+    {"4.9999999999999999999e0", 5000, false, -1},
+    {"149999999999999999999999E-23", 1500, false, -1},
+    {"1E-400", 0, false, 1},
 };
 
 static bool begins_a_select(struct slice text) {
@@ -124,6 +130,7 @@ static inline const struct value *make_value(size_t depth) {
         value->text = slice_of_str(numbers[which].text);
         value->thousandths = numbers[which].thousandths;
         value->is_in_doubt = numbers[which].is_in_doubt;
+        value->hair = numbers[which].hair;
     } else if (value->kind == VALUE_TEXT) {
         value->text = make_text();
     } else if (value->kind >= VALUE_LIST) {

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "auth/argument_tests.h"
 #include "auth/policy.h"
 #include "core/arena.h"
 
@@ -243,31 +244,50 @@ static const char *with_grant(char *yaml, size_t size, const char *tests) {
     return yaml;
 }
 
+/* What fails is of the kind that is asked for, or is not there. */
 static const struct argument_case ARGUMENTS[] = {
     {"/d: {equals: sales}", "{\"d\":\"sales\"}", "{\"d\":\"Sales\"}"},
-    {"/d: {equals: sales}", "{\"d\":\"s\\u0061les\"}", "{\"d\":[\"sales\"]}"},
-    {"/d: {equals: 5}", "{\"d\":5.0}", "{\"d\":\"5\"}"},
-    {"/d: {equals: \"5\"}", "{\"d\":\"5\"}", "{\"d\":5}"},
-    {"/d: {equals: true}", "{\"d\":true}", "{\"d\":\"true\"}"},
+    {"/d: {equals: sales}", "{\"d\":\"s\\u0061les\"}", "{\"d\":\"sales\\u0000\"}"},
+    {"/d: {equals: sales}", "{\"d\":\"sales\",\"D\":\"hr\"}", "{\"D\":\"sales\"}"},
+    {"/d: {equals: sales}", "{\"\\u0064\":\"sales\"}", "{\"d\":null}"},
+    {"/d: {equals: \"\xc3\xa4\"}", "{\"d\":\"\\u00e4\"}", "{\"d\":\"a\\u0308\"}"},
+    {"/d: {equals: 5}", "{\"d\":5.0}", "{\"d\":50}"},
+    {"/d: {equals: 5}", "{\"d\":0.5e+1}", "{\"d\":-5}"},
+    {"/d: {equals: 100}", "{\"d\":1e2}", "{\"d\":1e3}"},
+    {"/d: {equals: 0}", "{\"d\":-0}", "{\"d\":1e-300}"},
+    {"/d: {equals: 9007199254740991}", "{\"d\":9007199254740991}", "{\"d\":9007199254740990}"},
+    {"/d: {equals: \"5\"}", "{\"d\":\"5\"}", "{\"d\":\"5.0\"}"},
+    {"/d: {equals: true}", "{\"d\":true}", "{\"d\":false}"},
     {"/d: {one_of: [a, b]}", "{\"d\":\"b\"}", "{\"d\":\"c\"}"},
     {"/d: {one_of: [a, b]}", "{\"d\":\"a\"}", "{}"},
     {"/d/e: {equals: a}", "{\"d\":{\"e\":\"a\"}}", "{\"d\":\"a\",\"e\":\"a\"}"},
     {"/d/1: {equals: a}", "{\"d\":[\"b\",\"a\"]}", "{\"d\":[\"a\",\"b\"]}"},
+    {"/d/1: {equals: a}", "{\"d\":{\"1\":\"a\"}}", "{\"d\":{\"01\":\"a\"}}"},
     {"/s: {matches: \"^SELECT \"}", "{\"s\":\"SELECT 1\"}", "{\"s\":\"DROP; SELECT 1\"}"},
-    {"/s: {matches: \"^SELECT \"}", "{\"s\":\"\\u0053ELECT 1\"}", "{\"s\":1}"},
+    {"/s: {matches: \"^SELECT \"}", "{\"s\":\"\\u0053ELECT 1\"}", "{\"s\":\"DROP\\nSELECT 1\"}"},
     {"/s: {matches: \"^[^;]*$\"}", "{\"s\":\"\"}", "{\"s\":\"a\\u003bb\"}"},
-    {"/n: {max: 10}", "{\"n\":10.000}", "{\"n\":10.00000000000000000001}"},
+    {"/s: {matches: \"^[a-z]+$\"}", "{\"s\":\"abc\"}", "{\"s\":\"abc\\n\"}"},
+    {"/s: {matches: \"^[a-z]+$\"}", "{\"s\":\"\\u0061\"}", "{\"s\":\"abc\\u0000\"}"},
+    {"/s: {matches: \"^[a-z]+$\"}", "{\"s\":\"x\"}", "{\"s\":\"abc\\n;rm\"}"},
+    {"/s: {matches: \"^a.b$\"}", "{\"s\":\"a\\nb\"}", "{\"s\":\"A\\nb\"}"},
+    {"/s: {matches: \"^/pub(/[a-z0-9]+)+$\"}", "{\"s\":\"\\/pub\\/a\"}", "{\"s\":\"/pub/../etc\"}"},
+    {"/s: {matches: \"^/pub(/[a-z0-9]+)+$\"}", "{\"s\":\"/pub/a\"}", "{\"s\":\"/pub/a\\\\..\"}"},
+    {"/s: {matches: \"^/pub(/[a-z0-9]+)+$\"}", "{\"s\":\"/pub/a/b\"}", "{\"s\":\"/pub/%2e%2e/a\"}"},
+    {"/n: {max: 10}", "{\"n\":10.000}", "{\"n\":10.000000000000002}"},
+    {"/n: {max: 1}", "{\"n\":0.30000000000000004}", "{\"n\":1.0000000000000002}"},
+    {"/n: {max: 10}", "{\"n\":9.99999999999999999999}", "{\"n\":11}"},
     {"/n: {min: 1, max: 10}", "{\"n\":1}", "{\"n\":0.9}"},
-    {"/n: {max: 10}", "{\"n\":-1e1}", "{\"n\":\"1\"}"},
+    {"/n: {min: 0}", "{\"n\":-0}", "{\"n\":-1e-300}"},
+    {"/n: {max: 10}", "{\"n\":-1e1}", "{\"n\":1.1e1}"},
     {"/s: {max_length: 2}", "{\"s\":\"\\ud83d\\ude00\xc3\xa4\"}", "{\"s\":\"abc\"}"},
-    {"/s: {max_length: 2}", "{\"s\":\"\\n\\n\"}", "{\"s\":[1]}"},
-    {"/f: {absent: true}", "{\"g\":1}", "{\"f\":null}"},
+    {"/s: {max_length: 2}", "{\"s\":\"\\n\\n\"}", "{\"s\":\"a\\u0308\\u0308\"}"},
+    {"/f: {absent: true}", "{\"g\":1}", "{\"f\":\"\"}"},
     {"/f: {absent: true}", NULL, "{\"f\":false}"},
     {"/a: {equals: 1}, /b: {equals: 2}", "{\"a\":1,\"b\":2}", "{\"a\":1,\"b\":3}"},
     {"/a: {equals: 1}", "{\"a\":1}", NULL},
 };
 
-static void arguments_are_judged_without_coercion(void **state) {
+static void arguments_are_judged_as_json(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof ARGUMENTS / sizeof *ARGUMENTS; i++) {
         struct house house;
@@ -275,7 +295,7 @@ static void arguments_are_judged_without_coercion(void **state) {
         open_house(&house, with_grant(yaml, sizeof yaml, ARGUMENTS[i].tests));
         if (!may_call(&house, "q", ARGUMENTS[i].passing) ||
             may_call(&house, "q", ARGUMENTS[i].failing))
-            fail_msg("grant: %s", ARGUMENTS[i].tests);
+            fail_msg("grant: %s, row %zu", ARGUMENTS[i].tests, i);
         assert_false(may_call(&house, "other", ARGUMENTS[i].passing));
         struct policy_mcp listed = call(&house, "tools/call", "q", NULL);
         listed.json = NULL;
@@ -285,7 +305,7 @@ static void arguments_are_judged_without_coercion(void **state) {
         open_house(&house, with_deny(yaml, sizeof yaml, ARGUMENTS[i].tests));
         if (may_call(&house, "q", ARGUMENTS[i].passing) ||
             !may_call(&house, "q", ARGUMENTS[i].failing))
-            fail_msg("deny: %s", ARGUMENTS[i].tests);
+            fail_msg("deny: %s, row %zu", ARGUMENTS[i].tests, i);
         listed.is_any_arguments = true;
         assert_true(decide(&house, 0, "POST", &listed, NULL).is_allowed);
         close_house(&house);
@@ -306,18 +326,69 @@ static void doubt_is_on_the_safe_side(void **state) {
         {"/s: {matches: \"a\"}", longest},
         {"/n: {min: 1}", "{\"n\":9007199254740993}"},
         {"/n: {min: 1}", "{\"n\":1e99999}"},
+        {"/n: {max: 10}", "{\"n\":1e1000}"},
+        {"/n: {equals: 1}", "{\"n\":9007199254740993}"},
+        {"/n: {equals: 5}", "{\"n\":5.0000000000000000001}"},
+        {"/n: {equals: 0}", "{\"n\":1e-400}"},
+        {"/n: {max: 10}", "{\"n\":10.00000000000000000001}"},
+        {"/n: {min: 101}", "{\"n\":100.99999999999999999}"},
+        {"/n: {equals: 5}", "{\"n\":\"5\"}"},
+        {"/n: {max: 5}", "{\"n\":\"1\"}"},
+        {"/n: {min: 5}", "{\"n\":[6]}"},
+        {"/d: {equals: \"5\"}", "{\"d\":5}"},
+        {"/d: {equals: true}", "{\"d\":\"true\"}"},
+        {"/d: {equals: true}", "{\"d\":1}"},
+        {"/d: {equals: sales}", "{\"d\":[\"sales\"]}"},
+        {"/d: {one_of: [sales, hr]}", "{\"d\":{\"sales\":1}}"},
+        {"/s: {matches: DROP}", "{\"s\":[\"DROP\"]}"},
+        {"/s: {matches: DROP}", "{\"s\":{\"toString\":\"DROP\"}}"},
+        {"/s: {max_length: 2}", "{\"s\":[\"a\"]}"},
+        {"/f: {absent: true}", "{\"f\":null}"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct house house;
         char yaml[4096];
         open_house(&house, with_grant(yaml, sizeof yaml, rows[i].tests));
-        assert_false(may_call(&house, "q", rows[i].arguments));
+        if (may_call(&house, "q", rows[i].arguments))
+            fail_msg("%s grants %s", rows[i].tests, rows[i].arguments);
         close_house(&house);
         open_house(&house, with_deny(yaml, sizeof yaml, rows[i].tests));
-        assert_false(may_call(&house, "q", rows[i].arguments));
+        if (may_call(&house, "q", rows[i].arguments))
+            fail_msg("%s does not deny %s", rows[i].tests, rows[i].arguments);
+        assert_true(may_call(&house, "other", rows[i].arguments));
         close_house(&house);
     }
     free(longest);
+}
+
+/* More pointers than have a place, in rules enough to ask for each again. */
+static void every_pointer_is_followed(void **state) {
+    (void)state;
+    enum { POINTERS = ARGUMENT_PLACES_MAX + 6 };
+    struct house house;
+    char *yaml = calloc(1, 65536);
+    assert_non_null(yaml);
+    size_t len = (size_t)snprintf(yaml, 65536, "%s", FILE_OF("  access:"));
+    const char *tail = strstr(yaml, "\n- {name: web");
+    assert_non_null(tail);
+    len = (size_t)(tail - yaml);
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < POINTERS; i++)
+            len += (size_t)snprintf(yaml + len, 65536 - len,
+                                    "\n  - {to: {everyone: true}, actions: [{action: "
+                                    "\"mcp:tools/call:q\", when: {/p%d: {equals: %d}}}]}",
+                                    i, round);
+    open_house(&house, yaml);
+    for (int i = 0; i < POINTERS; i++) {
+        char arguments[64];
+        for (int value = 0; value < 3; value++) {
+            (void)snprintf(arguments, sizeof arguments, "{\"p%d\":%d}", i, value);
+            assert_int_equal(may_call(&house, "q", arguments), value < 2);
+        }
+    }
+    assert_false(may_call(&house, "q", "{\"p\":0}"));
+    free(yaml);
+    close_house(&house);
 }
 
 struct kept_step {
@@ -462,7 +533,7 @@ static void agrees_with_a_naive_matcher(void **state) {
         open_house(&house, yaml);
         for (size_t i = 0; i < 60; i++) {
             static const char *const asked_names[] = {"a", "b", "ab", "aab", "c", ""};
-            static const char *const arguments[] = {NULL, "{\"v\":1}", "{\"v\":\"1\"}"};
+            static const char *const arguments[] = {NULL, "{\"v\":1}", "{\"v\":2}"};
             const char *method = METHODS[below(2)], *name = asked_names[below(6)];
             unsigned which = below(3);
             int value = which == 0 ? -1 : which == 1 ? 1 : 2;
@@ -494,8 +565,9 @@ int main(void) {
         cmocka_unit_test(gates_ask_for_what_they_say),
         cmocka_unit_test(what_is_wholly_taken_away_grants_nothing),
         cmocka_unit_test(denies_take_away),
-        cmocka_unit_test(arguments_are_judged_without_coercion),
+        cmocka_unit_test(arguments_are_judged_as_json),
         cmocka_unit_test(doubt_is_on_the_safe_side),
+        cmocka_unit_test(every_pointer_is_followed),
         cmocka_unit_test(traces_say_which_argument_failed),
         cmocka_unit_test(agrees_with_a_naive_matcher),
     };
