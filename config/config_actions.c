@@ -124,10 +124,12 @@ static bool refuse_form(struct loader *loader, const struct node *node, struct s
         loader_error(loader, node, "must be %s; got %s", ACTION_FORM, QUOTE(node->source));
         return false;
     }
-    if (text.len > 4 && slice_eq_nocase(slice_of(text.ptr, 4), SLICE("mcp:")))
-        text = slice_skip(text, 4);
-    const char *start = slice_index(text, '/') < text.len ? "mcp:" : "mcp:tools/call:";
-    const char *meant = LOADER_FORMAT(loader, "%s%.*s", start, SLICE_ARGS(text));
+    struct slice meant_for =
+        node->source; /* as it is written: a variable's value is not repeated */
+    if (meant_for.len > 4 && slice_eq_nocase(slice_of(meant_for.ptr, 4), SLICE("mcp:")))
+        meant_for = slice_skip(meant_for, 4);
+    const char *start = slice_index(meant_for, '/') < meant_for.len ? "mcp:" : "mcp:tools/call:";
+    const char *meant = LOADER_FORMAT(loader, "%s%.*s", start, SLICE_ARGS(meant_for));
     loader_error(loader, node, "must be %s, or %s for an MCP server; got %s", ACTION_FORM,
                  QUOTE(slice_of_str(meant)), QUOTE(node->source));
     return false;

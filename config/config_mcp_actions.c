@@ -422,7 +422,7 @@ bool config_read_conditional_action(struct loader *loader, const struct node *no
     if (split && node_is_text(split)) {
         loader_key_error(
             loader, split, "has a space behind it; write %s",
-            QUOTE(slice_of_str(LOADER_FORMAT(loader, "mcp:%.*s", SLICE_ARGS(split->text)))));
+            QUOTE(slice_of_str(LOADER_FORMAT(loader, "mcp:%.*s", SLICE_ARGS(split->source)))));
         return false;
     }
     if (!mcp || !schema_read(loader, &ACTION_SCHEMA, node, mcp) || !mcp->method ||
@@ -433,22 +433,30 @@ bool config_read_conditional_action(struct loader *loader, const struct node *no
     return true;
 }
 
+/* A method as messages say it; as it is written where a variable is in it, whose value is not to be
+ * repeated. */
+static struct slice shown_method(const struct node *node, struct slice method) {
+    const struct node *text = node->kind == NODE_MAPPING ? node_find(node, SLICE("action")) : node;
+    return text && text->is_interpolated ? text->source : method;
+}
+
 static void warn_of_unknown_method(struct loader *loader, const struct node *node,
                                    struct slice method) {
     struct suggestion suggestion;
+    struct slice shown = shown_method(node, method);
     if (problem_list_is_full(loader->problems))
         return;
     suggestion_init(&suggestion, method);
     for (size_t i = 0; i < sizeof METHODS / sizeof *METHODS; i++)
         suggestion_try(&suggestion, slice_of_str(METHODS[i].method));
     if (suggestion.best.ptr)
-        loader_warning(loader, node, "no client asks for %s, did you mean %s?", QUOTE(method),
+        loader_warning(loader, node, "no client asks for %s, did you mean %s?", QUOTE(shown),
                        QUOTE(suggestion.best));
     else
         loader_warning(loader, node,
                        "no client asks for %s: it is none of the protocol's methods, and others "
                        "are refused; a tool is meant by mcp:tools/call:NAME",
-                       QUOTE(method));
+                       QUOTE(shown));
 }
 
 void config_check_mcp_action(struct loader *loader, const struct node *node,
@@ -466,7 +474,7 @@ void config_check_mcp_action(struct loader *loader, const struct node *node,
     else if (action->name && !has_name)
         loader_warning(loader, node,
                        "nothing that is asked for with %s has a name; leave the name out",
-                       QUOTE(method));
+                       QUOTE(shown_method(node, method)));
     else if (action->name && action->name[0] == ' ')
         loader_warning(loader, node,
                        "the name begins with a space, as hardly any name does; leave it out behind "

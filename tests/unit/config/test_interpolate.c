@@ -69,14 +69,40 @@ static void never_repeats_the_value_of_a_variable(void **state) {
     (void)state;
     setenv("CASE_SECRET", "hunter2", 1);
     struct problem_list problems;
-    char *document = case_document("listen: ${CASE_SECRET}\ndrain: ${CASE_SECRET}\n"
-                                   "log: {level: \"${CASE_SECRET}\", audit: \"${CASE_SECRET}\"}\n"
-                                   "roles: {X: {actions: [\"${CASE_SECRET}\"]}}");
+    char *document =
+        case_document("listen: ${CASE_SECRET}\ndrain: ${CASE_SECRET}\n"
+                      "log: {level: \"${CASE_SECRET}\", audit: \"${CASE_SECRET}\"}\n"
+                      "roles: {X: {actions: [\"${CASE_SECRET}\", \"MCP:${CASE_SECRET}\",\n"
+                      "  {mcp: \"${CASE_SECRET}\"}, {action: \"mcp:${CASE_SECRET}\"}]}}");
     assert_null(case_parse_whole(document, &problems));
-    assert_int_equal(problems.error_count, 4);
+    assert_int_equal(problems.error_count, 7);
     for (size_t i = 0; i < problems.count; i++)
         assert_null(strstr(problems.items[i].text, "hunter2"));
     problem_list_done(&problems);
+    free(document);
+}
+
+static void never_repeats_it_in_a_warning(void **state) {
+    (void)state;
+    setenv("CASE_SECRET", "hunter2", 1);
+    setenv("CASE_METHOD", "tools/lust", 1);
+    setenv("CASE_LIST", "tools/list", 1);
+    struct problem_list problems;
+    char *document =
+        case_document("roles: {X: {actions: [\"mcp:${CASE_SECRET}\", \"mcp:${CASE_METHOD}\",\n"
+                      "  {action: \"mcp:${CASE_SECRET}\", when: {/a: {equals: 1}}}, "
+                      "\"mcp:${CASE_LIST}:hunter2\"]}}");
+    struct config *config = case_parse_whole(document, &problems);
+    assert_non_null(config);
+    assert_int_equal(problems.error_count, 0);
+    assert_true(problems.count >= 4);
+    for (size_t i = 0; i < problems.count; i++) {
+        assert_null(strstr(problems.items[i].text, "`hunter2"));
+        assert_null(strstr(problems.items[i].text, "tools/lust"));
+        assert_null(strstr(problems.items[i].text, "with `tools/list`"));
+    }
+    problem_list_done(&problems);
+    config_unref(config);
     free(document);
 }
 
@@ -105,6 +131,7 @@ int main(void) {
         cmocka_unit_test(puts_variables_in),
         cmocka_unit_test(refuses_what_it_cannot_put_in),
         cmocka_unit_test(never_repeats_the_value_of_a_variable),
+        cmocka_unit_test(never_repeats_it_in_a_warning),
         cmocka_unit_test(bounds_what_variables_add),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
