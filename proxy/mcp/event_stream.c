@@ -112,9 +112,26 @@ static bool is_plain(struct slice line) {
     return true;
 }
 
-/* As if it had not come. */
+/* A field of another name means nothing by the standard; a reader that trims lines or folds case
+ * would take " data:" or "Data:" for data, which nobody judged. */
+static bool is_known(struct slice line) {
+    static const char *const names[] = {"", "data", "event", "id", "retry"}; /* "": a comment */
+    struct slice name = field_of(line).name;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (slice_eq_str(name, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* As if it had not come; the CR before it must not make one line end with the LF of a blank line
+ * behind it. */
 static enum event_stream_outcome drop_line(struct event_stream *stream) {
     stream->raw.len = stream->line_begin;
+    if (stream->raw.len > 0 && stream->raw.ptr[stream->raw.len - 1] == '\r') {
+        stream->raw.ptr[stream->raw.len - 1] = '\n';
+    }
     stream->after_cr = stream->after_cr ? AFTER_CR_DROP : AFTER_CR_NO;
     return EVENT_STREAM_MORE;
 }
@@ -159,7 +176,7 @@ static enum event_stream_outcome end_line(struct event_stream *stream, size_t en
     if (line.len == 0) {
         return end_event(stream, out_pass);
     }
-    if (!is_data(line) && !is_plain(line)) {
+    if (!is_known(line) || (!is_data(line) && !is_plain(line))) {
         return drop_line(stream);
     }
     if (line.ptr[0] == ':') {

@@ -458,6 +458,19 @@ class Answers(McpCase):
                         self.assertNotIn(b"drop_all", response.body)
                         self.assertIn(b"data:", response.body)
 
+    def test_fields_that_some_readers_take_for_data(self):
+        """The standard passes over them; who trims lines or folds case would read what nobody judged."""
+        hidden = mcp.encode({"jsonrpc": "2.0", "id": 1, "result": {"tools": [{"name": "drop_all"}]}})
+        shown = mcp.event({"jsonrpc": "2.0", "id": 1, "result": {"tools": [{"name": "read"}]}})
+        for field in (b"Data: ", b"DATA:", b" data: ", b"\tdata: ", b"data : ", b"data\t: "):
+            for end in (b"\n", b"\r", b"\r\n"):
+                with self.subTest(field=field, end=end):
+                    line = field + hidden + end
+                    self.server.on["tools/list"] = mcp.stream_answer(line + end + line + shown, 5)
+                    response = self.post(mcp.request("tools/list"))
+                    self.assertEqual(200, response.status)
+                    self.assertEqual(shown, response.body.lstrip(b"\r\n"))
+
     def test_code_points_at_which_some_readers_end_lines(self):
         """In JSON's strings they pass escaped; outside of them nothing passes."""
         hidden = mcp.event({"jsonrpc": "2.0", "id": 1, "result": {"tools": [{"name": "drop_all"}]}})
