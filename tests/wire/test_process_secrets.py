@@ -104,7 +104,8 @@ def how_it_ended(pid):
 class Dumps(ProcessCase):
     """Case 186."""
 
-    UNLIMITED = ["prlimit", "--core=unlimited:unlimited"]
+    # who starts us in the background may have SIGQUIT ignored, which is inherited
+    UNLIMITED = ["env", "--default-signal", "prlimit", "--core=unlimited:unlimited"]
 
     def setUp(self):
         code, _, said = process.run([*self.UNLIMITED, "true"])

@@ -14,6 +14,7 @@
     "{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":" code ",\"message\":\"" text "\"}}"
 #define CONTENT(text)                                                                              \
     "\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"" text "\"}],\"isError\":true}"
+#define ANSWER(members) "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{" members "}}"
 #define RESULT(text) "{\"jsonrpc\":\"2.0\",\"id\":7," CONTENT(text) "}"
 #define RESULT_FIRST(text) "{" CONTENT(text) ",\"jsonrpc\":\"2.0\",\"id\":7}"
 
@@ -135,11 +136,8 @@ static void learns_from_nothing_else(void **state) {
         ERROR("-32602", "Bad argument"),
         RESULT("no"),
         RESULT("Tool no not found"),
-        "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"content\":[{\"type\":\"text\",\"text\":"
-        "\"Unknown "
-        "tool: no\"}]}}",
-        "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"content\":[{\"text\":\"Unknown tool: no\"},1],"
-        "\"isError\":true}}",
+        ANSWER("\"content\":[{\"type\":\"text\",\"text\":\"Unknown tool: no\"}]"),
+        ANSWER("\"content\":[{\"text\":\"Unknown tool: no\"},1],\"isError\":true"),
         "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"content\":[],\"isError\":true}}",
         "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"content\":[1],\"isError\":true}}",
         "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"isError\":true}}",
