@@ -232,29 +232,44 @@ void exchange_step_mcp_answer(struct exchange *exchange) {
     }
 }
 
-/* True when all of `answer` is in the client's hands. */
+/* Hands over as much of `answer` as there is room for. Returns how much that was. */
+static size_t exchange_mcp_put(struct exchange *exchange) {
+    struct exchange_mcp *mcp = exchange->mcp;
+    struct conn *client = &exchange->client->conn;
+    struct slice rest = slice_skip(buf_slice(&mcp->answer), mcp->answer_sent);
+    size_t sent = 0;
+    if (mcp->last_chunk == MCP_LAST_CHUNK_OWED) {
+        sent = body_put_chunk(client, rest);
+    } else if (io_buffer_is_empty(&client->out)) {
+        conn_send_direct(client, rest, &sent);
+    } else {
+        sent = io_buffer_room(&client->out, client->pool);
+        sent = sent < rest.len ? sent : rest.len;
+        io_buffer_append(&client->out, client->pool, slice_of(rest.ptr, sent));
+    }
+    mcp->answer_sent += sent;
+    return sent;
+}
+
+/* True when all of `answer` is in the client's hands. Nothing goes to a client that is gone, and
+ * none of a stream while no block is free: then it is tried again soon. */
 static bool exchange_mcp_send(struct exchange *exchange) {
     struct exchange_mcp *mcp = exchange->mcp;
     struct conn *client = &exchange->client->conn;
+    bool is_flushed = false;
     while (mcp->answer_sent < mcp->answer.len) {
-        struct slice rest = slice_skip(buf_slice(&mcp->answer), mcp->answer_sent);
-        size_t sent = 0;
-        if (mcp->last_chunk == MCP_LAST_CHUNK_OWED) {
-            sent = body_put_chunk(client, rest);
-        } else if (io_buffer_is_empty(&client->out)) {
-            conn_send_direct(client, rest, &sent);
-        } else {
-            sent = io_buffer_room(&client->out, client->pool);
-            sent = sent < rest.len ? sent : rest.len;
-            io_buffer_append(&client->out, client->pool, slice_of(rest.ptr, sent));
+        if (exchange_mcp_put(exchange) > 0) {
+            is_flushed = false;
+            continue;
         }
-        mcp->answer_sent += sent;
-        if (sent == 0 && conn_flush(client) != IO_OK) {
+        if (client->is_broken || conn_flush(client) != IO_OK || !client->can_write) {
             return false;
         }
-        if (sent == 0 && !client->can_write) {
+        if (is_flushed) {
+            exchange_resume_soon(exchange);
             return false;
         }
+        is_flushed = true;
     }
     return true;
 }

@@ -7,6 +7,7 @@ import gzip
 import json
 import pathlib
 import re
+import threading
 import time
 import unittest
 
@@ -557,6 +558,28 @@ class Answers(McpCase):
         client.close()
         peer = self.door.upstream.peers[seen.connection]
         self.wait_for(lambda: peer.is_closed_by_proxy, "the server's end closed", 2)
+
+    def test_who_goes_away_before_a_large_answer(self):
+        """More than a socket takes at once: the rest finds nobody, and the next caller is served."""
+        let_go = threading.Event()
+
+        def play(peer, _, message):
+            let_go.wait(patient(20))
+            peer.send(mcp.json_answer(mcp.result(message, said="x" * 3000000)))
+        self.server.scripts["tools/call"] = play
+        for number, leave in enumerate((raw.Client.close, raw.Client.reset) * 2):
+            with self.subTest(number=number):
+                let_go.clear()
+                mark = self.door.upstream.mark()
+                client = self.door.client()
+                client.send(mcp.post("/mcp", mcp.call("read"), self.token))
+                seen = self.door.upstream.wait_for_request(mark)
+                leave(client)
+                let_go.set()
+                line = self.door.audit.wait_for(seen.all("X-Request-Id")[0])
+                self.assertEqual("client", line["aborted"])
+        self.server.forget()
+        self.good_call()
 
     def test_keep_alives_keep_a_stream(self):
         """Comments count as signs of life; silence ends it."""
