@@ -22,7 +22,8 @@ static bool is_by_rules(const struct audit_request *request, bool *out_was_allow
     static const char *const refusals[] = {"no_role", "denied", "groups_unknown",
                                            "claims_required"};
     *out_was_allowed = false;
-    if (slice_eq(request->rule, SLICE("revoked")) || !request->oid.len) {
+    if (slice_eq(request->rule, SLICE("revoked")) ||
+        slice_starts_with(request->rule, SLICE("pins")) || !request->oid.len) {
         return false;
     }
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {

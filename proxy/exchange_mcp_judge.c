@@ -94,6 +94,15 @@ static bool exchange_mcp_is_pinned(const struct exchange *exchange) {
            (pins && mcp_pins_may_call(pins, exchange->mcp->message.name));
 }
 
+static void exchange_mcp_refuse_unpinned(struct exchange *exchange) {
+    const struct mcp_pins *pins = exchange->snapshot->rules->pins[exchange->route];
+    bool is_unlisted = pins && mcp_pins_await_listing(pins, exchange->mcp->message.name);
+    exchange->decision.is_allowed = false;
+    exchange->decision.rule = is_unlisted ? "pins_unlisted" : "pins";
+    exchange_refuse(exchange, REASON_DENIED, 0,
+                    is_unlisted ? JUDGEMENT_UNLISTED_DETAIL : JUDGEMENT_PINS_DETAIL);
+}
+
 static bool exchange_mcp_is_counted_call(const struct exchange *exchange) {
     const struct exchange_mcp *mcp = exchange->mcp;
     return exchange_mcp_config(exchange)->calls_per_session > 0 && mcp->holder.session.len > 0 &&
@@ -134,9 +143,7 @@ bool exchange_mcp_passes(struct exchange *exchange) {
         return true;
     }
     if (!exchange_mcp_is_pinned(exchange)) {
-        exchange->decision.is_allowed = false;
-        exchange->decision.rule = "pins";
-        exchange_refuse(exchange, REASON_DENIED, 0, JUDGEMENT_PINS_DETAIL);
+        exchange_mcp_refuse_unpinned(exchange);
         return false;
     }
     return !exchange_mcp_is_counted_call(exchange) || exchange_mcp_count_call(exchange);

@@ -17,11 +17,11 @@ static const char *words_of(struct explanation *explanation, const struct config
                             is_block ? "refused until `barkeep pin approve`"
                                      : "with pinning: warn it is called nonetheless");
     }
-    return arena_printf(&explanation->arena,
-                        "approved in %s as %s; the server is not asked here: %s", mcp->pins_file,
-                        pin->digest,
-                        is_block ? "refused when it was last listed otherwise"
-                                 : "with pinning: warn another definition is called nonetheless");
+    return arena_printf(
+        &explanation->arena, "approved in %s as %s; the server is not asked here: %s",
+        mcp->pins_file, pin->digest,
+        is_block ? "refused until it is listed, and when it was last listed otherwise"
+                 : "with pinning: warn another definition is called nonetheless");
 }
 
 bool explain_pins(struct explanation *explanation) {

@@ -60,5 +60,7 @@ bool judgement_has_nobody_to_stand_for(const struct config *config, size_t crede
 #define JUDGEMENT_NOBODY_DETAIL                                                                    \
     "the backend is called in a user's name, and an app-only token has none"
 #define JUDGEMENT_PINS_DETAIL "the tool's definition is not the one that was approved"
+#define JUDGEMENT_UNLISTED_DETAIL                                                                  \
+    "the server has not listed the approved tool yet: tools/list comes before its calls"
 
 #endif

@@ -11,7 +11,8 @@ struct list {
     const struct json_text *json;
     struct buf *room;
     bool is_of_tools;
-    bool failed; /* no memory */
+    uint64_t listing; /* of the pins */
+    bool failed;      /* no memory */
 };
 
 /* The string unescaped; in the text itself when there is nothing to unescape. */
@@ -46,7 +47,8 @@ static bool is_kept_by_pins(const struct list *list, uint32_t tool, struct slice
     if (!view->pins || !list->is_of_tools) {
         return true;
     }
-    enum mcp_pin_verdict verdict = mcp_pins_judge(view->pins, list->json, tool, &is_news);
+    enum mcp_pin_verdict verdict =
+        mcp_pins_judge(view->pins, list->listing, list->json, tool, &is_news);
     if (is_news && view->on_unpinned) {
         view->on_unpinned(view->owner, name, verdict);
     }
@@ -71,7 +73,8 @@ bool mcp_list_filter(const struct mcp_view *view, const struct mcp_method *metho
                         .method = method,
                         .json = json,
                         .room = room,
-                        .is_of_tools = slice_eq(method->list_member, SLICE("tools"))};
+                        .is_of_tools = slice_eq(method->list_member, SLICE("tools")),
+                        .listing = view->pins ? mcp_pins_begin_listing(view->pins) : 0};
     bool keeps_one = false, is_in_run = false;
     size_t run_begin = 0, previous_end = 0;
     for (uint32_t item = json_text_first(json, array); item != JSON_TEXT_NONE;

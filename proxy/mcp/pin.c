@@ -36,7 +36,8 @@ const struct mcp_pin *mcp_pin_find(const struct mcp_pin *pins, size_t count, str
     return count ? bsearch(&name, pins, count, sizeof *pins, compare_name_with_pin) : NULL;
 }
 
-/* Unescaped, in the arena; ptr is NULL when it is none, empty, too long, or without memory. */
+/* Unescaped, in the arena; ptr is NULL when it is none, empty, too long, or without memory. With a
+ * NUL it could not be a member's name in the file. */
 static struct slice read_name(const struct json_text *json, uint32_t string, struct arena *arena) {
     const struct slice none = {0};
     if (string == JSON_TEXT_NONE || json_text_kind(json, string) != JSON_TEXT_STRING) {
@@ -46,14 +47,16 @@ static struct slice read_name(const struct json_text *json, uint32_t string, str
     /* an escape is six times as long as what it stands for, at most */
     char *room = size <= 6 * PIN_NAME_BYTES_MAX + 2 ? arena_alloc(arena, size) : NULL;
     struct slice name = room ? json_text_unescape(json, string, room) : none;
-    return name.len > 0 && name.len <= PIN_NAME_BYTES_MAX ? name : none;
+    bool is_name = name.len > 0 && name.len <= PIN_NAME_BYTES_MAX && !memchr(name.ptr, 0, name.len);
+    return is_name ? name : none;
 }
 
 static enum status read_field(const struct json_text *json, uint32_t name, struct arena *arena,
                               struct mcp_pin_field *field, struct error *err) {
     field->name = read_name(json, name, arena);
     if (!field->name.ptr) {
-        return error_set(err, STATUS_INVALID, "the name of a member has to be of 1 to %d bytes",
+        return error_set(err, STATUS_INVALID,
+                         "the name of a member has to be of 1 to %d bytes, none of them NUL",
                          PIN_NAME_BYTES_MAX);
     }
     if (!json_canonical_digest(json, name + 1, field->digest) ||
@@ -68,10 +71,10 @@ enum status mcp_pin_read(const struct json_text *json, uint32_t tool, struct are
     struct mcp_pin pin = {.name =
                               read_name(json, json_text_member(json, tool, SLICE("name")), arena)};
     if (!pin.name.ptr) {
-        return error_set(err, STATUS_INVALID,
-                         "a tool has to be an object with a name of 1 to %d "
-                         "bytes",
-                         PIN_NAME_BYTES_MAX);
+        return error_set(
+            err, STATUS_INVALID,
+            "a tool has to be an object with a name of 1 to %d bytes, none of them NUL",
+            PIN_NAME_BYTES_MAX);
     }
     size_t count = json->values[tool].count;
     if (count > PIN_FIELDS_MAX) {

@@ -20,7 +20,7 @@ enum status mcp_pin_file_read(const char *path, struct arena *arena, struct mcp_
  * left behind. STATUS_IO when another one does not end in five seconds. */
 enum status mcp_pin_file_lock(const char *path, int *out_lock, struct error *err);
 /* In one step: whoever reads meanwhile finds the former file or the new one. Mode and, where we
- * may, owner are the former file's; 0644 without one. */
+ * may, owner and group are the former file's; 0644 without one. */
 enum status mcp_pin_file_write(const char *path, const struct mcp_pin_list *list,
                                struct error *err);
 

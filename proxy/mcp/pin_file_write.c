@@ -75,9 +75,18 @@ static bool write_whole(int fd, struct slice text) {
     return true;
 }
 
-/* The file that a symbolic link leads to is what is meant, not the link. */
+/* The file that a symbolic link leads to is what is meant, not the link; NULL when it leads
+ * nowhere, for what is to be written there nobody has said. */
 static const char *target_of(const char *path, char room[PATH_MAX]) {
-    return realpath(path, room) ? room : path;
+    struct stat found;
+    if (realpath(path, room)) {
+        return room;
+    }
+    return lstat(path, &found) == 0 && S_ISLNK(found.st_mode) ? NULL : path;
+}
+
+static enum status fail_at_link(const char *path, struct error *err) {
+    return error_set(err, STATUS_IO, "%s: a symbolic link that leads nowhere", path);
 }
 
 /* -1 with errno set. */
@@ -97,7 +106,11 @@ static int open_folder_of(const char *target) {
 
 enum status mcp_pin_file_lock(const char *path, int *out_lock, struct error *err) {
     char resolved[PATH_MAX];
-    int folder = open_folder_of(target_of(path, resolved));
+    const char *target = target_of(path, resolved);
+    if (!target) {
+        return fail_at_link(path, err);
+    }
+    int folder = open_folder_of(target);
     if (folder < 0) {
         return error_set(err, STATUS_IO, "%s: its folder: %s", path, strerror(errno));
     }
@@ -115,23 +128,35 @@ enum status mcp_pin_file_lock(const char *path, int *out_lock, struct error *err
     return STATUS_OK;
 }
 
-/* As the former file is, as far as we may: the service that reads it has to go on reading it. */
-static bool take_after(int fd, const char *target) {
-    struct stat former;
-    mode_t mode = 0644;
-    if (stat(target, &former) == 0) {
-        mode = former.st_mode & 0777;
-        if (fchown(fd, former.st_uid, former.st_gid) != 0 && errno != EPERM) {
-            return false;
-        }
-    }
-    return fchmod(fd, mode) == 0;
+/* Not ours to give away, or an owner that this user namespace has no number for. */
+static bool may_not(int result) {
+    return result != 0 && (errno == EPERM || errno == EINVAL);
 }
 
-/* The file is in its place already when this fails, but perhaps not after a loss of power. */
+/* As the former file is, as far as we may: the service that reads it has to go on reading it. A
+ * group that cannot stay is replaced by ours, which gets no more than everybody has. */
+static bool take_after(int fd, const char *target) {
+    struct stat former;
+    if (stat(target, &former) != 0) {
+        return fchmod(fd, 0644) == 0;
+    }
+    mode_t mode = former.st_mode & 0777;
+    int result = fchown(fd, former.st_uid, former.st_gid);
+    if (may_not(result)) {
+        result = fchown(fd, (uid_t)-1, former.st_gid);
+    }
+    if (may_not(result)) {
+        mode = (mode & 0707) | (mode & 0007) << 3;
+        result = 0;
+    }
+    return result == 0 && fchmod(fd, mode) == 0;
+}
+
+/* The file is in its place already when this fails, but perhaps not after a loss of power. There
+ * are file systems that know no such thing of folders. */
 static bool sync_folder_of(const char *target) {
     int folder = open_folder_of(target);
-    bool is_synced = folder >= 0 && fsync(folder) == 0;
+    bool is_synced = folder >= 0 && (fsync(folder) == 0 || errno == EINVAL);
     if (folder >= 0) {
         close(folder);
     }
@@ -167,9 +192,12 @@ enum status mcp_pin_file_write(const char *path, const struct mcp_pin_list *list
     enum status status = STATUS_OK;
     buf_init(&text, PIN_FILE_BYTES_MAX);
     write_list(&text, list);
-    if (!buf_ok(&text)) {
+    const char *target = target_of(path, resolved);
+    if (!target) {
+        status = fail_at_link(path, err);
+    } else if (!buf_ok(&text)) {
         status = error_set(err, STATUS_LIMIT, "%s: would be larger than 4 MiB", path);
-    } else if (!replace_file(target_of(path, resolved), buf_slice(&text))) {
+    } else if (!replace_file(target, buf_slice(&text))) {
         status = error_set(err, STATUS_IO, "%s: cannot be written: %s", path, strerror(errno));
     }
     buf_done(&text);

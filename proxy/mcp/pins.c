@@ -1,5 +1,6 @@
 /* The approved definitions never change once loaded; beside each stands what the last listing made
- * of it, which any thread writes. A later listing that is as approved lifts the verdict: the server
+ * of it, which any thread writes: until there is one, a server may offer anything under the name,
+ * and the tool is not called. A later listing that is as approved lifts the verdict: the server
  * offers again what was approved. What was listed outlives a reload, or every edit of the
  * configuration would make callable again what was found to differ. Of tools that nobody approved
  * only a few names are kept, so that nobody is told of them twice. */
@@ -23,15 +24,16 @@ enum {
 
 /* What the server listed last under the name of an approved tool. */
 struct sighting {
-    atomic_uchar verdict; /* enum mcp_pin_verdict */
-    bool is_seen;
+    atomic_uchar verdict; /* enum mcp_pin_verdict; unknown: not listed yet */
     unsigned char told;
-    char digest[PIN_DIGEST_SIZE]; /* "": could not be made */
+    uint64_t listing;             /* 0: none yet */
+    char digest[PIN_DIGEST_SIZE]; /* "": could not be made, or there are two */
     char told_digest[PIN_DIGEST_SIZE];
 };
 
 struct mcp_pins {
     atomic_uint refs;
+    atomic_uint_fast64_t listings; /* so many were begun */
     struct arena arena;
     char *path; /* of the file; NULL: it was not there */
     struct mcp_pin_list list;
@@ -45,6 +47,7 @@ static struct mcp_pins *pins_new(void) {
     struct mcp_pins *pins = calloc(1, sizeof *pins);
     if (pins) {
         atomic_init(&pins->refs, 1);
+        atomic_init(&pins->listings, 0);
         pthread_mutex_init(&pins->lock, NULL);
         arena_init(&pins->arena, FILE_ARENA_BYTES_MAX);
     }
@@ -74,7 +77,7 @@ struct mcp_pins *mcp_pins_load(const char *path, struct error *err) {
         return NULL;
     }
     for (size_t i = 0; i < pins->list.count; i++) {
-        atomic_init(&sightings[i].verdict, MCP_PIN_SAME);
+        atomic_init(&sightings[i].verdict, MCP_PIN_UNKNOWN);
     }
     pins->sightings = sightings;
     return pins;
@@ -111,18 +114,21 @@ static void carry_over(struct mcp_pins *pins, const struct mcp_pins *former) {
             mcp_pin_find(former->list.pins, former->list.count, approved->name);
         const struct sighting *sighting =
             before ? &former->sightings[before - former->list.pins] : NULL;
-        if (!sighting || !sighting->is_seen) {
+        if (!sighting || sighting->listing == 0) {
             continue;
         }
         struct sighting *next = &pins->sightings[i];
         bool is_same = strcmp(sighting->digest, approved->digest) == 0;
         atomic_store_explicit(&next->verdict, is_same ? MCP_PIN_SAME : MCP_PIN_CHANGED,
                               memory_order_relaxed);
-        next->is_seen = true;
+        next->listing = sighting->listing;
         next->told = sighting->told;
         memcpy(next->digest, sighting->digest, sizeof next->digest);
         memcpy(next->told_digest, sighting->told_digest, sizeof next->told_digest);
     }
+    atomic_store_explicit(&pins->listings,
+                          atomic_load_explicit(&former->listings, memory_order_relaxed),
+                          memory_order_relaxed);
     memcpy(pins->strangers, former->strangers, sizeof pins->strangers);
     pins->stranger_count = former->stranger_count;
 }
@@ -221,9 +227,28 @@ static bool note_stranger(struct mcp_pins *pins, struct slice name) {
     return is_news;
 }
 
-enum mcp_pin_verdict mcp_pins_judge(struct mcp_pins *pins, const struct json_text *json,
-                                    uint32_t tool, bool *out_is_news) {
-    char room[NAME_ROOM_BYTES], digest[PIN_DIGEST_SIZE];
+uint64_t mcp_pins_begin_listing(struct mcp_pins *pins) {
+    return atomic_fetch_add_explicit(&pins->listings, 1, memory_order_relaxed) + 1;
+}
+
+/* With the lock. Which of two definitions in one list a call would reach, nobody knows. */
+static enum mcp_pin_verdict note_sighting(struct sighting *sighting, uint64_t listing,
+                                          enum mcp_pin_verdict verdict, char *digest) {
+    bool is_second = sighting->listing == listing;
+    if (is_second && strcmp(sighting->digest, digest) != 0) {
+        verdict = MCP_PIN_CHANGED;
+        digest[0] = '\0';
+    }
+    atomic_store_explicit(&sighting->verdict, (unsigned char)verdict, memory_order_relaxed);
+    sighting->listing = listing;
+    memcpy(sighting->digest, digest, sizeof sighting->digest);
+    return verdict;
+}
+
+enum mcp_pin_verdict mcp_pins_judge(struct mcp_pins *pins, uint64_t listing,
+                                    const struct json_text *json, uint32_t tool,
+                                    bool *out_is_news) {
+    char room[NAME_ROOM_BYTES], digest[PIN_DIGEST_SIZE] = "";
     struct slice name = name_of(json, tool, room);
     const struct mcp_pin *approved = mcp_pin_find(pins->list.pins, pins->list.count, name);
     if (!approved) {
@@ -233,16 +258,28 @@ enum mcp_pin_verdict mcp_pins_judge(struct mcp_pins *pins, const struct json_tex
     enum mcp_pin_verdict verdict = judge(approved, json, tool, digest);
     struct sighting *sighting = &pins->sightings[approved - pins->list.pins];
     pthread_mutex_lock(&pins->lock);
-    atomic_store_explicit(&sighting->verdict, (unsigned char)verdict, memory_order_relaxed);
-    sighting->is_seen = true;
-    memcpy(sighting->digest, digest, sizeof sighting->digest);
+    verdict = note_sighting(sighting, listing, verdict, digest);
     *out_is_news = is_to_be_told(sighting, verdict, digest);
     pthread_mutex_unlock(&pins->lock);
     return verdict;
 }
 
-bool mcp_pins_may_call(const struct mcp_pins *pins, struct slice name) {
+/* NULL: not in the file. */
+static const struct sighting *find_sighting(const struct mcp_pins *pins, struct slice name) {
     const struct mcp_pin *approved = mcp_pin_find(pins->list.pins, pins->list.count, name);
-    return approved && atomic_load_explicit(&pins->sightings[approved - pins->list.pins].verdict,
-                                            memory_order_relaxed) == MCP_PIN_SAME;
+    return approved ? &pins->sightings[approved - pins->list.pins] : NULL;
+}
+
+static bool is_standing(const struct mcp_pins *pins, struct slice name,
+                        enum mcp_pin_verdict verdict) {
+    const struct sighting *sighting = find_sighting(pins, name);
+    return sighting && atomic_load_explicit(&sighting->verdict, memory_order_relaxed) == verdict;
+}
+
+bool mcp_pins_may_call(const struct mcp_pins *pins, struct slice name) {
+    return is_standing(pins, name, MCP_PIN_SAME);
+}
+
+bool mcp_pins_await_listing(const struct mcp_pins *pins, struct slice name) {
+    return is_standing(pins, name, MCP_PIN_UNKNOWN);
 }

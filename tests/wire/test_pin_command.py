@@ -219,6 +219,54 @@ class Approving(PinCase):
         self.assertEqual([self.config, self.pins], sorted(self.folder.iterdir()))
         self.approve(QUERY, ECHO)
 
+    def test_a_folder_that_cannot_be_written_leaves_the_former(self):
+        self.approve(QUERY)
+        before = self.pins.read_bytes()
+        listing = self.folder / "tools.json"
+        listing.write_text(answer(QUERY, ECHO))
+        self.config.chmod(0o644)
+        self.folder.chmod(0o555)
+        self.addCleanup(self.folder.chmod, 0o755)
+        words = ["pin", "approve", "-c", str(self.config), "--route", "tools", "--tools", str(listing)]
+        nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"] if os.geteuid() == 0 else []
+        code, out, err = process.run([*nobody, process.barkeep_binary(), *words])
+        self.assertEqual((2, "", 1), (code, out, err.count("\n")), err)
+        self.assertIn("pins.json: cannot be written: Permission denied", err)
+        self.assertEqual(before, self.pins.read_bytes())
+        self.folder.chmod(0o777)
+        code, out, err = process.run([*nobody, process.barkeep_binary(), *words])
+        self.assertEqual((0, ""), (code, err), out)
+        self.assertEqual(0o644, stat.S_IMODE(os.stat(self.pins).st_mode))
+
+    @unittest.skipUnless(os.geteuid() == 0, "a file of another group takes root")
+    def test_a_group_that_cannot_stay_leaves_ours_no_more_than_everybody(self):
+        listing = self.folder / "tools.json"
+        listing.write_text(answer(ECHO))
+        self.config.chmod(0o644)
+        self.folder.chmod(0o777)
+        for groups, found in (((), (0o644, 65533)), ((4711,), (0o664, 4711))):
+            with self.subTest(groups=groups):
+                self.pins.unlink(missing_ok=True)
+                self.approve(QUERY)
+                os.chown(self.pins, 0, 4711)
+                self.pins.chmod(0o664)
+                options = [f"--groups={group}" for group in groups] or ["--clear-groups"]
+                code, _, err = process.run(["setpriv", "--reuid", "65533", "--regid", "65533", *options,
+                                            process.barkeep_binary(), "pin", "approve", "-c", str(self.config),
+                                            "--route", "tools", "--tools", str(listing)])
+                self.assertEqual((0, ""), (code, err))
+                self.assertEqual(found, (stat.S_IMODE(os.stat(self.pins).st_mode), os.stat(self.pins).st_gid))
+
+    def test_a_symbolic_link_that_leads_nowhere_is_refused(self):
+        self.pins.symlink_to("nowhere.json")
+        code, out, err = self.pin("approve", tools=answer(QUERY))
+        self.assertEqual((2, ""), (code, out))
+        self.assertIn("pins.json: a symbolic link that leads nowhere", err)
+        self.assertTrue(self.pins.is_symlink())
+        self.assertFalse((self.folder / "nowhere.json").exists())
+        (self.folder / "nowhere.json").write_text('{"format": 1, "tools": {}}')
+        self.approve(QUERY)
+
     def test_a_symbolic_link_stays_one(self):
         real = self.folder / "real.json"
         self.approve(QUERY)
@@ -269,7 +317,9 @@ class Listings(PinCase):
             "a tool that is none": '[1]',
             "a tool without name": '[{"title":"x"}]',
             "a name twice": '[{"name":"x","name":"y"}]',
+            "a NUL in a member's name": '[{"name":"x","a\\u0000":1}]',
             "a tool twice": answer(QUERY, QUERY),
+            "a tool twice, spelled otherwise": '[{"name":"x"},{"n\\u0061me":"\\u0078","title":"y"}]',
             "a first page": answer(QUERY, cursor="more"),
             "a first page, its cursor empty": answer(QUERY, cursor=""),
             "a stream without list": "data: {}\n\n",
@@ -287,7 +337,9 @@ class Listings(PinCase):
         wide = {"name": "wide", **{f"m{i}": i for i in range(64)}}
         long = {"name": "l" * 257}
         far = {"name": "far", "x" * 257: 1}
-        for tool, words in ((wide, "tool 1 of the list cannot be approved: `wide`: "),
+        nul = {"name": "n\0l"}
+        for tool, words in ((nul, "tool 1 of the list cannot be approved: `n\\u0000l`: "),
+                            (wide, "tool 1 of the list cannot be approved: `wide`: "),
                             (long, "tool 1 of the list cannot be approved: `lll"),
                             (far, "tool 1 of the list cannot be approved: `far`: ")):
             with self.subTest(words):
@@ -303,7 +355,7 @@ class Listings(PinCase):
                 self.assertIn(words, err)
                 code, out, _ = self.pin("approve", "--tool", "echo", tools=answer(tool, QUERY, ECHO))
                 self.assertEqual(0, code)
-                code, _, _ = self.pin("approve", "--tool", tool["name"], tools=answer(tool, QUERY, ECHO))
+                code, _, _ = self.pin("approve", "--tool", tool["name"].replace("\0", "\\0"), tools=answer(tool, QUERY, ECHO))
                 self.assertEqual(2, code)
 
     def test_hostile_texts_do_nothing_to_a_terminal(self):

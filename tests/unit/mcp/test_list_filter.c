@@ -188,13 +188,19 @@ static void blocks_tools_that_are_not_as_approved(void **state) {
     filter_case_begin(&filter_case);
     filter_case.view.pins = approve(&filter_case, APPROVED);
     filter_case.mcp.pinning = MCP_PINNING_BLOCK;
-    assert_true(mcp_pins_may_call(filter_case.view.pins, SLICE("no")));
+    assert_false(mcp_pins_may_call(filter_case.view.pins, SLICE("ok1")));
     assert_goes_on(&filter_case, MCP_MEDIA_JSON, LISTED,
                    RESULT("\"tools\":[" PINNED("ok1", "a") "]"));
     assert_int_equal(filter_case.counts.hidden, 3);
     assert_true(mcp_pins_may_call(filter_case.view.pins, SLICE("ok1")));
     assert_false(mcp_pins_may_call(filter_case.view.pins, SLICE("ok2")));
     assert_false(mcp_pins_may_call(filter_case.view.pins, SLICE("no")));
+    assert_goes_on(
+        &filter_case, MCP_MEDIA_JSON,
+        RESULT("\"tools\":[" PINNED("ok1", "b") "," PINNED("ok1", "a") "," PINNED("ok2", "a") "]"),
+        RESULT("\"tools\":[" PINNED("ok2", "a") "]"));
+    assert_false(mcp_pins_may_call(filter_case.view.pins, SLICE("ok1")));
+    assert_true(mcp_pins_may_call(filter_case.view.pins, SLICE("ok2")));
     assert_goes_on(&filter_case, MCP_MEDIA_JSON, RESULT("\"prompts\":[" OK "]"),
                    RESULT("\"prompts\":[" OK "]"));
     mcp_pins_unref(filter_case.view.pins);

@@ -64,7 +64,8 @@ static char *edited(const char *what, const char *by) {
 static enum mcp_pin_verdict judge_news(struct mcp_pins *pins, const char *text, bool *out_is_news) {
     struct json_text json;
     read_json(&json, slice_of_str(text));
-    enum mcp_pin_verdict verdict = mcp_pins_judge(pins, &json, 0, out_is_news);
+    enum mcp_pin_verdict verdict =
+        mcp_pins_judge(pins, mcp_pins_begin_listing(pins), &json, 0, out_is_news);
     json_text_done(&json);
     return verdict;
 }
@@ -229,9 +230,56 @@ static void takes_deep_words_for_schema(void **state) {
     }
 }
 
-static void may_call_what_is_approved_and_was_not_listed_otherwise(void **state) {
+/* Judges the tools in `text`, an array, as one answer. */
+static void judge_list(struct mcp_pins *pins, const char *text) {
+    struct json_text json;
+    bool is_news;
+    uint64_t listing = mcp_pins_begin_listing(pins);
+    read_json(&json, slice_of_str(text));
+    for (uint32_t tool = json_text_first(&json, 0); tool != JSON_TEXT_NONE;
+         tool = json_text_after(&json, 0, tool)) {
+        mcp_pins_judge(pins, listing, &json, tool, &is_news);
+    }
+    json_text_done(&json);
+}
+
+static void calls_nothing_that_was_not_listed_yet(void **state) {
+    struct mcp_pins *pins = approve(*state, "[" TOOL ",{\"name\":\"other\"}]");
+    assert_false(mcp_pins_may_call(pins, SLICE("query")));
+    assert_true(mcp_pins_await_listing(pins, SLICE("query")));
+    assert_false(mcp_pins_await_listing(pins, SLICE("stranger")));
+    judge_text(pins, TOOL);
+    assert_true(mcp_pins_may_call(pins, SLICE("query")));
+    assert_false(mcp_pins_await_listing(pins, SLICE("query")));
+    assert_false(mcp_pins_may_call(pins, SLICE("other")));
+    judge_text(pins, "{\"name\":\"other\",\"x\":1}");
+    assert_false(mcp_pins_may_call(pins, SLICE("other")));
+    assert_false(mcp_pins_await_listing(pins, SLICE("other")));
+    mcp_pins_unref(pins);
+}
+
+static void takes_the_worse_of_two_definitions_in_one_list(void **state) {
+    static const char *const doubled[] = {
+        "[{\"name\":\"t\"},{\"name\":\"t\",\"x\":1}]",
+        "[{\"name\":\"t\",\"x\":1},{\"name\":\"t\"}]",
+        "[{\"name\":\"t\",\"x\":1},{\"name\":\"\\u0074\"},{\"name\":\"t\"}]",
+        "[{\"name\":\"t\"},{\"name\":\"t\",\"title\":\"x\"},{\"name\":\"t\"}]",
+    };
+    struct mcp_pins *pins = approve(*state, "[{\"name\":\"t\"},{\"name\":\"u\"}]");
+    for (size_t i = 0; i < sizeof doubled / sizeof *doubled; i++) {
+        judge_list(pins, "[{\"name\":\"t\"},{\"name\":\"u\"},{\"name\":\"t\"}]");
+        assert_true(mcp_pins_may_call(pins, SLICE("t")));
+        judge_list(pins, doubled[i]);
+        assert_false(mcp_pins_may_call(pins, SLICE("t")));
+        assert_true(mcp_pins_may_call(pins, SLICE("u")));
+    }
+    mcp_pins_unref(pins);
+}
+
+static void may_call_what_was_last_listed_as_approved(void **state) {
     struct mcp_pins *pins = approve(*state, "[" TOOL ",{\"name\":\"other\"}]");
     char *words = edited("Runs", "Does"), *schema = edited("\"required\":[\"sql\"]", "\"a\":1");
+    judge_list(pins, "[" TOOL ",{\"name\":\"other\"}]");
     assert_true(mcp_pins_may_call(pins, SLICE("query")));
     assert_false(mcp_pins_may_call(pins, SLICE("quer")));
     assert_false(mcp_pins_may_call(pins, SLICE("query2")));
@@ -295,6 +343,7 @@ static void loads_what_is_well_formed(void **state) {
     static const char *const texts[] = {
         "{\"format\":1,\"tools\":{}}",
         " {\"tools\":{" PIN("a") "},\n\"format\":1 }\n",
+        "{\"format\":1,\r\n\"tools\":{\r\n" PIN("a") "}}\r\n",
         "{\"format\":1,\"tools\":{" PIN("b") "," PIN("a") "," PIN("\\u00e9") "}}",
         "{\"format\":1,\"tools\":{\"a\":{\"whole\":" DIGEST ",\"fields\":{\"inputSchema\":" DIGEST
         "},\"shapes\":{\"inputSchema\":" DIGEST "}}}}",
@@ -306,7 +355,7 @@ static void loads_what_is_well_formed(void **state) {
         struct mcp_pins *pins = mcp_pins_load(store->path, &err);
         assert_string_equal("", err.text);
         assert_non_null(pins);
-        assert_int_equal(i > 0, mcp_pins_may_call(pins, SLICE("a")));
+        assert_int_equal(i > 0, mcp_pins_await_listing(pins, SLICE("a")));
         mcp_pins_unref(mcp_pins_ref(pins));
         mcp_pins_unref(pins);
     }
@@ -349,6 +398,10 @@ static void refuses_nonsense_with_its_place(void **state) {
          "},\"allow\":true}}}",
          ":1:", "no such member"},
         {"\xef\xbb\xbf{\"format\":1,\"tools\":{}}", ":1:1: ", ""},
+        {"\r\n", ":2:1: ", ""},
+        {"[[[[[[[[[[1]]]]]]]]]]", ":1:9: ", ""},
+        {"{\"format\":1,\"tools\":{\"a\\u0000\":1}}", ":1:", ""},
+        {"{\"format\":1,\"tools\":{\"a\\u001b[31m\":1}}", ":1:", "object"},
     };
     struct store *store = *state;
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
@@ -378,7 +431,7 @@ static void approves_nothing_before_there_is_a_file(void **state) {
     struct mcp_pins *after = mcp_pins_load_after(store->path, before, &err);
     assert_non_null(after);
     assert_false(mcp_pins_are_missing(after));
-    assert_true(mcp_pins_may_call(after, SLICE("query")));
+    assert_true(mcp_pins_await_listing(after, SLICE("query")));
     mcp_pins_unref(before);
     mcp_pins_unref(after);
 }
@@ -510,14 +563,14 @@ static struct mcp_pins *approve_after(const struct store *store, const char *tex
 
 static void keeps_what_was_listed_when_the_file_is_read_again(void **state) {
     struct mcp_pins *pins = approve(*state, "[" TOOL ",{\"name\":\"other\"}]");
-    judge_text(pins, "{\"name\":\"query\"}");
+    judge_list(pins, "[{\"name\":\"query\"},{\"name\":\"other\"}]");
     pins = load_after(*state, pins);
     assert_false(mcp_pins_may_call(pins, SLICE("query")));
     assert_true(mcp_pins_may_call(pins, SLICE("other")));
     pins = approve_after(*state, "[" TOOL ",{\"name\":\"other\"},{\"name\":\"third\"}]", pins);
     assert_false(mcp_pins_may_call(pins, SLICE("query")));
     assert_true(mcp_pins_may_call(pins, SLICE("other")));
-    assert_true(mcp_pins_may_call(pins, SLICE("third")));
+    assert_true(mcp_pins_await_listing(pins, SLICE("third")));
     judge_text(pins, TOOL);
     assert_true(mcp_pins_may_call(pins, SLICE("query")));
     mcp_pins_unref(pins);
@@ -601,7 +654,9 @@ int main(void) {
         WITH_STORE(tells_each_edit_by_its_weight),
         WITH_STORE(lets_words_be_anything_down_to_a_depth),
         WITH_STORE(takes_deep_words_for_schema),
-        WITH_STORE(may_call_what_is_approved_and_was_not_listed_otherwise),
+        WITH_STORE(calls_nothing_that_was_not_listed_yet),
+        WITH_STORE(takes_the_worse_of_two_definitions_in_one_list),
+        WITH_STORE(may_call_what_was_last_listed_as_approved),
         cmocka_unit_test(names_what_differs),
         WITH_STORE(loads_what_is_well_formed),
         WITH_STORE(refuses_nonsense_with_its_place),
