@@ -136,6 +136,10 @@ void json_out_str(struct json_out *out, const char *key, struct slice value) {
     append_string(out->buf, value);
 }
 
+void json_out_string(struct buf *out, struct slice text) {
+    append_string(out, text);
+}
+
 void json_out_cstr(struct json_out *out, const char *key, const char *value) {
     if (value)
         json_out_str(out, key, slice_of_str(value));

@@ -20,6 +20,8 @@ void json_out_array_begin(struct json_out *out, const char *key);
 void json_out_array_end(struct json_out *out);
 /* Controls, quotes, backslash and DEL are escaped; bytes that are not valid UTF-8 become U+FFFD. */
 void json_out_str(struct json_out *out, const char *key, struct slice value);
+/* One string by itself, for what is written around it by hand. */
+void json_out_string(struct buf *out, struct slice text);
 void json_out_cstr(struct json_out *out, const char *key, const char *value); /* NULL writes null */
 void json_out_u64(struct json_out *out, const char *key, uint64_t value);
 void json_out_i64(struct json_out *out, const char *key, int64_t value);

@@ -7,12 +7,6 @@
 
 enum { TEXT_BYTES_MAX = JSON_OUT_MAX_STRING };
 
-static void write_string(struct buf *out, struct slice text) {
-    struct json_out json;
-    json_out_init(&json, out);
-    json_out_str(&json, NULL, text);
-}
-
 static void write_id(struct buf *out, struct slice id) {
     buf_append_slice(out, id.len ? id : SLICE("null"));
 }
@@ -21,7 +15,7 @@ static void begin_error(struct buf *out, struct slice id, int code, struct slice
     buf_append_str(out, "{\"jsonrpc\":\"2.0\",\"id\":");
     write_id(out, id);
     buf_printf(out, ",\"error\":{\"code\":%d,\"message\":", code);
-    write_string(out, message);
+    json_out_string(out, message);
 }
 
 static void end_error(struct buf *out) {
@@ -87,7 +81,7 @@ static void write_tool_error(struct buf *out, const struct mcp_message *message,
     buf_append_str(out, "{\"jsonrpc\":\"2.0\",\"id\":");
     write_id(out, message->id);
     buf_append_str(out, ",\"result\":{\"content\":[{\"type\":\"text\",\"text\":");
-    write_string(out, buf_slice(&text));
+    json_out_string(out, buf_slice(&text));
     buf_append_str(out, "}],\"isError\":true");
     if (message->era == MCP_MODERN) {
         buf_append_str(out, ",\"resultType\":\"complete\"");

@@ -44,12 +44,6 @@ static int code_of(enum mcp_library library, enum mcp_era era, enum thing thing)
     return is_of_its_own ? MCP_CODE_RESOURCE_NOT_FOUND : MCP_CODE_INVALID_PARAMS;
 }
 
-static void write_string(struct buf *out, struct slice text) {
-    struct json_out json;
-    json_out_init(&json, out);
-    json_out_str(&json, NULL, text);
-}
-
 void mcp_missing_thing_write(struct buf *out, enum mcp_library library,
                              const struct mcp_message *asked) {
     enum thing thing = thing_of(asked);
@@ -62,10 +56,10 @@ void mcp_missing_thing_write(struct buf *out, enum mcp_library library,
     buf_append_str(out, "{\"jsonrpc\":\"2.0\",\"id\":");
     buf_append_slice(out, asked->id);
     buf_printf(out, ",\"error\":{\"code\":%d,\"message\":", code_of(library, asked->era, thing));
-    write_string(out, buf_slice(&text));
+    json_out_string(out, buf_slice(&text));
     if (words->names_uri) {
         buf_append_str(out, ",\"data\":{\"uri\":");
-        write_string(out, asked->name);
+        json_out_string(out, asked->name);
         buf_append_char(out, '}');
     }
     buf_append_str(out, "}}");

@@ -102,12 +102,6 @@ void mcp_missing_tool_learn(struct mcp_missing_tool *known, const struct mcp_mes
     }
 }
 
-static void write_string(struct buf *out, struct slice text) {
-    struct json_out json;
-    json_out_init(&json, out);
-    json_out_str(&json, NULL, text);
-}
-
 static void write_head(struct buf *out, struct slice id) {
     buf_append_str(out, "\"jsonrpc\":\"2.0\",\"id\":");
     buf_append_slice(out, id.len ? id : SLICE("null"));
@@ -115,7 +109,7 @@ static void write_head(struct buf *out, struct slice id) {
 
 static void write_result(struct buf *out, struct slice text) {
     buf_append_str(out, "\"result\":{\"content\":[{\"type\":\"text\",\"text\":");
-    write_string(out, text);
+    json_out_string(out, text);
     buf_append_str(out, "}],\"isError\":true}");
 }
 
@@ -152,7 +146,7 @@ void mcp_missing_tool_write(struct buf *out, const struct mcp_missing_tool *know
     case IN_ERROR:
         write_head(out, id);
         buf_printf(out, ",\"error\":{\"code\":%d,\"message\":", MCP_CODE_INVALID_PARAMS);
-        write_string(out, buf_slice(&text));
+        json_out_string(out, buf_slice(&text));
         buf_append_char(out, '}');
         break;
     }

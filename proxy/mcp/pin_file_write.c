@@ -18,23 +18,17 @@
 
 enum { LOCK_PATIENCE_MS = 5000, LOCK_RETRY_US = 20000 };
 
-static void write_string(struct buf *out, struct slice text) {
-    struct json_out json;
-    json_out_init(&json, out);
-    json_out_str(&json, NULL, text);
-}
-
 static void write_digest(struct buf *out, struct slice name, const char *digest, const char *indent,
                          bool is_first) {
     buf_printf(out, "%s\n%s", is_first ? "" : ",", indent);
-    write_string(out, name);
+    json_out_string(out, name);
     buf_printf(out, ": \"%s\"", digest);
 }
 
 static void write_pin(struct buf *out, const struct mcp_pin *pin) {
     bool has_shape = false;
     buf_append_str(out, "\n    ");
-    write_string(out, pin->name);
+    json_out_string(out, pin->name);
     buf_append_str(out, ": {\n      \"fields\": {");
     for (size_t i = 0; i < pin->field_count; i++) {
         write_digest(out, pin->fields[i].name, pin->fields[i].digest, "        ", i == 0);
